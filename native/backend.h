@@ -1,0 +1,70 @@
+// What api*.cpp asks of a backend. The opaque handles of svdit.h are these classes.
+//
+// Entry points check arguments against svdit.h before they call; what is left to a backend is what
+// only it knows (UNSUPPORTED shapes, alignment, its memory). Methods report failure by throwing
+// Error (error.h).
+#ifndef SVDIT_BACKEND_H
+#define SVDIT_BACKEND_H
+
+#include <cstdint>
+#include <memory>
+
+#include "plan/plan.h"
+#include "svdit.h"
+
+// A plan compiled for a backend.
+struct svdit_plan {
+  explicit svdit_plan(svdit::Plan &&compiled) : plan(std::move(compiled)) {}
+  virtual ~svdit_plan() = default;
+  svdit_plan(const svdit_plan &) = delete;
+  svdit_plan &operator=(const svdit_plan &) = delete;
+
+  virtual uint64_t workspace_bytes(int32_t batch) const = 0;
+
+  // args has passed check_attention (api_check.h) with its defaults filled in: scale is not 0, and
+  // the ranges of heads and query blocks are explicit.
+  virtual void attention(const svdit_attention_args &args, svdit_stream stream) const = 0;
+
+  // args has passed check_sweep, with its defaults filled in likewise.
+  virtual void sweep(const svdit_sweep_args &args, svdit_stream stream) const = 0;
+
+  const svdit::Plan plan;
+};
+
+struct svdit_backend {
+  svdit_backend() = default;
+  virtual ~svdit_backend() = default;
+  svdit_backend(const svdit_backend &) = delete;
+  svdit_backend &operator=(const svdit_backend &) = delete;
+
+  // Fills everything but struct_bytes; info comes zeroed.
+  virtual void describe(svdit_backend_info &info) const = 0;
+
+  // kind is SVDIT_MEMORY_DEVICE or HOST, bytes at least 1; the address is aligned to 256 bytes.
+  virtual void *allocate(uint32_t kind, uint64_t bytes) = 0;
+  virtual void release(uint32_t kind, void *address) = 0;
+  virtual void copy(void *to, const void *from, uint64_t bytes, svdit_stream stream) = 0;
+
+  virtual svdit_stream create_stream() = 0;
+  virtual void destroy_stream(svdit_stream stream) = 0;
+  virtual void synchronize(svdit_stream stream) = 0;
+
+  // Throws Error UNSUPPORTED for what this backend does not compute.
+  virtual std::unique_ptr<svdit_plan> compile(svdit::Plan &&plan) = 0;
+};
+
+namespace svdit {
+
+// One pair per backend. Options have passed check_backend_options. probe fills info as far as it is
+// known even when it throws; what it throws is what open would throw.
+void probe_cpu(const svdit_backend_options &options, svdit_backend_info &info);
+std::unique_ptr<svdit_backend> open_cpu(const svdit_backend_options &options);
+
+#if SVDIT_WITH_CUDA
+void probe_cuda(const svdit_backend_options &options, svdit_backend_info &info);
+std::unique_ptr<svdit_backend> open_cuda(const svdit_backend_options &options);
+#endif
+
+}  // namespace svdit
+
+#endif
