@@ -1,0 +1,69 @@
+# Builds the native library with make and the rest with Maven, on a JDK that is new enough. `make help` lists the targets.
+
+VERSION := 0.1.0
+MAKEFLAGS += --no-print-directory -j$(or $(JOBS),$(shell nproc))
+SHELL := /bin/bash
+, := ,
+# V=1 shows the compiler's command lines.
+Q = $(if $(filter 1,$(V)),,@echo "  $(@:target/native/%=%)";)
+ifeq ($(filter command line environment,$(origin CXX)),)
+  CXX := g++
+endif
+
+.DEFAULT_GOAL := all
+.PHONY: all
+include native/native.mk
+
+JAR := target/sparse-vdit-$(VERSION).jar
+JAVA_SOURCES := $(shell find src/main bindings src/test/resources/cases -type f 2>/dev/null)
+
+MVN := tools/mvn $(MVN_ARGS)
+export JAVA_HOME
+
+all: $(LIBRARY) $(JAR) bin/svdit ## library, jar, bin/svdit
+
+.PHONY: native
+native: $(LIBRARY) ## the native library alone
+
+$(JAR): pom.xml $(LIBRARY) $(JAVA_SOURCES)
+	@$(MVN) package -DskipTests
+	@touch $@
+
+bin/svdit: tools/svdit.sh tools/find-jdk.sh Makefile
+	@mkdir -p bin
+	@{ echo '#!/bin/sh'; cat tools/find-jdk.sh; sed 's/@VERSION@/$(VERSION)/g' tools/svdit.sh; } > $@.new
+	@chmod +x $@.new && mv $@.new $@
+
+.PHONY: test
+test: native-test $(LIBRARY) bin/svdit ## builds all; native tests, then every JUnit test (TEST=Name, CASES=folder)
+	@$(MVN) package $(if $(TEST),-Dtest='$(TEST)' -Dsurefire.failIfNoSpecifiedTests=false) \
+	  $(if $(CASES),-Dsvdit.cases='$(abspath $(CASES))')
+
+.PHONY: run
+run: all ## builds all; searches, generates and compares videos with the checkpoint in calibration/, into out/
+	@bin/svdit demo --out out
+
+.PHONY: bindings
+bindings: ## regenerates bindings/ from svdit.h (needs jextract: JEXTRACT=/path/to/jextract)
+	@bindings/generate.sh
+
+FORMATTED := $(shell find native -name '*.cpp' -o -name '*.h' -o -name '*.hpp' -o -name '*.cu' -o -name '*.cuh')
+CLANG_FORMAT ?= $(firstword $(shell command -v clang-format))
+
+.PHONY: lint lint-java lint-native format
+lint: lint-native lint-java ## checks the formatting of Java and C++
+lint-native:
+	@if test -n "$(CLANG_FORMAT)"; then $(CLANG_FORMAT) --dry-run -Werror $(FORMATTED); \
+	  else echo 'clang-format is not installed: the C++ formatting was not checked.'; fi
+lint-java:
+	@$(MVN) spotless:check
+format: ## formats Java and C++
+	@if test -n "$(CLANG_FORMAT)"; then $(CLANG_FORMAT) -i $(FORMATTED); \
+	  else echo 'clang-format is not installed: the C++ was not formatted.'; fi
+	@$(MVN) spotless:apply
+
+.PHONY: clean help
+clean: ## removes what was built (out/ stays)
+	@rm -rf target bin
+help: ## this list
+	@awk -F ':.*## ' '/^[a-z][a-z-]*:.*## / { printf "make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)

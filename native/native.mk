@@ -1,0 +1,102 @@
+# The native library, its tests, and the flags of each file. Included by the Makefile.
+#
+# Found by wildcard: native/*.cpp, native/plan, native/cpu and, where nvcc is installed, native/cuda. A file
+# whose name ends in a tier gets that tier's instructions; every other file is baseline x86-64, because it runs before
+# (or without) a look at the processor.
+
+NATIVE := target/native
+LIBRARY := $(NATIVE)/libsvdit.so
+
+CXX_COMMON := -std=c++20 -O3 -fPIC -fvisibility=hidden -fvisibility-inlines-hidden -pthread \
+  -fno-math-errno -Wall -Wextra -Werror -Inative/include -Inative -ffile-prefix-map=$(CURDIR)=. \
+  $(SANITIZE)
+
+AVX2 := -mavx2 -mfma -mf16c
+# gcc 12 warns of its own headers' _mm512_undefined (PR 105593), so those two warnings are off here.
+AVX512 := -mavx512f -mavx512bw -mavx512dq -mavx512vl -mfma -mf16c -Wno-uninitialized \
+  -Wno-maybe-uninitialized
+AVX512_BF16 := $(AVX512) -mavx512bf16
+tier_flags = $(if $(filter %_avx2.cpp,$1),$(AVX2))$(if $(filter %_avx512.cpp,$1),$(AVX512))$(if \
+  $(filter %_avx512bf16.cpp,$1),$(AVX512_BF16))
+
+# Only the file that answers svdit_header_hash and the build's description depend on these.
+HEADER_HASH := $(firstword $(shell sha256sum native/include/svdit.h))
+API_FLAGS := -DSVDIT_HEADER_HASH='"$(HEADER_HASH)"' -DSVDIT_VERSION='"$(VERSION)"'
+
+CPU_SOURCES := $(wildcard native/*.cpp native/plan/*.cpp native/cpu/*.cpp)
+CUDA_SOURCES := $(wildcard native/cuda/*.cu)
+CUDA_HOST_SOURCES := $(wildcard native/cuda/*.cpp)
+TEST_SOURCES := $(wildcard native/test/*_test.cpp)
+TEST_COMMON := $(filter-out $(TEST_SOURCES),$(wildcard native/test/*.cpp native/sim/*.cpp))
+
+object = $(patsubst native/%,$(NATIVE)/obj/%.o,$1)
+OBJECTS := $(call object,$(CPU_SOURCES))
+
+# ---- CUDA ----------------------------------------------------------------------------------------
+# Off by CUDA=0, or where there is no nvcc.
+NVCC := $(firstword $(if $(CUDA_HOME),$(wildcard $(CUDA_HOME)/bin/nvcc)) $(shell command -v nvcc 2>/dev/null) \
+  $(wildcard /usr/local/cuda/bin/nvcc))
+ifeq ($(CUDA),0)
+  CUDA_LEFT_OUT := CUDA=0 was given
+else ifeq ($(NVCC),)
+  CUDA_LEFT_OUT := no nvcc on PATH, in CUDA_HOME or in /usr/local/cuda
+endif
+
+ifeq ($(CUDA_LEFT_OUT),)
+ifneq ($(CUDA_SOURCES),)
+  OBJECTS += $(call object,$(CUDA_SOURCES) $(CUDA_HOST_SOURCES))
+  CXX_COMMON += -DSVDIT_WITH_CUDA=1
+  # Where nvcc keeps its headers and libraries, in its own words.
+  NVCC_SAYS := $(shell $(NVCC) --dryrun probe.cu 2>&1 | sed -n 's/^\#$$ \(INCLUDES\|LIBRARIES\)=//p' | tr -d '"')
+  CUDA_INCLUDES := $(patsubst -I%,-isystem %,$(filter -I%,$(NVCC_SAYS)))
+  CUDA_LIBRARIES := $(filter -L%,$(NVCC_SAYS)) -lcudart_static -ldl -lrt -lpthread
+  # Machine code for the architectures each file is written for; *_sm80 and *_sm90 name theirs.
+  cuda_arch = $(if $(filter %_sm90.cu,$1),-gencode arch=compute_90a$(,)code=sm_90a,$(if $(filter \
+    %_sm80.cu,$1),-gencode arch=compute_80$(,)code=[sm_80$(,)compute_80],-gencode \
+    arch=compute_80$(,)code=[sm_80$(,)compute_80] -gencode arch=compute_90$(,)code=sm_90))
+  NVCC_FLAGS := -std=c++20 -O3 -lineinfo --expt-relaxed-constexpr -Xcompiler \
+    -fPIC$(,)-fvisibility=hidden$(,)-Wall$(,)-Wextra -Werror all-warnings -DSVDIT_WITH_CUDA=1 \
+    -Inative/include -Inative
+endif
+endif
+
+# ---- rules ---------------------------------------------------------------------------------------
+# Flags that changed (another compiler, CUDA come or gone) rebuild everything; kept in a file to compare with.
+FLAGS_NOW := $(CXX) $(CXX_COMMON) $(LDFLAGS) $(NVCC) $(NVCC_FLAGS) $(OBJECTS)
+$(NATIVE)/flags: FORCE
+	@mkdir -p $(@D); echo '$(FLAGS_NOW)' | cmp -s - $@ || echo '$(FLAGS_NOW)' > $@
+FORCE:
+
+$(NATIVE)/obj/%.cpp.o: native/%.cpp $(NATIVE)/flags native/native.mk
+	@mkdir -p $(@D)
+	$(Q)$(CXX) $(CXX_COMMON) $(call tier_flags,$<) $(if $(filter api.cpp,$(notdir $<)),$(API_FLAGS)) \
+	  $(if $(findstring native/cuda/,$<),$(CUDA_INCLUDES)) -MMD -MP -c $< -o $@
+
+$(NATIVE)/obj/%.cu.o: native/%.cu $(NATIVE)/flags native/native.mk
+	@mkdir -p $(@D)
+	$(Q)$(NVCC) $(NVCC_FLAGS) $(call cuda_arch,$<) -MMD -MP -MF $(@:.o=.d) -c $< -o $@
+
+# The hash names the header's text, so the file that carries it follows the header even where it need not.
+$(NATIVE)/obj/api.cpp.o: native/include/svdit.h
+
+$(LIBRARY): $(OBJECTS) native/libsvdit.map
+	@mkdir -p $(@D)
+	$(Q)$(CXX) -shared -pthread $(SANITIZE) -Wl,--version-script=native/libsvdit.map -Wl,-soname,libsvdit.so \
+	  -Wl,-z,defs -Wl,-z,relro -Wl,-z,now -Wl,--gc-sections -Wl,--build-id=sha1 $(LDFLAGS) $(OBJECTS) \
+	  $(CUDA_LIBRARIES) -ldl -o $@
+	@$(if $(CUDA_LEFT_OUT),echo 'The CUDA backend is left out: $(CUDA_LEFT_OUT).')
+
+# Tests see the library's insides, so they link its objects and not the shared library.
+TESTS := $(patsubst native/test/%.cpp,$(NATIVE)/test/%,$(TEST_SOURCES))
+$(TESTS): $(NATIVE)/test/%: $(NATIVE)/obj/test/%.cpp.o $(call object,$(TEST_COMMON)) $(OBJECTS)
+	@mkdir -p $(@D)
+	$(Q)$(CXX) -pthread $(SANITIZE) $^ $(LDFLAGS) $(CUDA_LIBRARIES) -ldl -o $@
+
+# Runs every test; one line each, the whole output of those that fail.
+.PHONY: native-test
+native-test: $(TESTS)
+	@failed=; for test in $(TESTS); do \
+	  if $$test > $$test.log 2>&1; then echo "$$(basename $$test): $$(tail -n 1 $$test.log)"; \
+	  else cat $$test.log; echo "$$(basename $$test): FAILED"; failed=1; fi; done; test -z "$$failed"
+
+-include $(patsubst %.o,%.d,$(OBJECTS) $(call object,$(TEST_SOURCES) $(TEST_COMMON)))

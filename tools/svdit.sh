@@ -1,0 +1,14 @@
+
+# The launcher proper: runs the command line from the build's own folder, wherever it is called from.
+here=$(dirname "$(readlink -f "$0")")
+target=$here/../target
+svdit_find_jdk java
+if [ -z "$JDK" ]; then
+  echo "svdit: no Java $SVDIT_JAVA_MINIMUM or newer found; install one (https://adoptium.net) or set JAVA_HOME to it" >&2
+  exit 1
+fi
+class_path=$target/sparse-vdit-@VERSION@.jar:$target/sparse-vdit-@VERSION@-linux-x86_64.jar
+class_path=$class_path:$target/sparse-vdit-@VERSION@-cases.jar:$target/lib/*
+# SVDIT_JAVA_OPTS: options for the virtual machine, such as -Xmx2g.
+exec "$JDK/bin/java" --enable-native-access=ALL-UNNAMED ${SVDIT_JAVA_OPTS:-} -cp "$class_path" \
+  io.github.sparsevdit.cli.Main "$@"
