@@ -1,25 +1,25 @@
+/* clang-format off */
 /*
  * svdit.h: the C ABI of Sparse-vDiT for the JVM.
  *
- * Structured sparse attention for video diffusion transformers (Sparse-vDiT, arXiv 2506.03065),
- * with the operations a denoiser needs around it. This header is all that Java knows of the native
- * code.
+ * Structured sparse attention for video diffusion transformers (Sparse-vDiT, arXiv 2506.03065), with
+ * the operations a denoiser needs around it. This header is all that Java knows of the native code.
  *
  * Conventions
  * - Fixed-width integers only, no C++ types. Handles are opaque and made and destroyed in pairs.
- * - Every function that can fail returns svdit_status. On failure it writes a message that names
- * the offending value into the caller's svdit_error (which may be NULL), and changes nothing else:
- * no output parameter, and no tensor unless work had already started.
- * - Every struct begins with struct_bytes, which the caller sets to sizeof(the struct) of the
- * header it was compiled with. Reserved fields are zero; a non-zero one is refused.
- * - Thread-safety: all functions may be called from any thread. A handle may be used by many
- * threads at once; destroying one while another thread uses it is the caller's error.
+ * - Every function that can fail returns svdit_status. On failure it writes a message that names the
+ *   offending value into the caller's svdit_error (which may be NULL), and changes nothing else: no
+ *   output parameter, and no tensor unless work had already started.
+ * - Every struct begins with struct_bytes, which the caller sets to sizeof(the struct) of the header
+ *   it was compiled with. Reserved fields are zero; a non-zero one is refused.
+ * - Thread-safety: all functions may be called from any thread. A handle may be used by many threads at
+ *   once; destroying one while another thread uses it is the caller's error.
  * - Sizes are in elements unless the name ends in _bytes. Tokens, blocks and heads count from 0.
  *
- * ABI policy: SVDIT_ABI_VERSION rises whenever an existing function, field or meaning changes.
- * Adding a function, or a field in place of a reserved one whose zero keeps the old meaning, does
- * not raise it. The library and the bindings each carry the SHA-256 of this file; the Java runtime
- * compares both and every struct layout when it loads the library.
+ * ABI policy: SVDIT_ABI_VERSION rises whenever an existing function, field or meaning changes. Adding a
+ * function, or a field in place of a reserved one whose zero keeps the old meaning, does not raise it.
+ * The library and the bindings each carry the SHA-256 of this file; the Java runtime compares both
+ * and every struct layout when it loads the library.
  */
 #ifndef SVDIT_H
 #define SVDIT_H
@@ -48,9 +48,8 @@ enum {
   SVDIT_UNSUPPORTED = 2,      /* legal, but this backend or build does not do it */
   SVDIT_OUT_OF_MEMORY = 3,    /* host or device memory ran out */
   SVDIT_UNAVAILABLE = 4,      /* no such device, driver or library here; the message says why */
-  SVDIT_DEVICE_ERROR =
-      5,             /* the device reported an error; a sticky one makes every later call fail */
-  SVDIT_INTERNAL = 6 /* a defect in this library */
+  SVDIT_DEVICE_ERROR = 5,     /* the device reported an error; a sticky one makes every later call fail */
+  SVDIT_INTERNAL = 6          /* a defect in this library */
 };
 
 /* Where a failing call writes its message: UTF-8, NUL-terminated, cut to fit. */
@@ -68,8 +67,7 @@ SVDIT_API uint32_t svdit_abi_version(void);
 /* SHA-256 (64 lower-case hex digits) of the svdit.h the library was built with. Static storage. */
 SVDIT_API const char *svdit_header_hash(void);
 
-/* One line about the build: version, compiler, CPU tiers, whether CUDA is built in. Static storage.
- */
+/* One line about the build: version, compiler, CPU tiers, whether CUDA is built in. Static storage. */
 SVDIT_API const char *svdit_build_description(void);
 
 /* One field of one struct ("svdit_pattern.window") or one whole struct ("svdit_pattern"). */
@@ -95,8 +93,8 @@ typedef struct svdit_backend svdit_backend;
 /* svdit_backend_options.kind */
 enum { SVDIT_BACKEND_CPU = 0, SVDIT_BACKEND_CUDA = 1 };
 
-/* svdit_backend_options.cpu_tier: which instructions the CPU backend uses. AUTO picks the highest
-   the processor has; the environment variable SVDIT_CPU_TIER (portable, avx2, avx512, avx512_bf16)
+/* svdit_backend_options.cpu_tier: which instructions the CPU backend uses. AUTO picks the highest the
+   processor has; the environment variable SVDIT_CPU_TIER (portable, avx2, avx512, avx512_bf16)
    overrides AUTO. A tier the processor lacks is UNAVAILABLE. */
 enum {
   SVDIT_CPU_TIER_AUTO = 0,
@@ -121,12 +119,12 @@ typedef struct svdit_backend_info {
   uint32_t struct_bytes;
   uint32_t kind;
   int32_t device;
-  int32_t threads;            /* CPU */
-  uint32_t cpu_tier;          /* CPU: the tier in use, never AUTO */
+  int32_t threads;  /* CPU */
+  uint32_t cpu_tier; /* CPU: the tier in use, never AUTO */
   int32_t compute_capability; /* CUDA: 10 * major + minor */
   int32_t multiprocessors;    /* CUDA */
-  int32_t driver_version;  /* CUDA: as cudaDriverGetVersion gives it; 0 where there is no driver */
-  int32_t runtime_version; /* CUDA: of the runtime built in; 0 where CUDA is not built in */
+  int32_t driver_version;     /* CUDA: as cudaDriverGetVersion gives it; 0 where there is no driver */
+  int32_t runtime_version;    /* CUDA: of the runtime built in; 0 where CUDA is not built in */
   int32_t reserved0;
   uint64_t memory_bytes;      /* of the device, or of this machine */
   uint64_t memory_free_bytes; /* now */
@@ -134,34 +132,33 @@ typedef struct svdit_backend_info {
   uint64_t reserved[4];
 } svdit_backend_info;
 
-/* What svdit_backend_open(options) would give, without opening it. UNAVAILABLE with the reason (not
-   built in, no driver, driver too old, no device, wrong architecture, missing CPU tier) where it
-   cannot; info is then filled as far as known. */
-SVDIT_API svdit_status svdit_backend_probe(const svdit_backend_options *options,
-                                           svdit_backend_info *info, svdit_error *error);
+/* What svdit_backend_open(options) would give, without opening it. UNAVAILABLE with the reason (not built
+   in, no driver, driver too old, no device, wrong architecture, missing CPU tier) where it cannot;
+   info is then filled as far as known. */
+SVDIT_API svdit_status svdit_backend_probe(const svdit_backend_options *options, svdit_backend_info *info,
+                                           svdit_error *error);
 
 /* Opens a backend; the caller closes it, after all plans, memory and streams made from it. */
-SVDIT_API svdit_status svdit_backend_open(const svdit_backend_options *options,
-                                          svdit_backend **backend, svdit_error *error);
+SVDIT_API svdit_status svdit_backend_open(const svdit_backend_options *options, svdit_backend **backend,
+                                          svdit_error *error);
 
 /* Joins its threads and frees it. NULL is allowed. */
 SVDIT_API void svdit_backend_close(svdit_backend *backend);
 
-SVDIT_API svdit_status svdit_backend_describe(const svdit_backend *backend,
-                                              svdit_backend_info *info, svdit_error *error);
+SVDIT_API svdit_status svdit_backend_describe(const svdit_backend *backend, svdit_backend_info *info,
+                                              svdit_error *error);
 
 /* ---- memory and streams ---------------------------------------------------------------------- */
 
-/* DEVICE is where the backend computes (host memory on the CPU); HOST is host memory that the
-   device copies from and to at full speed (pinned on CUDA). Addresses are aligned to 256 bytes. */
+/* DEVICE is where the backend computes (host memory on the CPU); HOST is host memory that the device copies
+   from and to at full speed (pinned on CUDA). Addresses are aligned to 256 bytes. */
 enum { SVDIT_MEMORY_DEVICE = 0, SVDIT_MEMORY_HOST = 1 };
 
-/* An ordered queue of device work; a cudaStream_t on CUDA (NULL is the legacy default stream), NULL
-   on the CPU, where every call blocks until it is done. */
+/* An ordered queue of device work; a cudaStream_t on CUDA (NULL is the legacy default stream), NULL on the
+   CPU, where every call blocks until it is done. */
 typedef void *svdit_stream;
 
-/* Allocates bytes >= 1 bytes, not cleared. Freed with svdit_memory_free of the same backend and
- * kind. */
+/* Allocates bytes >= 1 bytes, not cleared. Freed with svdit_memory_free of the same backend and kind. */
 SVDIT_API svdit_status svdit_memory_allocate(svdit_backend *backend, uint32_t kind, uint64_t bytes,
                                              void **address, svdit_error *error);
 
@@ -169,16 +166,13 @@ SVDIT_API svdit_status svdit_memory_allocate(svdit_backend *backend, uint32_t ki
 SVDIT_API svdit_status svdit_memory_free(svdit_backend *backend, uint32_t kind, void *address,
                                          svdit_error *error);
 
-/* Copies between any two places the backend can reach (host or its device), in stream order; on
-   CUDA it returns before the copy is done where the host side is HOST memory. Ranges must not
-   overlap. */
-SVDIT_API svdit_status svdit_memory_copy(svdit_backend *backend, void *to, const void *from,
-                                         uint64_t bytes, svdit_stream stream, svdit_error *error);
+/* Copies between any two places the backend can reach (host or its device), in stream order; on CUDA it returns
+   before the copy is done where the host side is HOST memory. Ranges must not overlap. */
+SVDIT_API svdit_status svdit_memory_copy(svdit_backend *backend, void *to, const void *from, uint64_t bytes,
+                                         svdit_stream stream, svdit_error *error);
 
-SVDIT_API svdit_status svdit_stream_create(svdit_backend *backend, svdit_stream *stream,
-                                           svdit_error *error);
-SVDIT_API svdit_status svdit_stream_destroy(svdit_backend *backend, svdit_stream stream,
-                                            svdit_error *error);
+SVDIT_API svdit_status svdit_stream_create(svdit_backend *backend, svdit_stream *stream, svdit_error *error);
+SVDIT_API svdit_status svdit_stream_destroy(svdit_backend *backend, svdit_stream stream, svdit_error *error);
 
 /* Waits until all work given to stream so far is done, and reports what went wrong in it. */
 SVDIT_API svdit_status svdit_stream_synchronize(svdit_backend *backend, svdit_stream stream,
@@ -191,9 +185,9 @@ enum { SVDIT_BF16 = 0, SVDIT_FP16 = 1, SVDIT_FP32 = 2 };
 
 /* Modes (paper section 3; the exact block sets are in the README's "Patterns"). */
 enum {
-  SVDIT_MODE_FULL = 0,     /* every block sees every block */
-  SVDIT_MODE_SKIP = 1,     /* the head's output is 0, its LSE -inf, text rows included */
-  SVDIT_MODE_DIAGONAL = 2, /* token distance <= window in frame-major order, and the anchors */
+  SVDIT_MODE_FULL = 0,            /* every block sees every block */
+  SVDIT_MODE_SKIP = 1,            /* the head's output is 0, its LSE -inf, text rows included */
+  SVDIT_MODE_DIAGONAL = 2,        /* token distance <= window in frame-major order, and the anchors */
   SVDIT_MODE_MULTI_DIAGONAL = 3,  /* the same in token-major order */
   SVDIT_MODE_VERTICAL_STRIPE = 4, /* the blocks in `blocks`, for every query */
   SVDIT_MODE_BLOCKS = 5           /* an explicit list per video query block */
@@ -203,12 +197,12 @@ enum {
 enum {
   SVDIT_ORDER_FRAME_MAJOR = 0, /* (t, h, w), w fastest: as stored */
   SVDIT_ORDER_TOKEN_MAJOR = 1, /* (h, w, t), t fastest */
-  SVDIT_ORDER_TILE_MAJOR = 2 /* tiles of tile_t x tile_h x tile_w in (t, h, w) order, tokens in (t,
-                                h, w) order inside; tiles at the far edges are short */
+  SVDIT_ORDER_TILE_MAJOR = 2   /* tiles of tile_t x tile_h x tile_w in (t, h, w) order, tokens in (t, h, w) order
+                                  inside; tiles at the far edges are short */
 };
 
-/* The tokens of one self-attention call: frames x height x width video tokens, stored frame-major,
-   and `text` text tokens before (text_first = 1) or after them. */
+/* The tokens of one self-attention call: frames x height x width video tokens, stored frame-major, and
+   `text` text tokens before (text_first = 1) or after them. */
 typedef struct svdit_sequence {
   uint32_t struct_bytes;
   int32_t frames, height, width; /* each >= 1 */
@@ -220,16 +214,16 @@ typedef struct svdit_sequence {
 /* One head's mode with its parameters. Arrays are read during svdit_plan_create only. */
 typedef struct svdit_pattern {
   uint32_t struct_bytes;
-  uint32_t mode;  /* SVDIT_MODE_* */
-  uint32_t order; /* SVDIT_ORDER_*; DIAGONAL is FRAME_MAJOR, MULTI_DIAGONAL TOKEN_MAJOR */
+  uint32_t mode;                  /* SVDIT_MODE_* */
+  uint32_t order;                 /* SVDIT_ORDER_*; DIAGONAL is FRAME_MAJOR, MULTI_DIAGONAL TOKEN_MAJOR */
   int32_t tile_t, tile_h, tile_w; /* TILE_MAJOR: each >= 1; else 0 */
   int64_t window;                 /* DIAGONAL, MULTI_DIAGONAL: in tokens, >= 0; else 0 */
-  const int32_t *blocks; /* anchors, stripes, or all lists one after the other; each list strictly
-                            ascending, every element a video block of the order */
-  int64_t block_count;   /* elements of blocks */
-  const int64_t *list_offsets; /* BLOCKS: list i is blocks[list_offsets[i] .. list_offsets[i + 1]),
-                                  one per video query block; else NULL */
-  int64_t list_count;          /* BLOCKS: number of lists (= video blocks); else 0 */
+  const int32_t *blocks;          /* anchors, stripes, or all lists one after the other; each list strictly
+                                     ascending, every element a video block of the order */
+  int64_t block_count;            /* elements of blocks */
+  const int64_t *list_offsets;    /* BLOCKS: list i is blocks[list_offsets[i] .. list_offsets[i + 1]), one per
+                                     video query block; else NULL */
+  int64_t list_count;             /* BLOCKS: number of lists (= video blocks); else 0 */
   uint64_t reserved[4];
 } svdit_pattern;
 
@@ -242,8 +236,8 @@ typedef struct svdit_plan_desc {
   uint32_t struct_bytes;
   uint32_t element_type;   /* SVDIT_BF16, FP16, FP32: of q, k, v and out */
   svdit_sequence sequence; /* of the queries, and of the keys where key_tokens = 0 */
-  int64_t key_tokens;      /* 0: self-attention. > 0: cross-attention to that many keys, all of them
-                              text, valid up      to text_valid; every pattern is FULL or SKIP */
+  int64_t key_tokens;      /* 0: self-attention. > 0: cross-attention to that many keys, all of them text, valid up
+                              to text_valid; every pattern is FULL or SKIP */
   int32_t block;           /* tokens per block: 128, 64; CPU also 32, 16 */
   int32_t heads;           /* >= 1 */
   int32_t head_dim;        /* CPU: a multiple of 8 up to 256; CUDA: 64, 128 */
@@ -256,47 +250,42 @@ typedef struct svdit_plan_info {
   uint32_t struct_bytes;
   int32_t heads;
   int32_t groups;             /* sets of heads that share a mode and so a launch */
-  int32_t video_query_blocks; /* query blocks 0 .. video_query_blocks - 1 are video, in each
-                                 pattern's order */
-  int32_t query_blocks; /* the rest, up to query_blocks - 1, are text, wherever the text lies */
+  int32_t video_query_blocks; /* query blocks 0 .. video_query_blocks - 1 are video, in each pattern's order */
+  int32_t query_blocks;       /* the rest, up to query_blocks - 1, are text, wherever the text lies */
   int32_t reserved0;
   int64_t query_tokens;
   int64_t key_tokens;
   uint64_t reserved[4];
 } svdit_plan_info;
 
-/* Compiles desc for backend; the caller destroys it before the backend. Kernels are loaded here,
- * never later. */
-SVDIT_API svdit_status svdit_plan_create(svdit_backend *backend, const svdit_plan_desc *desc,
-                                         svdit_plan **plan, svdit_error *error);
+/* Compiles desc for backend; the caller destroys it before the backend. Kernels are loaded here, never later. */
+SVDIT_API svdit_status svdit_plan_create(svdit_backend *backend, const svdit_plan_desc *desc, svdit_plan **plan,
+                                         svdit_error *error);
 
 /* NULL is allowed. */
 SVDIT_API void svdit_plan_destroy(svdit_plan *plan);
 
-SVDIT_API svdit_status svdit_plan_describe(const svdit_plan *plan, svdit_plan_info *info,
-                                           svdit_error *error);
+SVDIT_API svdit_status svdit_plan_describe(const svdit_plan *plan, svdit_plan_info *info, svdit_error *error);
 
 /* Writes, per head, the group it belongs to (0 <= group < groups). */
-SVDIT_API svdit_status svdit_plan_groups(const svdit_plan *plan, int32_t *group_of_head,
-                                         svdit_error *error);
+SVDIT_API svdit_status svdit_plan_groups(const svdit_plan *plan, int32_t *group_of_head, svdit_error *error);
 
-/* Writes, per head, visible (query, key) pairs / (query tokens x valid keys), for text_valid valid
-   text keys
+/* Writes, per head, visible (query, key) pairs / (query tokens x valid keys), for text_valid valid text keys
    (-1: all). */
-SVDIT_API svdit_status svdit_plan_density(const svdit_plan *plan, int32_t text_valid,
-                                          double *density_of_head, svdit_error *error);
+SVDIT_API svdit_status svdit_plan_density(const svdit_plan *plan, int32_t text_valid, double *density_of_head,
+                                          svdit_error *error);
 
-/* A range of consecutive visible keys, as positions: the text segment keeps its place, the video
-   segment is lined up in the pattern's order. */
+/* A range of consecutive visible keys, as positions: the text segment keeps its place, the video segment is lined
+   up in the pattern's order. */
 typedef struct svdit_run {
   int64_t begin, end;
 } svdit_run;
 
-/* Writes, ascending, the runs that query block query_block of head sees; *count is how many there
-   are. At most capacity are written. What the kernels follow: for tests, tools and the curious. */
+/* Writes, ascending, the runs that query block query_block of head sees; *count is how many there are. At most
+   capacity are written. What the kernels follow: for tests, tools and the curious. */
 SVDIT_API svdit_status svdit_plan_runs(const svdit_plan *plan, int32_t head, int32_t query_block,
-                                       int32_t text_valid, svdit_run *runs, int64_t capacity,
-                                       int64_t *count, svdit_error *error);
+                                       int32_t text_valid, svdit_run *runs, int64_t capacity, int64_t *count,
+                                       svdit_error *error);
 
 /* Workspace svdit_attention needs for this plan and batch size; 0 where none is needed. */
 SVDIT_API svdit_status svdit_plan_workspace(const svdit_plan *plan, int32_t batch, uint64_t *bytes,
@@ -304,9 +293,8 @@ SVDIT_API svdit_status svdit_plan_workspace(const svdit_plan *plan, int32_t batc
 
 /* ---- attention ------------------------------------------------------------------------------- */
 
-/* A [batch, heads, tokens, head_dim] tensor by element strides, so [B,H,S,D] and [B,S,H,D] are both
-   at home; the head dim is contiguous. On CUDA the address and the strides are multiples of 16
-   bytes. */
+/* A [batch, heads, tokens, head_dim] tensor by element strides, so [B,H,S,D] and [B,S,H,D] are both at home; the
+   head dim is contiguous. On CUDA the address and the strides are multiples of 16 bytes. */
 typedef struct svdit_tensor {
   void *data;
   uint64_t extent_bytes; /* bytes readable (writable) from data; every element must lie inside */
@@ -315,29 +303,26 @@ typedef struct svdit_tensor {
 
 typedef struct svdit_attention_args {
   uint32_t struct_bytes;
-  int32_t batch;        /* >= 1 */
-  svdit_tensor q, k, v; /* read */
-  svdit_tensor out;     /* written; overlaps none of q, k, v */
-  float
-      *lse; /* NULL, or contiguous [batch, heads, query tokens]: natural-log softmax denominators */
-  uint64_t lse_bytes; /* extent of lse */
-  const int32_t
-      *text_valid; /* NULL: all text keys are valid; else one count per batch row (device memory on
-                      CUDA). Text keys past it are never read; as queries they are ordinary */
-  float scale;     /* of q.k; 0 = 1/sqrt(head_dim) */
+  int32_t batch;            /* >= 1 */
+  svdit_tensor q, k, v;     /* read */
+  svdit_tensor out;         /* written; overlaps none of q, k, v */
+  float *lse;               /* NULL, or contiguous [batch, heads, query tokens]: natural-log softmax denominators */
+  uint64_t lse_bytes;       /* extent of lse */
+  const int32_t *text_valid; /* NULL: all text keys are valid; else one count per batch row (device memory on CUDA).
+                                Text keys past it are never read; as queries they are ordinary */
+  float scale;              /* of q.k; 0 = 1/sqrt(head_dim) */
   int32_t head_begin, head_end; /* heads to compute; 0, 0 = all. Others are left as they are */
   int32_t query_block_begin, query_block_end; /* query blocks to compute; 0, 0 = all */
   uint32_t reserved0;
-  void *workspace; /* svdit_plan_workspace bytes, of the caller's; one call at a time may use it */
+  void *workspace;          /* svdit_plan_workspace bytes, of the caller's; one call at a time may use it */
   uint64_t workspace_bytes;
   uint64_t reserved[4];
 } svdit_attention_args;
 
 /*
- * softmax(q k^T scale) v over the keys each head's pattern shows (paper Eq. 1 restricted to visible
- * blocks), accumulated in fp32. A row that sees no key gives 0 and LSE -inf. Allocates nothing; on
- * CUDA does not synchronise and may be captured in a graph; may be called from many threads, with a
- * workspace each.
+ * softmax(q k^T scale) v over the keys each head's pattern shows (paper Eq. 1 restricted to visible blocks),
+ * accumulated in fp32. A row that sees no key gives 0 and LSE -inf. Allocates nothing; on CUDA does not
+ * synchronise and may be captured in a graph; may be called from many threads, with a workspace each.
  */
 SVDIT_API svdit_status svdit_attention(const svdit_plan *plan, const svdit_attention_args *args,
                                        svdit_stream stream, svdit_error *error);
@@ -351,11 +336,10 @@ enum {
 };
 
 /*
- * One pass of online softmax over all keys for sampled query blocks, adding key blocks in a chosen
- * order: first the valid text keys, then the head's `first` blocks, then (DISTANCE) the rest by
- * distance. The normalised output as each stop is reached is what the pattern with that window
- * (that many stripes) would have given, so one dense pass scores every window of a mode. After the
- * last stop the pass goes on to all keys: O_0.
+ * One pass of online softmax over all keys for sampled query blocks, adding key blocks in a chosen order: first
+ * the valid text keys, then the head's `first` blocks, then (DISTANCE) the rest by distance. The normalised
+ * output as each stop is reached is what the pattern with that window (that many stripes) would have given, so one
+ * dense pass scores every window of a mode. After the last stop the pass goes on to all keys: O_0.
  */
 typedef struct svdit_sweep_args {
   uint32_t struct_bytes;
@@ -369,28 +353,25 @@ typedef struct svdit_sweep_args {
   int32_t head_begin, head_end;   /* heads to sweep; 0, 0 = all. H below is their number */
   int32_t query_block_count;      /* N below, >= 1 */
   int32_t stop_count;             /* T below, >= 0 */
-  const int32_t
-      *query_blocks; /* [N]: video blocks in `order`, then text blocks, as in svdit_plan_info */
-  const int64_t
-      *stops; /* [T], strictly ascending: windows in tokens, or numbers of listed blocks */
-  const int32_t
-      *first; /* NULL, or blocks of all heads, head after head; no block twice in a head */
-  const int64_t *first_offsets; /* NULL, or [H + 1] into first */
-  const float *gram; /* NULL (identity), or [H, D, D]: W_O,h W_O,h^T, so that the errors are those
-                        of the projected output */
-  double *error; /* [batch, H, N, T]: sum over the block's rows of |(O_stop - O_0) W|^2; text query
-                    blocks see all keys at every stop, so theirs is 0 */
-  double *norm;  /* [batch, H, N]: sum over the block's rows of |O_0 W|^2: what SKIP loses */
-  float *reference; /* NULL, or [batch, H, N, block, D]: O_0; rows past a short block's end are 0 */
-  double *mass; /* NULL, or [batch, H, N, video blocks]: attention mass the block's rows put on each
-                   video key block */
+  const int32_t *query_blocks;    /* [N]: video blocks in `order`, then text blocks, as in svdit_plan_info */
+  const int64_t *stops;           /* [T], strictly ascending: windows in tokens, or numbers of listed blocks */
+  const int32_t *first;           /* NULL, or blocks of all heads, head after head; no block twice in a head */
+  const int64_t *first_offsets;   /* NULL, or [H + 1] into first */
+  const float *gram;              /* NULL (identity), or [H, D, D]: W_O,h W_O,h^T, so that the errors are those of
+                                     the projected output */
+  double *error;                  /* [batch, H, N, T]: sum over the block's rows of |(O_stop - O_0) W|^2; text query
+                                     blocks see all keys at every stop, so theirs is 0 */
+  double *norm;                   /* [batch, H, N]: sum over the block's rows of |O_0 W|^2: what SKIP loses */
+  float *reference;               /* NULL, or [batch, H, N, block, D]: O_0; rows past a short block's end are 0 */
+  double *mass;                   /* NULL, or [batch, H, N, video blocks]: attention mass the block's rows put on each
+                                     video key block */
   uint64_t reserved[4];
 } svdit_sweep_args;
 
-/* Runs the sweep on the sequence, block size, head count, head dim and element type of plan; its
-   patterns are not looked at. Blocks until done. Arrays are host memory. */
-SVDIT_API svdit_status svdit_sweep(const svdit_plan *plan, const svdit_sweep_args *args,
-                                   svdit_stream stream, svdit_error *error);
+/* Runs the sweep on the sequence, block size, head count, head dim and element type of plan; its patterns are not
+   looked at. Blocks until done. Arrays are host memory. */
+SVDIT_API svdit_status svdit_sweep(const svdit_plan *plan, const svdit_sweep_args *args, svdit_stream stream,
+                                   svdit_error *error);
 
 /* ---- a denoiser's other operations ----------------------------------------------------------- */
 
@@ -403,16 +384,15 @@ typedef struct svdit_matrix {
   uint32_t reserved;
 } svdit_matrix;
 
-/* Loads the library that multiplies matrices: oneDNN 3 (CPU). path names the shared object; a
-   second call with a backend that has one is refused. */
-SVDIT_API svdit_status svdit_matmul_library(svdit_backend *backend, const char *path,
-                                            svdit_error *error);
+/* Loads the library that multiplies matrices: oneDNN 3 (CPU). path names the shared object; a second
+   call with a backend that has one is refused. */
+SVDIT_API svdit_status svdit_matmul_library(svdit_backend *backend, const char *path, svdit_error *error);
 
 /* svdit_linear_args.activation */
 enum { SVDIT_ACTIVATION_NONE = 0, SVDIT_ACTIVATION_GELU_TANH = 1, SVDIT_ACTIVATION_SILU = 2 };
 
-/* y = activation(x weight^T + bias), accumulated in fp32. x [n, in], weight [out, in] as stored in
-   a checkpoint, y [n, out]. x and weight share a type (BF16 or FP32); y may be wider. */
+/* y = activation(x weight^T + bias), accumulated in fp32. x [n, in], weight [out, in] as stored in a checkpoint, y
+   [n, out]. x and weight share a type (BF16 or FP32); y may be wider. */
 typedef struct svdit_linear_args {
   uint32_t struct_bytes;
   uint32_t activation;
@@ -420,17 +400,17 @@ typedef struct svdit_linear_args {
   svdit_matrix y;
   uint64_t reserved[4];
 } svdit_linear_args;
-SVDIT_API svdit_status svdit_linear(svdit_backend *backend, const svdit_linear_args *args,
-                                    svdit_stream stream, svdit_error *error);
+SVDIT_API svdit_status svdit_linear(svdit_backend *backend, const svdit_linear_args *args, svdit_stream stream,
+                                    svdit_error *error);
 
 /* svdit_norm_args.kind */
 enum { SVDIT_NORM_LAYER = 0, SVDIT_NORM_RMS = 1 };
 
 /*
  * Per row: n = (x - mean) / sqrt(var + eps) (LAYER) or x / sqrt(mean(x^2) + eps) (RMS), then
- * n * weight + bias where given, then n * (1 + scale) + shift where given. The row is cut into
- * groups of group_columns that are normalised apart (0: one group of all columns; the head dim for
- * a norm per head, when weight and bias are [1, group_columns]). Computed in fp32; y may be x.
+ * n * weight + bias where given, then n * (1 + scale) + shift where given. The row is cut into groups of group_columns
+ * that are normalised apart (0: one group of all columns; the head dim for a norm per head, when weight and bias
+ * are [1, group_columns]). Computed in fp32; y may be x.
  */
 typedef struct svdit_norm_args {
   uint32_t struct_bytes;
@@ -443,12 +423,11 @@ typedef struct svdit_norm_args {
   uint32_t reserved0;
   uint64_t reserved[4];
 } svdit_norm_args;
-SVDIT_API svdit_status svdit_norm(svdit_backend *backend, const svdit_norm_args *args,
-                                  svdit_stream stream, svdit_error *error);
+SVDIT_API svdit_status svdit_norm(svdit_backend *backend, const svdit_norm_args *args, svdit_stream stream,
+                                  svdit_error *error);
 
-/* Rotary position embedding in place on x [tokens, heads * head_dim]: interleaved pairs (a, b)
-   become (a cos - b sin, b cos + a sin), with cosine and sine FP32 [tokens, head_dim / 2], the same
-   for every head. */
+/* Rotary position embedding in place on x [tokens, heads * head_dim]: interleaved pairs (a, b) become (a cos - b sin, b
+   cos + a sin), with cosine and sine FP32 [tokens, head_dim / 2], the same for every head. */
 typedef struct svdit_rope_args {
   uint32_t struct_bytes;
   int32_t head_dim;
@@ -456,8 +435,8 @@ typedef struct svdit_rope_args {
   svdit_matrix cosine, sine;
   uint64_t reserved[4];
 } svdit_rope_args;
-SVDIT_API svdit_status svdit_rope(svdit_backend *backend, const svdit_rope_args *args,
-                                  svdit_stream stream, svdit_error *error);
+SVDIT_API svdit_status svdit_rope(svdit_backend *backend, const svdit_rope_args *args, svdit_stream stream,
+                                  svdit_error *error);
 
 /* y += gate * x, rows alike; gate FP32 [1, columns], data NULL = 1. y FP32, or of x's type. */
 typedef struct svdit_residual_args {
@@ -469,16 +448,15 @@ typedef struct svdit_residual_args {
 SVDIT_API svdit_status svdit_residual(svdit_backend *backend, const svdit_residual_args *args,
                                       svdit_stream stream, svdit_error *error);
 
-/* y = activation(x), converted to y's element type; ACTIVATION_NONE just converts. y may be x where
- * the types agree. */
+/* y = activation(x), converted to y's element type; ACTIVATION_NONE just converts. y may be x where the types agree. */
 typedef struct svdit_convert_args {
   uint32_t struct_bytes;
   uint32_t activation;
   svdit_matrix x, y;
   uint64_t reserved[4];
 } svdit_convert_args;
-SVDIT_API svdit_status svdit_convert(svdit_backend *backend, const svdit_convert_args *args,
-                                     svdit_stream stream, svdit_error *error);
+SVDIT_API svdit_status svdit_convert(svdit_backend *backend, const svdit_convert_args *args, svdit_stream stream,
+                                     svdit_error *error);
 
 #ifdef __cplusplus
 }

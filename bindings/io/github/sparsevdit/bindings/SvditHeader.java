@@ -5,7 +5,7 @@ package io.github.sparsevdit.bindings;
 /** The header these bindings were generated from. */
 public final class SvditHeader {
     /** SHA-256 of svdit.h, 64 lower-case hex digits; the library carries the same. */
-    public static final String SHA256 = "40663d526392cdfa15ae5d851362dcb60d0821ac6a762c2deac71b2da0df29bc";
+    public static final String SHA256 = "2074e1df76ebd01e3b3a675dba43985dc2398aeffb0ee68ff792b75b170d7d6c";
 
     private SvditHeader() {}
 }
