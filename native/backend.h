@@ -9,6 +9,7 @@
 #include <cstdint>
 #include <memory>
 
+#include "operations.h"
 #include "plan/plan.h"
 #include "svdit.h"
 
@@ -51,6 +52,9 @@ struct svdit_backend {
 
   // Throws Error UNSUPPORTED for what this backend does not compute.
   virtual std::unique_ptr<svdit_plan> compile(svdit::Plan &&plan) = 0;
+
+  // Owned by the backend; nullptr where it computes attention only.
+  virtual svdit::Operations *operations() { return nullptr; }
 };
 
 namespace svdit {

@@ -16,7 +16,7 @@ enum { kScratchpadDescription = 136, kGeluTanh = 43, kSwish = 44 };
 enum { kArgX = 1, kArgY = 17, kArgWeight = 33, kArgBias = 41, kArgScratchpad = 80 };
 struct Argument {
   int index;
-  void* memory;
+  void *memory;
 };
 struct Version {
   int major, minor, patch;  // what follows is not read
@@ -32,77 +32,83 @@ int data_type(int32_t element_type) {
 // Owns something that oneDNN made, until release().
 class Made {
  public:
-  using Destroy = int (*)(void*);
+  using Destroy = int (*)(void *);
   explicit Made(Destroy destroy) : destroy_(destroy) {}
-  Made(const Made&) = delete;
-  Made& operator=(const Made&) = delete;
+  Made(const Made &) = delete;
+  Made &operator=(const Made &) = delete;
   ~Made() {
     if (made_ != nullptr) destroy_(made_);
   }
-  void** out() { return &made_; }
-  void* get() const { return made_; }
-  void* release() {
-    void* made = made_;
+  void **out() { return &made_; }
+  void *get() const { return made_; }
+  void *release() {
+    void *made = made_;
     made_ = nullptr;
     return made;
   }
 
  private:
   Destroy destroy_;
-  void* made_ = nullptr;
+  void *made_ = nullptr;
 };
 
-const char* status_name(int status) {
-  static const char* const names[] = {"success", "out of memory", "invalid arguments", "unimplemented",
-                                      "last implementation reached", "run-time error"};
+const char *status_name(int status) {
+  static const char *const names[] = {"success",
+                                      "out of memory",
+                                      "invalid arguments",
+                                      "unimplemented",
+                                      "last implementation reached",
+                                      "run-time error"};
   return status >= 0 && status < 6 ? names[status] : "unknown status";
 }
 
 }  // namespace
 
 struct MatmulLibrary::Functions {
-  void* handle = nullptr;
-  const Version* (*version)();
-  int (*engine_create)(void**, int, size_t);
-  int (*engine_destroy)(void*);
-  int (*stream_create)(void**, void*, unsigned);
-  int (*stream_destroy)(void*);
-  int (*stream_wait)(void*);
-  int (*description_create)(void**, int, const int64_t*, int, const int64_t*);
-  int (*description_destroy)(void*);
-  size_t (*description_size)(const void*);
-  int (*attributes_create)(void**);
-  int (*attributes_destroy)(void*);
-  int (*attributes_scratchpad)(void*, int);
-  int (*attributes_math)(void*, int);
-  int (*attributes_post_ops)(void*, const void*);
-  int (*post_ops_create)(void**);
-  int (*post_ops_destroy)(void*);
-  int (*post_ops_eltwise)(void*, int, float, float);
-  int (*matmul_create)(void**, void*, const void*, const void*, const void*, const void*, const void*);
-  int (*plan_destroy)(void*);
-  const void* (*plan_description)(const void*, int, int);
-  int (*plan_query)(const void*, int, int, void*);
-  int (*primitive_create)(void**, const void*);
-  int (*primitive_destroy)(void*);
-  int (*primitive_execute)(const void*, void*, int, const Argument*);
-  int (*memory_create)(void**, const void*, void*, void*);
-  int (*memory_destroy)(void*);
+  void *handle = nullptr;
+  const Version *(*version)();
+  int (*engine_create)(void **, int, size_t);
+  int (*engine_destroy)(void *);
+  int (*stream_create)(void **, void *, unsigned);
+  int (*stream_destroy)(void *);
+  int (*stream_wait)(void *);
+  int (*description_create)(void **, int, const int64_t *, int, const int64_t *);
+  int (*description_destroy)(void *);
+  size_t (*description_size)(const void *);
+  int (*attributes_create)(void **);
+  int (*attributes_destroy)(void *);
+  int (*attributes_scratchpad)(void *, int);
+  int (*attributes_math)(void *, int);
+  int (*attributes_post_ops)(void *, const void *);
+  int (*post_ops_create)(void **);
+  int (*post_ops_destroy)(void *);
+  int (*post_ops_eltwise)(void *, int, float, float);
+  int (*matmul_create)(void **, void *, const void *, const void *, const void *, const void *,
+                       const void *);
+  int (*plan_destroy)(void *);
+  const void *(*plan_description)(const void *, int, int);
+  int (*plan_query)(const void *, int, int, void *);
+  int (*primitive_create)(void **, const void *);
+  int (*primitive_destroy)(void *);
+  int (*primitive_execute)(const void *, void *, int, const Argument *);
+  int (*memory_create)(void **, const void *, void *, void *);
+  int (*memory_destroy)(void *);
   // Of the OpenMP runtime that oneDNN brings along; absent where it was built for another one.
   int (*openmp_get_threads)() = nullptr;
   void (*openmp_set_threads)(int) = nullptr;
 
   template <typename F>
-  bool find(F& function, const char* name, std::string* reason) {
+  bool find(F &function, const char *name, std::string *reason) {
     function = reinterpret_cast<F>(dlsym(handle, name));
     if (function == nullptr) *reason = std::string("it has no function ") + name;
     return function != nullptr;
   }
 
-  bool find_all(std::string* reason) {
+  bool find_all(std::string *reason) {
     openmp_get_threads = reinterpret_cast<int (*)()>(dlsym(handle, "omp_get_max_threads"));
     openmp_set_threads = reinterpret_cast<void (*)(int)>(dlsym(handle, "omp_set_num_threads"));
-    return find(version, "dnnl_version", reason) && find(engine_create, "dnnl_engine_create", reason) &&
+    return find(version, "dnnl_version", reason) &&
+           find(engine_create, "dnnl_engine_create", reason) &&
            find(engine_destroy, "dnnl_engine_destroy", reason) &&
            find(stream_create, "dnnl_stream_create", reason) &&
            find(stream_destroy, "dnnl_stream_destroy", reason) &&
@@ -132,13 +138,13 @@ struct MatmulLibrary::Functions {
 
 // A compiled product and the layouts of its operands.
 struct MatmulLibrary::Product {
-  Functions* f;
+  Functions *f;
   Made x, weight, bias, y, primitive;
-  const void* scratchpad = nullptr;  // owned by plan
+  const void *scratchpad = nullptr;  // owned by plan
   Made plan;
   size_t scratchpad_bytes = 0;
   std::string implementation;
-  explicit Product(Functions* functions)
+  explicit Product(Functions *functions)
       : f(functions),
         x(f->description_destroy),
         weight(f->description_destroy),
@@ -153,21 +159,22 @@ struct MatmulLibrary::Context {
   Made stream;
   std::unique_ptr<std::byte[]> scratch;
   size_t scratch_bytes = 0;
-  explicit Context(Functions* functions) : stream(functions->stream_destroy) {}
-  void* scratch_of(size_t bytes) {
+  explicit Context(Functions *functions) : stream(functions->stream_destroy) {}
+  void *scratch_of(size_t bytes) {
     if (scratch_bytes < bytes) {
       scratch.reset(new std::byte[bytes + kScratchAlignment]);
       scratch_bytes = bytes;
     }
     const auto address = reinterpret_cast<uintptr_t>(scratch.get());
-    return reinterpret_cast<void*>((address + kScratchAlignment - 1) / kScratchAlignment *
-                                   kScratchAlignment);
+    return reinterpret_cast<void *>((address + kScratchAlignment - 1) / kScratchAlignment *
+                                    kScratchAlignment);
   }
 };
 
 namespace {
 
-// Makes OpenMP run on the calling thread alone while it lives, and leaves the thread's setting as it was.
+// Makes OpenMP run on the calling thread alone while it lives, and leaves the thread's setting as
+// it was.
 class OneThread {
  public:
   OneThread(int (*get)(), void (*set)(int)) : set_(get != nullptr ? set : nullptr) {
@@ -175,8 +182,8 @@ class OneThread {
     before_ = get();
     if (before_ != 1) set_(1);
   }
-  OneThread(const OneThread&) = delete;
-  OneThread& operator=(const OneThread&) = delete;
+  OneThread(const OneThread &) = delete;
+  OneThread &operator=(const OneThread &) = delete;
   ~OneThread() {
     if (set_ != nullptr && before_ != 1) set_(before_);
   }
@@ -190,11 +197,11 @@ class OneThread {
 
 MatmulLibrary::MatmulLibrary() : functions_(new Functions) {}
 
-std::unique_ptr<MatmulLibrary> MatmulLibrary::open(const char* path, std::string* reason) {
+std::unique_ptr<MatmulLibrary> MatmulLibrary::open(const char *path, std::string *reason) {
   std::unique_ptr<MatmulLibrary> library(new MatmulLibrary);
-  Functions& f = *library->functions_;
-  // An OpenMP runtime reads this once, when it is loaded. Should anyone else use it, its idle threads sleep rather
-  // than spin against the pool.
+  Functions &f = *library->functions_;
+  // An OpenMP runtime reads this once, when it is loaded. Should anyone else use it, its idle
+  // threads sleep rather than spin against the pool.
   setenv("OMP_WAIT_POLICY", "PASSIVE", /*overwrite=*/0);
   f.handle = dlopen(path, RTLD_NOW | RTLD_LOCAL);
   if (f.handle == nullptr) {
@@ -223,11 +230,11 @@ MatmulLibrary::~MatmulLibrary() {
 }
 
 std::string MatmulLibrary::version() const {
-  const Version& v = *functions_->version();
+  const Version &v = *functions_->version();
   return std::to_string(v.major) + "." + std::to_string(v.minor) + "." + std::to_string(v.patch);
 }
 
-size_t MatmulLibrary::ShapeHash::operator()(const ProductShape& s) const {
+size_t MatmulLibrary::ShapeHash::operator()(const ProductShape &s) const {
   uint64_t hash = 0;
   for (int64_t value : {s.m, s.n, s.k, s.x_stride, s.weight_stride, s.y_stride,
                         static_cast<int64_t>(s.type * 64 + (s.bias_type + 1) * 16 + s.y_type * 4),
@@ -238,14 +245,14 @@ size_t MatmulLibrary::ShapeHash::operator()(const ProductShape& s) const {
   return hash;
 }
 
-std::shared_ptr<MatmulLibrary::Product> MatmulLibrary::compile(const ProductShape& s,
-                                                               std::string* reason) {
-  Functions& f = *functions_;
+std::shared_ptr<MatmulLibrary::Product> MatmulLibrary::compile(const ProductShape &s,
+                                                               std::string *reason) {
+  Functions &f = *functions_;
   const OneThread one_thread(f.openmp_get_threads, f.openmp_set_threads);
   auto product = std::make_shared<Product>(&f);
   int status = 0;
-  auto matrix = [&](Made& made, int64_t rows, int64_t columns, int64_t row_stride, int64_t column_stride,
-                    int32_t type) {
+  auto matrix = [&](Made &made, int64_t rows, int64_t columns, int64_t row_stride,
+                    int64_t column_stride, int32_t type) {
     const int64_t extent[] = {rows, columns}, strides[] = {row_stride, column_stride};
     if (status == 0) status = f.description_create(made.out(), 2, extent, data_type(type), strides);
   };
@@ -261,7 +268,8 @@ std::shared_ptr<MatmulLibrary::Product> MatmulLibrary::compile(const ProductShap
   if (s.activation != SVDIT_ACTIVATION_NONE) {
     const int kind = s.activation == SVDIT_ACTIVATION_SILU ? kSwish : kGeluTanh;
     if (status == 0) status = f.post_ops_create(post_ops.out());
-    if (status == 0) status = f.post_ops_eltwise(post_ops.get(), kind, /*alpha=*/1.0f, /*beta=*/0.0f);
+    if (status == 0)
+      status = f.post_ops_eltwise(post_ops.get(), kind, /*alpha=*/1.0f, /*beta=*/0.0f);
     if (status == 0) status = f.attributes_post_ops(attributes.get(), post_ops.get());
   }
   if (status == 0) {
@@ -276,14 +284,14 @@ std::shared_ptr<MatmulLibrary::Product> MatmulLibrary::compile(const ProductShap
   product->scratchpad = f.plan_description(product->plan.get(), kScratchpadDescription, 0);
   product->scratchpad_bytes =
       product->scratchpad == nullptr ? 0 : f.description_size(product->scratchpad);
-  const char* implementation = nullptr;
+  const char *implementation = nullptr;
   f.plan_query(product->plan.get(), kQueryImplementation, 0, &implementation);
   if (implementation != nullptr) product->implementation = implementation;
   return product;
 }
 
-std::shared_ptr<MatmulLibrary::Product> MatmulLibrary::product(const ProductShape& shape,
-                                                               std::string* reason) {
+std::shared_ptr<MatmulLibrary::Product> MatmulLibrary::product(const ProductShape &shape,
+                                                               std::string *reason) {
   {
     const std::lock_guard lock(mutex_);
     const auto found = cache_.find(shape);
@@ -292,7 +300,8 @@ std::shared_ptr<MatmulLibrary::Product> MatmulLibrary::product(const ProductShap
       return found->second->second;
     }
   }
-  // Compiled without the lock: two threads may both compile a new shape, and the first one's is kept.
+  // Compiled without the lock: two threads may both compile a new shape, and the first one's is
+  // kept.
   std::shared_ptr<Product> made = compile(shape, reason);
   if (made == nullptr) return nullptr;
   const std::lock_guard lock(mutex_);
@@ -326,9 +335,9 @@ void MatmulLibrary::give_back(std::unique_ptr<Context> context) {
   idle_.push_back(std::move(context));
 }
 
-std::string MatmulLibrary::run(const ProductShape& shape, const void* x, const void* weight,
-                               const void* bias, void* y) {
-  Functions& f = *functions_;
+std::string MatmulLibrary::run(const ProductShape &shape, const void *x, const void *weight,
+                               const void *bias, void *y) {
+  Functions &f = *functions_;
   std::string reason;
   const std::shared_ptr<Product> p = product(shape, &reason);
   if (p == nullptr) return reason;
@@ -341,9 +350,9 @@ std::string MatmulLibrary::run(const ProductShape& shape, const void* x, const v
   Argument arguments[5];
   int count = 0;
   int status = 0;
-  auto pass = [&](int index, Made& memory, const void* description, const void* data) {
+  auto pass = [&](int index, Made &memory, const void *description, const void *data) {
     if (status != 0) return;
-    status = f.memory_create(memory.out(), description, engine_, const_cast<void*>(data));
+    status = f.memory_create(memory.out(), description, engine_, const_cast<void *>(data));
     arguments[count++] = {index, memory.get()};
   };
   pass(kArgX, x_memory, p->x.get(), x);

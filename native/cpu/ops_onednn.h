@@ -1,8 +1,9 @@
 // Matrix products by oneDNN 3, found at run time.
 //
-// The library is opened by path and used through its C API only; the few entry points and constants it takes are
-// declared in ops_onednn.cpp. Each product runs on the calling thread alone: the CPU backend spreads the parts of
-// a large one over its own pool, so no second set of threads competes with it.
+// The library is opened by path and used through its C API only; the few entry points and constants
+// it takes are declared in ops_onednn.cpp. Each product runs on the calling thread alone: the CPU
+// backend spreads the parts of a large one over its own pool, so no second set of threads competes
+// with it.
 #ifndef SVDIT_CPU_OPS_ONEDNN_H_
 #define SVDIT_CPU_OPS_ONEDNN_H_
 
@@ -24,21 +25,22 @@ struct ProductShape {
   int64_t x_stride, weight_stride, y_stride;
   int32_t type, bias_type, y_type;
   uint32_t activation;
-  bool operator==(const ProductShape&) const = default;
+  bool operator==(const ProductShape &) const = default;
 };
 
 // One opened oneDNN library with its compiled products. Thread-safe.
 class MatmulLibrary {
  public:
   // Opens the shared object at path. On failure returns nullptr and says why in *reason.
-  static std::unique_ptr<MatmulLibrary> open(const char* path, std::string* reason);
+  static std::unique_ptr<MatmulLibrary> open(const char *path, std::string *reason);
   ~MatmulLibrary();
 
   // Computes the product on this thread. Returns an empty string, or what oneDNN refused.
-  std::string run(const ProductShape& shape, const void* x, const void* weight, const void* bias, void* y);
+  std::string run(const ProductShape &shape, const void *x, const void *weight, const void *bias,
+                  void *y);
 
-  // Whether this processor has instructions for products of bf16 numbers that oneDNN uses; without them it would
-  // fall back to a loop hundreds of times slower.
+  // Whether this processor has instructions for products of bf16 numbers that oneDNN uses; without
+  // them it would fall back to a loop hundreds of times slower.
   bool fast_bf16();
 
   // "3.8.1"
@@ -49,18 +51,18 @@ class MatmulLibrary {
   struct Product;
   struct Context;
   struct ShapeHash {
-    size_t operator()(const ProductShape& shape) const;
+    size_t operator()(const ProductShape &shape) const;
   };
   using Order = std::list<std::pair<ProductShape, std::shared_ptr<Product>>>;
 
   MatmulLibrary();
-  std::shared_ptr<Product> product(const ProductShape& shape, std::string* reason);
-  std::shared_ptr<Product> compile(const ProductShape& shape, std::string* reason);
+  std::shared_ptr<Product> product(const ProductShape &shape, std::string *reason);
+  std::shared_ptr<Product> compile(const ProductShape &shape, std::string *reason);
   std::unique_ptr<Context> borrow();
   void give_back(std::unique_ptr<Context> context);
 
   std::unique_ptr<Functions> functions_;
-  void* engine_ = nullptr;
+  void *engine_ = nullptr;
   std::mutex mutex_;
   Order recent_;  // most recently used first
   std::unordered_map<ProductShape, Order::iterator, ShapeHash> cache_;

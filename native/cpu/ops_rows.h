@@ -1,8 +1,8 @@
 // Row kernels of a denoiser's element-wise operations: norm, rotary embedding, residual, convert.
 //
-// One table of functions per instruction tier. All of them compute in fp32 and take a range of rows, so that the
-// caller decides how rows are spread over threads; none allocates, checks or keeps state. Element types are the
-// SVDIT_* codes of svdit.h; strides are in elements.
+// One table of functions per instruction tier. All of them compute in fp32 and take a range of
+// rows, so that the caller decides how rows are spread over threads; none allocates, checks or
+// keeps state. Element types are the SVDIT_* codes of svdit.h; strides are in elements.
 #ifndef SVDIT_CPU_OPS_ROWS_H_
 #define SVDIT_CPU_OPS_ROWS_H_
 
@@ -12,19 +12,19 @@ namespace svdit::cpu {
 
 // y = n * factor + offset with n the row normalised group by group; see svdit_norm_args.
 struct NormRows {
-  const void* x;
-  void* y;
+  const void *x;
+  void *y;
   int64_t x_stride, y_stride;
   uint32_t x_type, y_type;
   int64_t columns, group;
   float epsilon;
   bool rms;
-  const float* factor;  // [columns], or nullptr = 1
-  const float* offset;  // [columns], or nullptr = 0
+  const float *factor;  // [columns], or nullptr = 1
+  const float *offset;  // [columns], or nullptr = 0
 };
 
 struct RopeRows {
-  void* x;
+  void *x;
   int64_t x_stride;
   uint32_t x_type;
   int64_t heads, head_dim;
@@ -33,17 +33,17 @@ struct RopeRows {
 };
 
 struct ResidualRows {
-  const void* x;
-  void* y;
+  const void *x;
+  void *y;
   int64_t x_stride, y_stride;
   uint32_t x_type, y_type;
   int64_t columns;
-  const float* gate;  // [columns], or nullptr = 1
+  const float *gate;  // [columns], or nullptr = 1
 };
 
 struct ConvertRows {
-  const void* x;
-  void* y;
+  const void *x;
+  void *y;
   int64_t x_stride, y_stride;
   uint32_t x_type, y_type;
   int64_t columns;
@@ -51,10 +51,10 @@ struct ConvertRows {
 };
 
 struct RowKernels {
-  void (*norm)(const NormRows&, int64_t row_begin, int64_t row_end);
-  void (*rope)(const RopeRows&, int64_t row_begin, int64_t row_end);
-  void (*residual)(const ResidualRows&, int64_t row_begin, int64_t row_end);
-  void (*convert)(const ConvertRows&, int64_t row_begin, int64_t row_end);
+  void (*norm)(const NormRows &, int64_t row_begin, int64_t row_end);
+  void (*rope)(const RopeRows &, int64_t row_begin, int64_t row_end);
+  void (*residual)(const ResidualRows &, int64_t row_begin, int64_t row_end);
+  void (*convert)(const ConvertRows &, int64_t row_begin, int64_t row_end);
 };
 
 extern const RowKernels kRowKernelsPortable;

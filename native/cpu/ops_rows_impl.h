@@ -1,6 +1,7 @@
-// The row kernels of ops_rows.h, written once over vectors of SVDIT_LANES floats. Each tier's source file defines
-// SVDIT_LANES and SVDIT_ROW_KERNELS and includes this file; everything is in an unnamed namespace, so that no
-// function compiled with one tier's instructions can be linked into another's.
+// The row kernels of ops_rows.h, written once over vectors of SVDIT_LANES floats. Each tier's
+// source file defines SVDIT_LANES and SVDIT_ROW_KERNELS and includes this file; everything is in an
+// unnamed namespace, so that no function compiled with one tier's instructions can be linked into
+// another's.
 #include <string.h>
 
 #include "cpu/ops_rows.h"
@@ -25,20 +26,20 @@ struct Fp16 {
 
 inline Floats splat(float value) { return value - Floats{}; }
 
-inline Floats widen(const float* p) {
+inline Floats widen(const float *p) {
   Floats v;
   memcpy(&v, p, sizeof v);
   return v;
 }
 
-inline Floats widen(const Bf16* p) {
+inline Floats widen(const Bf16 *p) {
   Halves h;
   memcpy(&h, p, sizeof h);
   return (Floats)(__builtin_convertvector(h, Words) << 16);
 }
 
 // The exponent is rebased by a multiplication, which also normalises subnormals.
-inline Floats widen(const Fp16* p) {
+inline Floats widen(const Fp16 *p) {
   Halves h;
   memcpy(&h, p, sizeof h);
   const Words w = __builtin_convertvector(h, Words);
@@ -48,10 +49,10 @@ inline Floats widen(const Fp16* p) {
   return (Floats)(bits | (w & 0x8000) << 16);
 }
 
-inline void narrow(float* p, Floats v) { memcpy(p, &v, sizeof v); }
+inline void narrow(float *p, Floats v) { memcpy(p, &v, sizeof v); }
 
 // Round to nearest even; a NaN stays one.
-inline void narrow(Bf16* p, Floats v) {
+inline void narrow(Bf16 *p, Floats v) {
   const Words w = (Words)v;
   const Words rounded = (w + 0x7fff + (w >> 16 & 1)) >> 16;
   const Words kept = (w & 0x7fffffff) > 0x7f800000 ? (w >> 16 | 0x40) : rounded;
@@ -59,7 +60,7 @@ inline void narrow(Bf16* p, Floats v) {
   memcpy(p, &h, sizeof h);
 }
 
-inline void narrow(Fp16* p, Floats v) {
+inline void narrow(Fp16 *p, Floats v) {
   const Words w = (Words)v;
   const Words sign = w >> 16 & 0x8000;
   const Words magnitude = w & 0x7fffffff;
@@ -75,14 +76,14 @@ inline void narrow(Fp16* p, Floats v) {
 
 // The first n < kLanes elements; the others are 0.
 template <typename T>
-inline Floats widen(const T* p, int64_t n) {
+inline Floats widen(const T *p, int64_t n) {
   T buffer[kLanes] = {};
   memcpy(buffer, p, n * sizeof(T));
   return widen(buffer);
 }
 
 template <typename T>
-inline void narrow(T* p, Floats v, int64_t n) {
+inline void narrow(T *p, Floats v, int64_t n) {
   T buffer[kLanes];
   narrow(buffer, v);
   memcpy(p, buffer, n * sizeof(T));
@@ -98,7 +99,8 @@ inline float sum(Floats v) {
 inline Floats exponential(Floats x) {
   x = x < -87.0f ? splat(-87.0f) : x;
   x = x > 88.0f ? splat(88.0f) : x;
-  const Floats shifted = x * 1.44269504f + 12582912.0f;  // 1.5 * 2^23: the integer lands in the low bits
+  const Floats shifted =
+      x * 1.44269504f + 12582912.0f;  // 1.5 * 2^23: the integer lands in the low bits
   const Floats n = shifted - 12582912.0f;
   const Floats r = (x - n * 0.693359375f) + n * 2.12194440e-4f;
   Floats p = r * 1.9875691500e-4f + 1.3981999507e-3f;
@@ -129,23 +131,24 @@ inline Floats activate(Floats x) {
 template <typename F>
 inline void with_type(uint32_t type, F f) {
   if (type == SVDIT_BF16) {
-    f(static_cast<Bf16*>(nullptr));
+    f(static_cast<Bf16 *>(nullptr));
   } else if (type == SVDIT_FP16) {
-    f(static_cast<Fp16*>(nullptr));
+    f(static_cast<Fp16 *>(nullptr));
   } else {
-    f(static_cast<float*>(nullptr));
+    f(static_cast<float *>(nullptr));
   }
 }
 
 // Calls f with null pointers of x's and y's element types.
 template <typename F>
 inline void with_types(uint32_t x_type, uint32_t y_type, F f) {
-  with_type(x_type, [&](auto* x) { with_type(y_type, [&](auto* y) { f(x, y); }); });
+  with_type(x_type, [&](auto *x) { with_type(y_type, [&](auto *y) { f(x, y); }); });
 }
 
-// sum over the n elements at x of g(element), with four accumulators so that additions overlap and errors stay small.
+// sum over the n elements at x of g(element), with four accumulators so that additions overlap and
+// errors stay small.
 template <typename T, typename G>
-inline float reduce(const T* x, int64_t n, G g) {
+inline float reduce(const T *x, int64_t n, G g) {
   Floats a = {}, b = {}, c = {}, d = {};
   int64_t i = 0;
   for (; i + 4 * kLanes <= n; i += 4 * kLanes) {
@@ -172,12 +175,12 @@ inline void each_vector(int64_t n, F f) {
 }
 
 template <typename T>
-inline Floats read(const T* p, int64_t count) {
+inline Floats read(const T *p, int64_t count) {
   return count == kLanes ? widen(p) : widen(p, count);
 }
 
 template <typename T>
-inline void write(T* p, Floats v, int64_t count) {
+inline void write(T *p, Floats v, int64_t count) {
   if (count == kLanes) {
     narrow(p, v);
   } else {
@@ -186,8 +189,8 @@ inline void write(T* p, Floats v, int64_t count) {
 }
 
 template <typename X, typename Y>
-inline void norm_group(const X* x, Y* y, int64_t n, bool rms, float epsilon, const float* factor,
-                       const float* offset) {
+inline void norm_group(const X *x, Y *y, int64_t n, bool rms, float epsilon, const float *factor,
+                       const float *offset) {
   float mean = 0;
   float variance;
   if (rms) {
@@ -205,13 +208,13 @@ inline void norm_group(const X* x, Y* y, int64_t n, bool rms, float epsilon, con
   });
 }
 
-void norm(const NormRows& a, int64_t row_begin, int64_t row_end) {
-  with_types(a.x_type, a.y_type, [&](auto* x_type, auto* y_type) {
+void norm(const NormRows &a, int64_t row_begin, int64_t row_end) {
+  with_types(a.x_type, a.y_type, [&](auto *x_type, auto *y_type) {
     using X = decltype(x_type);
     using Y = decltype(y_type);
     for (int64_t row = row_begin; row < row_end; ++row) {
-      const auto* x = static_cast<X>(const_cast<void*>(a.x)) + row * a.x_stride;
-      auto* y = static_cast<Y>(a.y) + row * a.y_stride;
+      const auto *x = static_cast<X>(const_cast<void *>(a.x)) + row * a.x_stride;
+      auto *y = static_cast<Y>(a.y) + row * a.y_stride;
       for (int64_t c = 0; c < a.columns; c += a.group) {
         norm_group(x + c, y + c, a.group, a.rms, a.epsilon, a.factor ? a.factor + c : nullptr,
                    a.offset ? a.offset + c : nullptr);
@@ -221,7 +224,8 @@ void norm(const NormRows& a, int64_t row_begin, int64_t row_end) {
 }
 
 template <typename X>
-inline void rope_row(X* x, int64_t heads, int64_t head_dim, const float* cosine, const float* sine) {
+inline void rope_row(X *x, int64_t heads, int64_t head_dim, const float *cosine,
+                     const float *sine) {
   Ints twice, swapped;
   Floats sign;
   for (int i = 0; i < kLanes; ++i) {
@@ -237,14 +241,14 @@ inline void rope_row(X* x, int64_t heads, int64_t head_dim, const float* cosine,
     cos = __builtin_shuffle(cos, twice);
     sin = __builtin_shuffle(sin, twice) * sign;
     for (int64_t h = 0; h < heads; ++h) {
-      X* p = x + h * head_dim + c;
+      X *p = x + h * head_dim + c;
       const Floats v = widen(p);
       narrow(p, v * cos + __builtin_shuffle(v, swapped) * sin);
     }
   }
   for (; c < head_dim; c += 2) {
     for (int64_t h = 0; h < heads; ++h) {
-      X* p = x + h * head_dim + c;
+      X *p = x + h * head_dim + c;
       const Floats v = widen(p, 2);
       Floats r = {};
       r[0] = v[0] * cosine[c / 2] - v[1] * sine[c / 2];
@@ -254,8 +258,8 @@ inline void rope_row(X* x, int64_t heads, int64_t head_dim, const float* cosine,
   }
 }
 
-void rope(const RopeRows& a, int64_t row_begin, int64_t row_end) {
-  with_type(a.x_type, [&](auto* x_type) {
+void rope(const RopeRows &a, int64_t row_begin, int64_t row_end) {
+  with_type(a.x_type, [&](auto *x_type) {
     for (int64_t row = row_begin; row < row_end; ++row) {
       rope_row(static_cast<decltype(x_type)>(a.x) + row * a.x_stride, a.heads, a.head_dim,
                a.cosine + row * a.cosine_stride, a.sine + row * a.sine_stride);
@@ -263,11 +267,11 @@ void rope(const RopeRows& a, int64_t row_begin, int64_t row_end) {
   });
 }
 
-void residual(const ResidualRows& a, int64_t row_begin, int64_t row_end) {
-  with_types(a.x_type, a.y_type, [&](auto* x_type, auto* y_type) {
+void residual(const ResidualRows &a, int64_t row_begin, int64_t row_end) {
+  with_types(a.x_type, a.y_type, [&](auto *x_type, auto *y_type) {
     for (int64_t row = row_begin; row < row_end; ++row) {
-      const auto* x = static_cast<decltype(x_type)>(const_cast<void*>(a.x)) + row * a.x_stride;
-      auto* y = static_cast<decltype(y_type)>(a.y) + row * a.y_stride;
+      const auto *x = static_cast<decltype(x_type)>(const_cast<void *>(a.x)) + row * a.x_stride;
+      auto *y = static_cast<decltype(y_type)>(a.y) + row * a.y_stride;
       each_vector(a.columns, [&](int64_t i, int64_t count) {
         Floats v = read(x + i, count);
         if (a.gate != nullptr) v *= read(a.gate + i, count);
@@ -278,11 +282,11 @@ void residual(const ResidualRows& a, int64_t row_begin, int64_t row_end) {
 }
 
 template <uint32_t kActivation>
-inline void convert_activated(const ConvertRows& a, int64_t row_begin, int64_t row_end) {
-  with_types(a.x_type, a.y_type, [&](auto* x_type, auto* y_type) {
+inline void convert_activated(const ConvertRows &a, int64_t row_begin, int64_t row_end) {
+  with_types(a.x_type, a.y_type, [&](auto *x_type, auto *y_type) {
     for (int64_t row = row_begin; row < row_end; ++row) {
-      const auto* x = static_cast<decltype(x_type)>(const_cast<void*>(a.x)) + row * a.x_stride;
-      auto* y = static_cast<decltype(y_type)>(a.y) + row * a.y_stride;
+      const auto *x = static_cast<decltype(x_type)>(const_cast<void *>(a.x)) + row * a.x_stride;
+      auto *y = static_cast<decltype(y_type)>(a.y) + row * a.y_stride;
       each_vector(a.columns, [&](int64_t i, int64_t count) {
         write(y + i, activate<kActivation>(read(x + i, count)), count);
       });
@@ -290,7 +294,7 @@ inline void convert_activated(const ConvertRows& a, int64_t row_begin, int64_t r
   });
 }
 
-void convert(const ConvertRows& a, int64_t row_begin, int64_t row_end) {
+void convert(const ConvertRows &a, int64_t row_begin, int64_t row_end) {
   if (a.activation == SVDIT_ACTIVATION_SILU) {
     convert_activated<SVDIT_ACTIVATION_SILU>(a, row_begin, row_end);
   } else if (a.activation == SVDIT_ACTIVATION_GELU_TANH) {

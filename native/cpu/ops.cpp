@@ -1,0 +1,217 @@
+#include "cpu/ops.h"
+
+#include <algorithm>
+#include <vector>
+
+#include "error.h"
+
+namespace svdit::cpu {
+namespace {
+
+// Rows of fewer elements than this in all are done by the caller: waking a thread costs more.
+constexpr int64_t kElementsPerTask = 16384;
+// A product is cut into parts of about this many rows and outputs: large enough that packing the
+// weights once per part costs 1–2 %, small enough that two threads finish together.
+constexpr int64_t kPart = 256;
+constexpr double kFlopsPerTask = 2e6;
+
+const RowKernels &kernels_of(uint32_t cpu_tier) {
+  if (cpu_tier >= SVDIT_CPU_TIER_AVX512) return kRowKernelsAvx512;
+  if (cpu_tier == SVDIT_CPU_TIER_AVX2) return kRowKernelsAvx2;
+  return kRowKernelsPortable;
+}
+
+int64_t ceil_div(int64_t a, int64_t b) { return (a + b - 1) / b; }
+
+size_t element_bytes(uint32_t type) { return type == SVDIT_FP32 ? 4 : 2; }
+
+char *at(const svdit_matrix &matrix, int64_t row, int64_t column) {
+  return static_cast<char *>(matrix.data) +
+         (row * matrix.row_stride + column) * element_bytes(matrix.element_type);
+}
+
+}  // namespace
+
+CpuOperations::CpuOperations(uint32_t cpu_tier, int threads, RunTasks run_tasks)
+    : kernels_(kernels_of(cpu_tier)), threads_(threads), run_tasks_(std::move(run_tasks)) {}
+
+void CpuOperations::open_matmul_library(const char *path) {
+  const std::lock_guard lock(library_mutex_);
+  if (library_ != nullptr) {
+    fail(SVDIT_INVALID_ARGUMENT, "this backend has a matrix library already (oneDNN %s)",
+         library_->version().c_str());
+  }
+  std::string reason;
+  library_ = MatmulLibrary::open(path, &reason);
+  if (library_ == nullptr) {
+    fail(SVDIT_UNAVAILABLE, "no matrix library at '%s': %s", path, reason.c_str());
+  }
+  opened_ = library_.get();
+}
+
+template <typename F>
+void CpuOperations::each_rows(int64_t rows, int64_t columns, F rows_of) {
+  const int64_t worth = std::max<int64_t>(1, rows * columns / kElementsPerTask);
+  const int64_t tasks = std::min({rows, worth, int64_t{threads_} * 4});
+  if (tasks <= 1 || threads_ == 1) {
+    rows_of(int64_t{0}, rows);
+    return;
+  }
+  run_tasks_(tasks, [&](int64_t task) { rows_of(rows * task / tasks, rows * (task + 1) / tasks); });
+}
+
+void CpuOperations::linear(const svdit_linear_args &args, svdit_stream) {
+  MatmulLibrary *library = opened_;
+  if (library == nullptr) {
+    fail(SVDIT_UNAVAILABLE, "no matrix library: svdit_matmul_library was not called");
+  }
+  if (args.x.element_type == SVDIT_BF16 && !library->fast_bf16()) {
+    fail(SVDIT_UNSUPPORTED,
+         "this processor has no bf16 matrix instructions that oneDNN %s uses: load the model in "
+         "fp32",
+         library->version().c_str());
+  }
+  const int64_t m = args.x.rows, n = args.weight.rows, k = args.x.columns;
+  const double flops = 2.0 * m * n * k;
+  int64_t rows = m, outputs = n;
+  if (flops > kFlopsPerTask && threads_ > 1) {
+    rows = kPart;
+    while (ceil_div(m, rows) * ceil_div(n, kPart) > 32 * threads_ && rows < 8 * kPart) rows *= 2;
+    // Parts of equal width, in multiples of a cache line of fp32.
+    outputs = ceil_div(ceil_div(n, ceil_div(n, kPart)), 16) * 16;
+    if (m <= rows) {
+      outputs = std::min(outputs, std::max<int64_t>(64, ceil_div(ceil_div(n, threads_), 16) * 16));
+    }
+  }
+  const int64_t row_parts = ceil_div(m, rows), output_parts = ceil_div(n, outputs);
+  const bool has_bias = args.bias.data != nullptr;
+
+  std::mutex failure_mutex;
+  std::string failure;
+  auto part = [&](int64_t task) {
+    const int64_t row = task % row_parts * rows, output = task / row_parts * outputs;
+    ProductShape shape;
+    shape.m = std::min(rows, m - row);
+    shape.n = std::min(outputs, n - output);
+    shape.k = k;
+    shape.x_stride = args.x.row_stride;
+    shape.weight_stride = args.weight.row_stride;
+    shape.y_stride = args.y.row_stride;
+    shape.type = static_cast<int32_t>(args.x.element_type);
+    shape.bias_type = has_bias ? static_cast<int32_t>(args.bias.element_type) : -1;
+    shape.y_type = static_cast<int32_t>(args.y.element_type);
+    shape.activation = args.activation;
+    const std::string said =
+        library->run(shape, at(args.x, row, 0), at(args.weight, output, 0),
+                     has_bias ? at(args.bias, 0, output) : nullptr, at(args.y, row, output));
+    if (!said.empty()) {
+      const std::lock_guard lock(failure_mutex);
+      failure = said;
+    }
+  };
+  if (row_parts * output_parts == 1) {
+    part(0);
+  } else {
+    run_tasks_(row_parts * output_parts, part);
+  }
+  if (!failure.empty()) fail(SVDIT_INTERNAL, "%s", failure.c_str());
+}
+
+namespace {
+
+// Adds up in fp32 what every row is multiplied with and what is added: weight (1 + scale) and
+// bias (1 + scale) + shift, each repeated over the groups.
+class Affine {
+ public:
+  Affine(const svdit_norm_args &args, const RowKernels &kernels) {
+    const int64_t columns = args.x.columns;
+    if (args.weight.data == nullptr && args.bias.data == nullptr && args.scale.data == nullptr &&
+        args.shift.data == nullptr) {
+      return;
+    }
+    std::vector<float> &values = storage();
+    values.resize(2 * columns);
+    factor_ = values.data();
+    offset_ = values.data() + columns;
+    spread(args.weight, columns, 1.0f, factor_, kernels);
+    spread(args.bias, columns, 0.0f, offset_, kernels);
+    const float *scale = static_cast<const float *>(args.scale.data);
+    const float *shift = static_cast<const float *>(args.shift.data);
+    for (int64_t c = 0; scale != nullptr && c < columns; ++c) {
+      factor_[c] *= 1.0f + scale[c];
+      offset_[c] *= 1.0f + scale[c];
+    }
+    for (int64_t c = 0; shift != nullptr && c < columns; ++c) offset_[c] += shift[c];
+  }
+  const float *factor() const { return factor_; }
+  const float *offset() const { return offset_; }
+
+ private:
+  // Kept per thread, so that a denoiser's thousands of norms allocate once.
+  static std::vector<float> &storage() {
+    thread_local std::vector<float> values;
+    return values;
+  }
+
+  static void spread(const svdit_matrix &from, int64_t columns, float otherwise, float *to,
+                     const RowKernels &kernels) {
+    if (from.data == nullptr) {
+      std::fill_n(to, columns, otherwise);
+      return;
+    }
+    kernels.convert({from.data, to, from.columns, columns, from.element_type, SVDIT_FP32,
+                     from.columns, SVDIT_ACTIVATION_NONE},
+                    0, 1);
+    for (int64_t c = from.columns; c < columns; ++c) to[c] = to[c - from.columns];
+  }
+
+  float *factor_ = nullptr;
+  float *offset_ = nullptr;
+};
+
+}  // namespace
+
+void CpuOperations::norm(const svdit_norm_args &args, svdit_stream) {
+  const Affine affine(args, kernels_);
+  const NormRows rows = {args.x.data,         args.y.data,
+                         args.x.row_stride,   args.y.row_stride,
+                         args.x.element_type, args.y.element_type,
+                         args.x.columns,      args.group_columns,
+                         args.epsilon,        args.kind == SVDIT_NORM_RMS,
+                         affine.factor(),     affine.offset()};
+  each_rows(args.x.rows, args.x.columns,
+            [&](int64_t begin, int64_t end) { kernels_.norm(rows, begin, end); });
+}
+
+void CpuOperations::rope(const svdit_rope_args &args, svdit_stream) {
+  const RopeRows rows = {args.x.data,
+                         args.x.row_stride,
+                         args.x.element_type,
+                         args.x.columns / args.head_dim,
+                         args.head_dim,
+                         static_cast<const float *>(args.cosine.data),
+                         static_cast<const float *>(args.sine.data),
+                         args.cosine.row_stride,
+                         args.sine.row_stride};
+  each_rows(args.x.rows, args.x.columns,
+            [&](int64_t begin, int64_t end) { kernels_.rope(rows, begin, end); });
+}
+
+void CpuOperations::residual(const svdit_residual_args &args, svdit_stream) {
+  const ResidualRows rows = {args.x.data,         args.y.data,
+                             args.x.row_stride,   args.y.row_stride,
+                             args.x.element_type, args.y.element_type,
+                             args.x.columns,      static_cast<const float *>(args.gate.data)};
+  each_rows(args.x.rows, args.x.columns,
+            [&](int64_t begin, int64_t end) { kernels_.residual(rows, begin, end); });
+}
+
+void CpuOperations::convert(const svdit_convert_args &args, svdit_stream) {
+  const ConvertRows rows = {args.x.data,       args.y.data,         args.x.row_stride,
+                            args.y.row_stride, args.x.element_type, args.y.element_type,
+                            args.x.columns,    args.activation};
+  each_rows(args.x.rows, args.x.columns,
+            [&](int64_t begin, int64_t end) { kernels_.convert(rows, begin, end); });
+}
+
+}  // namespace svdit::cpu

@@ -1,0 +1,28 @@
+// What api_ops.cpp asks of a backend that computes a denoiser's other operations. Entry points
+// check arguments against svdit.h before they call. Failures are thrown as Error (error.h).
+#ifndef SVDIT_OPERATIONS_H
+#define SVDIT_OPERATIONS_H
+
+#include "svdit.h"
+
+namespace svdit {
+
+class Operations {
+ public:
+  virtual ~Operations() = default;
+
+  // Throws INVALID_ARGUMENT where there is one already, UNAVAILABLE where path cannot be used.
+  virtual void open_matmul_library(const char *path) = 0;
+
+  virtual void linear(const svdit_linear_args &args, svdit_stream stream) = 0;
+
+  // group_columns is explicit, never 0.
+  virtual void norm(const svdit_norm_args &args, svdit_stream stream) = 0;
+  virtual void rope(const svdit_rope_args &args, svdit_stream stream) = 0;
+  virtual void residual(const svdit_residual_args &args, svdit_stream stream) = 0;
+  virtual void convert(const svdit_convert_args &args, svdit_stream stream) = 0;
+};
+
+}  // namespace svdit
+
+#endif
