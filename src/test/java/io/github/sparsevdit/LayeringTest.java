@@ -1,0 +1,96 @@
+package io.github.sparsevdit;
+
+import static com.tngtech.archunit.base.DescribedPredicate.alwaysTrue;
+import static com.tngtech.archunit.core.domain.JavaClass.Predicates.assignableTo;
+import static com.tngtech.archunit.lang.syntax.ArchRuleDefinition.classes;
+import static com.tngtech.archunit.lang.syntax.ArchRuleDefinition.noClasses;
+import static com.tngtech.archunit.library.Architectures.layeredArchitecture;
+import static com.tngtech.archunit.library.GeneralCodingRules.ACCESS_STANDARD_STREAMS;
+
+import com.tngtech.archunit.core.importer.ImportOption;
+import com.tngtech.archunit.junit.AnalyzeClasses;
+import com.tngtech.archunit.junit.ArchTest;
+import com.tngtech.archunit.lang.ArchRule;
+
+/** The rules of the house that the compiler does not check. */
+@AnalyzeClasses(
+    packages = "io.github.sparsevdit",
+    importOptions = ImportOption.DoNotIncludeTests.class)
+class LayeringTest {
+  private static final String ROOT = "io.github.sparsevdit";
+  private static final String CLI = ROOT + ".cli..";
+
+  /**
+   * cli → eval → model → search → public face → internal → bindings; a layer may use any below it.
+   * Exceptions are the one thing that goes the other way: internal turns a native status into the
+   * public exception it stands for.
+   */
+  @ArchTest
+  static final ArchRule DEPENDENCIES_RUN_ONE_WAY =
+      layeredArchitecture()
+          .consideringOnlyDependenciesInLayers()
+          .layer("cli")
+          .definedBy(CLI)
+          .layer("eval")
+          .definedBy(ROOT + ".eval..")
+          .layer("model")
+          .definedBy(ROOT + ".model..")
+          .layer("search")
+          .definedBy(ROOT + ".search..")
+          .layer("public face")
+          .definedBy(ROOT, ROOT + ".tensor..")
+          .layer("internal")
+          .definedBy(ROOT + ".internal..")
+          .layer("bindings")
+          .definedBy(ROOT + ".bindings..")
+          .whereLayer("cli")
+          .mayNotBeAccessedByAnyLayer()
+          .whereLayer("eval")
+          .mayOnlyBeAccessedByLayers("cli")
+          .whereLayer("model")
+          .mayOnlyBeAccessedByLayers("cli", "eval")
+          .whereLayer("search")
+          .mayOnlyBeAccessedByLayers("cli", "eval", "model")
+          .whereLayer("public face")
+          .mayOnlyBeAccessedByLayers("cli", "eval", "model", "search")
+          .whereLayer("bindings")
+          .mayNotAccessAnyLayer()
+          .ignoreDependency(alwaysTrue(), assignableTo(Throwable.class))
+          .withOptionalLayers(true);
+
+  /** An application that embeds the library gets one JSON library with it and nothing else. */
+  @ArchTest
+  static final ArchRule ONLY_THE_COMMAND_LINE_USES_ITS_LIBRARIES =
+      classes()
+          .that()
+          .resideOutsideOfPackage(CLI)
+          .should()
+          .onlyDependOnClassesThat()
+          .resideInAnyPackage(ROOT + "..", "java..", "jdk.jfr..", "com.fasterxml.jackson..");
+
+  /**
+   * Of the generated bindings, one method would print a trace if a system property asked for it.
+   */
+  @ArchTest
+  static final ArchRule THE_LIBRARY_PRINTS_NOTHING =
+      noClasses()
+          .that()
+          .resideOutsideOfPackages(CLI, ROOT + ".bindings..")
+          .should(ACCESS_STANDARD_STREAMS)
+          .allowEmptyShould(true);
+
+  @ArchTest
+  static final ArchRule NO_LOGGING_BUT_SYSTEM_LOGGER =
+      noClasses().should().dependOnClassesThat().resideInAPackage("java.util.logging..");
+
+  /** Native code is called where its handles and statuses are looked after, nowhere else. */
+  @ArchTest
+  static final ArchRule ONLY_THE_PUBLIC_FACE_AND_INTERNAL_CALL_NATIVE_CODE =
+      noClasses()
+          .that()
+          .resideInAnyPackage(CLI, ROOT + ".eval..", ROOT + ".search..")
+          .should()
+          .dependOnClassesThat()
+          .resideInAPackage(ROOT + ".bindings..")
+          .allowEmptyShould(true);
+}
