@@ -47,6 +47,20 @@ run: all ## builds all; searches, generates and compares videos with the checkpo
 bindings: ## regenerates bindings/ from svdit.h (needs jextract: JEXTRACT=/path/to/jextract)
 	@bindings/generate.sh
 
+# Both build apart from the plain library, without CUDA. Addresses are not randomised: gcc 12's ThreadSanitizer cannot
+# place its shadow memory where the kernel randomises more bits than it knows.
+SANITIZED := $(MAKE) CUDA=0 native-test
+.PHONY: sanitize
+sanitize: ## native tests under AddressSanitizer with UBSan, then under ThreadSanitizer
+	@echo 'AddressSanitizer and UndefinedBehaviorSanitizer'
+	+@UBSAN_OPTIONS=print_stacktrace=1 $(SANITIZED) NATIVE=target/native-asan SANITIZE='$(SANITIZE_COMMON) \
+	  -fsanitize=address,undefined -fno-sanitize-recover=all'
+	@echo 'ThreadSanitizer'
+	+@TSAN_OPTIONS=halt_on_error=1 setarch -R $(SANITIZED) NATIVE=target/native-tsan SANITIZE='$(SANITIZE_COMMON) \
+	  -fsanitize=thread'
+# The sanitizers' instrumentation makes gcc warn of what it cannot follow, so warnings are no errors here.
+SANITIZE_COMMON := -O1 -g1 -fno-omit-frame-pointer -Wno-error
+
 FORMATTED := $(shell find native -name '*.cpp' -o -name '*.h' -o -name '*.hpp' -o -name '*.cu' -o -name '*.cuh')
 CLANG_FORMAT ?= $(firstword $(shell command -v clang-format))
 
