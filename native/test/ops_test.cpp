@@ -1,0 +1,322 @@
+// The row kernels of every tier this processor has against double arithmetic, on awkward shapes and
+// strides.
+#include <cmath>
+#include <cstdio>
+#include <cstdlib>
+#include <cstring>
+#include <random>
+#include <string>
+#include <vector>
+
+#include "cpu/ops_rows.h"
+#include "svdit.h"
+
+namespace {
+
+using svdit::cpu::RowKernels;
+
+int passed = 0, failed = 0;
+
+void expect(bool ok, const std::string &name, double error, double bound) {
+  std::printf("%s %s: error %.3g, bound %.3g\n", ok ? "ok  " : "FAIL", name.c_str(), error, bound);
+  ++(ok ? passed : failed);
+}
+
+// Conversions written apart from the kernels': by arithmetic on values, not on bits.
+double decode(const std::vector<uint8_t> &bytes, int64_t index, uint32_t type) {
+  if (type == SVDIT_FP32) {
+    float value;
+    std::memcpy(&value, &bytes[index * 4], 4);
+    return value;
+  }
+  uint16_t bits;
+  std::memcpy(&bits, &bytes[index * 2], 2);
+  const int exponent_bits = type == SVDIT_BF16 ? 8 : 5;
+  const int mantissa_bits = 15 - exponent_bits;
+  const int exponent = bits >> mantissa_bits & ((1 << exponent_bits) - 1);
+  const int mantissa = bits & ((1 << mantissa_bits) - 1);
+  const int bias = (1 << (exponent_bits - 1)) - 1;
+  const double sign = bits >> 15 ? -1 : 1;
+  if (exponent == (1 << exponent_bits) - 1) return mantissa != 0 ? NAN : sign * INFINITY;
+  if (exponent == 0) return sign * std::ldexp(mantissa, 1 - bias - mantissa_bits);
+  return sign * std::ldexp(mantissa + (1 << mantissa_bits), exponent - bias - mantissa_bits);
+}
+
+double spacing(uint32_t type) {
+  return type == SVDIT_FP32 ? 0x1p-23 : type == SVDIT_BF16 ? 0x1p-8 : 0x1p-11;
+}
+
+const char *type_name(uint32_t type) {
+  return type == SVDIT_FP32 ? "fp32" : type == SVDIT_BF16 ? "bf16" : "fp16";
+}
+
+// Half of the spacing of a type's numbers at value: the error of one rounding to nearest.
+double rounding(double value, uint32_t type) {
+  const double smallest = type == SVDIT_FP16 ? 0x1p-14 : 0x1p-126;
+  int exponent;
+  std::frexp(std::max(std::fabs(value), smallest), &exponent);
+  return std::ldexp(spacing(type), exponent - 1) * (type == SVDIT_FP32 ? 0.5 : 1);
+}
+
+class Matrix {
+ public:
+  Matrix(int64_t rows, int64_t columns, int64_t stride, uint32_t type)
+      : rows(rows), columns(columns), stride(stride), type(type) {
+    bytes.assign((rows * stride + 8) * size(), kFill);
+  }
+  int64_t size() const { return type == SVDIT_FP32 ? 4 : 2; }
+  double operator()(int64_t row, int64_t column) const {
+    return decode(bytes, row * stride + column, type);
+  }
+  // Whatever lies between and after the rows must stay as it was.
+  bool gaps_untouched() const {
+    for (int64_t i = 0; i < static_cast<int64_t>(bytes.size()) / size(); ++i) {
+      if (i / stride < rows && i % stride < columns) continue;
+      for (int64_t b = 0; b < size(); ++b) {
+        if (bytes[i * size() + b] != kFill) return false;
+      }
+    }
+    return true;
+  }
+  void fill(const RowKernels &kernels, std::mt19937 &random, double scale) {
+    std::normal_distribution<float> normal(0.3f, static_cast<float>(scale));
+    std::vector<float> row(columns);
+    for (int64_t r = 0; r < rows; ++r) {
+      for (float &value : row) value = normal(random);
+      kernels.convert({row.data(), bytes.data() + r * stride * size(), columns, stride, SVDIT_FP32,
+                       type, columns, SVDIT_ACTIVATION_NONE},
+                      0, 1);
+    }
+  }
+  static constexpr uint8_t kFill = 0x5a;
+  int64_t rows, columns, stride;
+  uint32_t type;
+  std::vector<uint8_t> bytes;
+};
+
+struct Tier {
+  const char *name;
+  const RowKernels *kernels;
+};
+
+void test_conversions(const Tier &tier) {
+  // Every 16-bit pattern survives a round trip through fp32, and every fp32 near one rounds to the
+  // nearest.
+  for (uint32_t type : {SVDIT_BF16, SVDIT_FP16}) {
+    std::vector<uint8_t> all(65536 * 2), back(65536 * 2), wide(65536 * 4);
+    for (int i = 0; i < 65536; ++i) {
+      const uint16_t bits = static_cast<uint16_t>(i);
+      std::memcpy(&all[i * 2], &bits, 2);
+    }
+    const auto convert = tier.kernels->convert;
+    convert({all.data(), wide.data(), 0, 0, type, SVDIT_FP32, 65536, 0}, 0, 1);
+    convert({wide.data(), back.data(), 0, 0, SVDIT_FP32, type, 65536, 0}, 0, 1);
+    int wrong = 0;
+    for (int i = 0; i < 65536; ++i) {
+      const double value = decode(all, i, type), through = decode(wide, i, SVDIT_FP32);
+      const double again = decode(back, i, type);
+      if (std::isnan(value) ? !std::isnan(through) || !std::isnan(again)
+                            : value != through || value != again) {
+        ++wrong;
+      }
+    }
+    expect(wrong == 0, std::string(tier.name) + " round trip of " + type_name(type), wrong, 0);
+
+    std::mt19937 random(11);
+    std::vector<uint8_t> some(20000 * 4), rounded(20000 * 2);
+    for (int i = 0; i < 20000; ++i) {
+      const uint32_t bits = random();
+      std::memcpy(&some[i * 4], &bits, 4);
+      if (i % 4 == 0) {  // ties and values near fp16's range
+        const uint32_t tie = (bits & 0x7fffffff) % 0x48000000 & ~0xfffu;
+        std::memcpy(&some[i * 4], &tie, 4);
+      }
+    }
+    convert({some.data(), rounded.data(), 0, 0, SVDIT_FP32, type, 20000, 0}, 0, 1);
+    double worst = 0;
+    const double largest = type == SVDIT_FP16 ? 65504 : 0x1.fep127;
+    for (int i = 0; i < 20000; ++i) {
+      const double value = decode(some, i, SVDIT_FP32), got = decode(rounded, i, type);
+      double error = std::fabs(got - value) / rounding(value, type);
+      if (std::isnan(value)) error = std::isnan(got) ? 0 : 9;
+      if (std::fabs(value) > largest) error = std::fabs(got) >= largest ? 0 : 9;
+      worst = std::max(worst, error);
+    }
+    expect(worst <= 1, std::string(tier.name) + " rounding to " + type_name(type), worst, 1);
+  }
+}
+
+void test_activations(const Tier &tier) {
+  for (uint32_t activation : {SVDIT_ACTIVATION_SILU, SVDIT_ACTIVATION_GELU_TANH}) {
+    const int n = 4001;
+    std::vector<float> x(n);
+    std::vector<uint8_t> y(n * 4);
+    for (int i = 0; i < n; ++i) x[i] = (i - 2000) * 0.0101f;
+    x[0] = -1000;
+    x[n - 1] = 1000;
+    tier.kernels->convert({x.data(), y.data(), 0, 0, SVDIT_FP32, SVDIT_FP32, n, activation}, 0, 1);
+    double worst = 0;
+    for (int i = 0; i < n; ++i) {
+      const double v = x[i];
+      const double expected =
+          activation == SVDIT_ACTIVATION_SILU
+              ? v / (1 + std::exp(-v))
+              : 0.5 * v * (1 + std::tanh(std::sqrt(2 / M_PI) * (v + 0.044715 * v * v * v)));
+      worst = std::max(
+          worst, std::fabs(decode(y, i, SVDIT_FP32) - expected) / (std::fabs(expected) + 1e-3));
+    }
+    expect(worst < 2e-6,
+           std::string(tier.name) + (activation == SVDIT_ACTIVATION_SILU ? " silu" : " gelu"),
+           worst, 2e-6);
+  }
+}
+
+void test_norm(const Tier &tier, uint32_t x_type, uint32_t y_type, bool rms, int64_t group,
+               int64_t groups, bool affine) {
+  std::mt19937 random(static_cast<unsigned>(group * 7 + groups));
+  const int64_t columns = group * groups, rows = 5;
+  Matrix x(rows, columns, columns + 3, x_type), y(rows, columns, columns + 5, y_type);
+  x.fill(*tier.kernels, random, 2);
+  Matrix factor(1, columns, columns, SVDIT_FP32), offset(1, columns, columns, SVDIT_FP32);
+  factor.fill(*tier.kernels, random, 1);
+  offset.fill(*tier.kernels, random, 1);
+  const double epsilon = 1e-6;
+  const svdit::cpu::NormRows work = {
+      x.bytes.data(),
+      y.bytes.data(),
+      x.stride,
+      y.stride,
+      x_type,
+      y_type,
+      columns,
+      group,
+      1e-6f,
+      rms,
+      affine ? reinterpret_cast<const float *>(factor.bytes.data()) : nullptr,
+      affine ? reinterpret_cast<const float *>(offset.bytes.data()) : nullptr};
+  tier.kernels->norm(work, 1, rows);
+  double worst = 0;
+  for (int64_t r = 1; r < rows; ++r) {
+    for (int64_t c = 0; c < columns; ++c) {
+      const int64_t begin = c / group * group;
+      double mean = 0, variance = 0;
+      for (int64_t i = begin; i < begin + group; ++i) mean += rms ? 0 : x(r, i) / group;
+      for (int64_t i = begin; i < begin + group; ++i)
+        variance += std::pow(x(r, i) - mean, 2) / group;
+      double expected = (x(r, c) - mean) / std::sqrt(variance + epsilon);
+      if (affine) expected = expected * factor(0, c) + offset(0, c);
+      worst = std::max(worst, std::fabs(y(r, c) - expected) / (2e-6 + rounding(expected, y_type)));
+    }
+  }
+  bool row_kept = true;
+  for (int64_t i = 0; i < columns * y.size(); ++i)
+    row_kept = row_kept && y.bytes[i] == Matrix::kFill;
+  Matrix rest = y;
+  if (row_kept)
+    rest.bytes.erase(rest.bytes.begin(), rest.bytes.begin() + y.stride * y.size()), --rest.rows;
+  expect(worst <= 1 && row_kept && rest.gaps_untouched(),
+         std::string(tier.name) + (rms ? " rms " : " layer ") + type_name(x_type) + " to " +
+             type_name(y_type) + " group " + std::to_string(group) + " x " +
+             std::to_string(groups) + (affine ? " affine" : ""),
+         worst, 1);
+}
+
+void test_rope(const Tier &tier, uint32_t type, int64_t heads, int64_t head_dim) {
+  std::mt19937 random(static_cast<unsigned>(head_dim));
+  const int64_t rows = 4, columns = heads * head_dim;
+  Matrix x(rows, columns, columns + 6, type);
+  x.fill(*tier.kernels, random, 2);
+  Matrix cosine(rows, head_dim / 2, head_dim / 2 + 1, SVDIT_FP32);
+  Matrix sine(rows, head_dim / 2, head_dim / 2 + 2, SVDIT_FP32);
+  cosine.fill(*tier.kernels, random, 1);
+  sine.fill(*tier.kernels, random, 1);
+  const Matrix before = x;
+  tier.kernels->rope(
+      {x.bytes.data(), x.stride, type, heads, head_dim,
+       reinterpret_cast<const float *>(cosine.bytes.data()),
+       reinterpret_cast<const float *>(sine.bytes.data()), cosine.stride, sine.stride},
+      0, rows);
+  double worst = 0;
+  for (int64_t r = 0; r < rows; ++r) {
+    for (int64_t c = 0; c < columns; c += 2) {
+      const double a = before(r, c), b = before(r, c + 1);
+      const double cos = cosine(r, c % head_dim / 2), sin = sine(r, c % head_dim / 2);
+      for (const auto &[got, want] :
+           {std::pair{x(r, c), a * cos - b * sin}, {x(r, c + 1), b * cos + a * sin}}) {
+        const double slack =
+            2e-7 * (std::fabs(a) + std::fabs(b)) * (std::fabs(cos) + std::fabs(sin));
+        worst = std::max(worst, std::fabs(got - want) / (slack + rounding(want, type)));
+      }
+    }
+  }
+  expect(worst <= 1 && x.gaps_untouched(),
+         std::string(tier.name) + " rope " + type_name(type) + " " + std::to_string(heads) + " x " +
+             std::to_string(head_dim),
+         worst, 1);
+}
+
+void test_residual(const Tier &tier, uint32_t x_type, uint32_t y_type, int64_t columns,
+                   bool gated) {
+  std::mt19937 random(static_cast<unsigned>(columns));
+  Matrix x(3, columns, columns + 1, x_type), y(3, columns, columns + 2, y_type);
+  Matrix gate(1, columns, columns, SVDIT_FP32);
+  x.fill(*tier.kernels, random, 2);
+  y.fill(*tier.kernels, random, 2);
+  gate.fill(*tier.kernels, random, 1);
+  const Matrix before = y;
+  tier.kernels->residual(
+      {x.bytes.data(), y.bytes.data(), x.stride, y.stride, x_type, y_type, columns,
+       gated ? reinterpret_cast<const float *>(gate.bytes.data()) : nullptr},
+      0, 3);
+  double worst = 0;
+  for (int64_t r = 0; r < 3; ++r) {
+    for (int64_t c = 0; c < columns; ++c) {
+      const double added = x(r, c) * (gated ? gate(0, c) : 1), want = before(r, c) + added;
+      worst = std::max(
+          worst, std::fabs(y(r, c) - want) /
+                     (1.2e-7 * (std::fabs(added) + std::fabs(want)) + rounding(want, y_type)));
+    }
+  }
+  expect(worst <= 1 && y.gaps_untouched(),
+         std::string(tier.name) + " residual " + type_name(x_type) + " to " + type_name(y_type) +
+             " " + std::to_string(columns) + (gated ? " gated" : ""),
+         worst, 1);
+}
+
+}  // namespace
+
+int main() {
+  std::vector<Tier> tiers = {{"portable", &svdit::cpu::kRowKernelsPortable}};
+  __builtin_cpu_init();
+  if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma")) {
+    tiers.push_back({"avx2", &svdit::cpu::kRowKernelsAvx2});
+  }
+  if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
+      __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl")) {
+    tiers.push_back({"avx512", &svdit::cpu::kRowKernelsAvx512});
+  }
+  const uint32_t types[] = {SVDIT_BF16, SVDIT_FP16, SVDIT_FP32};
+  for (const Tier &tier : tiers) {
+    test_conversions(tier);
+    test_activations(tier);
+    for (uint32_t x : types) {
+      for (uint32_t y : types) {
+        for (bool rms : {false, true}) {
+          test_norm(tier, x, y, rms, 128, 1, true);
+          test_norm(tier, x, y, rms, 37, 1, false);
+          test_norm(tier, x, y, rms, 200, 3, true);
+          test_norm(tier, x, y, rms, 1, 5, false);
+        }
+      }
+      for (uint32_t y : {x, static_cast<uint32_t>(SVDIT_FP32)}) {
+        for (int64_t columns : {1, 31, 64, 1000}) {
+          test_residual(tier, x, y, columns, true);
+          test_residual(tier, x, y, columns, false);
+        }
+      }
+      for (int64_t head_dim : {2, 8, 24, 64, 128, 130}) test_rope(tier, x, 3, head_dim);
+    }
+  }
+  std::printf("%d passed, %d failed\n", passed, failed);
+  return failed == 0 ? 0 : 1;
+}
