@@ -30,7 +30,10 @@ TEST_SOURCES := $(wildcard native/test/*_test.cpp)
 TEST_COMMON := $(filter-out $(TEST_SOURCES),$(wildcard native/test/*.cpp native/sim/*.cpp))
 
 object = $(patsubst native/%,$(NATIVE)/obj/%.o,$1)
-OBJECTS := $(call object,$(CPU_SOURCES))
+# From the lowest tier up: of an inline function that several files define the linker keeps the first copy, which must
+# be one that every processor that reaches it can run.
+TIER_SOURCES := $(foreach tier,avx2 avx512 avx512bf16,$(filter %_$(tier).cpp,$(CPU_SOURCES)))
+OBJECTS = $(call object,$(filter-out $(TIER_SOURCES),$(CPU_SOURCES)) $(CUDA_ALL_SOURCES) $(TIER_SOURCES))
 
 # ---- CUDA ----------------------------------------------------------------------------------------
 # Off by CUDA=0, or where there is no nvcc.
@@ -44,7 +47,7 @@ endif
 
 ifeq ($(CUDA_LEFT_OUT),)
 ifneq ($(CUDA_SOURCES),)
-  OBJECTS += $(call object,$(CUDA_SOURCES) $(CUDA_HOST_SOURCES))
+  CUDA_ALL_SOURCES := $(CUDA_SOURCES) $(CUDA_HOST_SOURCES)
   CXX_COMMON += -DSVDIT_WITH_CUDA=1
   # Where nvcc keeps its headers and libraries, in its own words.
   NVCC_SAYS := $(shell $(NVCC) --dryrun probe.cu 2>&1 | sed -n 's/^\#$$ \(INCLUDES\|LIBRARIES\)=//p' | tr -d '"')
@@ -88,7 +91,7 @@ $(LIBRARY): $(OBJECTS) native/libsvdit.map
 
 # Tests see the library's insides, so they link its objects and not the shared library.
 TESTS := $(patsubst native/test/%.cpp,$(NATIVE)/test/%,$(TEST_SOURCES))
-$(TESTS): $(NATIVE)/test/%: $(NATIVE)/obj/test/%.cpp.o $(call object,$(TEST_COMMON)) $(OBJECTS)
+$(TESTS): $(NATIVE)/test/%: $(NATIVE)/obj/test/%.cpp.o $(call object,$(TEST_COMMON))
 	@mkdir -p $(@D)
 	$(Q)$(CXX) -pthread $(SANITIZE) $^ $(LDFLAGS) $(CUDA_LIBRARIES) -ldl -o $@
 
