@@ -91,7 +91,7 @@ $(LIBRARY): $(OBJECTS) native/libsvdit.map
 
 # Tests see the library's insides, so they link its objects and not the shared library.
 TESTS := $(patsubst native/test/%.cpp,$(NATIVE)/test/%,$(TEST_SOURCES))
-$(TESTS): $(NATIVE)/test/%: $(NATIVE)/obj/test/%.cpp.o $(call object,$(TEST_COMMON))
+$(TESTS): $(NATIVE)/test/%: $(NATIVE)/obj/test/%.cpp.o $(call object,$(TEST_COMMON)) $(OBJECTS)
 	@mkdir -p $(@D)
 	$(Q)$(CXX) -pthread $(SANITIZE) $^ $(LDFLAGS) $(CUDA_LIBRARIES) -ldl -o $@
 
