@@ -95,10 +95,12 @@ $(TESTS): $(NATIVE)/test/%: $(NATIVE)/obj/test/%.cpp.o $(call object,$(TEST_COMM
 	@mkdir -p $(@D)
 	$(Q)$(CXX) -pthread $(SANITIZE) $^ $(LDFLAGS) $(CUDA_LIBRARIES) -ldl -o $@
 
+include native/sim/sim.mk
+
 # Runs every test; one line each, the whole output of those that fail.
 .PHONY: native-test
-native-test: $(TESTS)
-	@failed=; for test in $(TESTS); do \
+native-test: $(TESTS) $(SIM_TESTS)
+	@failed=; for test in $(TESTS) $(SIM_TESTS); do \
 	  if $$test > $$test.log 2>&1; then echo "$$(basename $$test): $$(tail -n 1 $$test.log)"; \
 	  else cat $$test.log; echo "$$(basename $$test): FAILED"; failed=1; fi; done; test -z "$$failed"
 
