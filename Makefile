@@ -47,6 +47,12 @@ run: all ## builds all; searches, generates and compares videos with the checkpo
 bindings: ## regenerates bindings/ from svdit.h (needs jextract: JEXTRACT=/path/to/jextract)
 	@bindings/generate.sh
 
+.PHONY: javadoc install
+javadoc: $(LIBRARY) ## sources and Javadoc jars beside the others, in target/
+	@$(MVN) package -Prelease -DskipTests
+install: $(LIBRARY) ## every artifact into the local Maven repository
+	@$(MVN) install -Prelease -DskipTests
+
 # Both build apart from the plain library, without CUDA. Addresses are not randomised: gcc 12's ThreadSanitizer cannot
 # place its shadow memory where the kernel randomises more bits than it knows.
 SANITIZED := $(MAKE) CUDA=0 native-test
