@@ -20,12 +20,12 @@ JAVA_SOURCES := $(shell find src/main bindings src/test/resources/cases -type f 
 MVN := tools/mvn $(MVN_ARGS)
 export JAVA_HOME
 
-all: $(LIBRARY) $(JAR) bin/svdit ## library, jar, bin/svdit
+all: $(JAR_LIBRARIES) $(JAR) bin/svdit ## library, jar, bin/svdit
 
 .PHONY: native
-native: $(LIBRARY) ## the native library alone
+native: $(JAR_LIBRARIES) ## the native library alone
 
-$(JAR): pom.xml $(LIBRARY) $(JAVA_SOURCES)
+$(JAR): pom.xml $(JAR_LIBRARIES) $(JAVA_SOURCES)
 	@$(MVN) package -DskipTests
 	@touch $@
 
@@ -35,7 +35,7 @@ bin/svdit: tools/svdit.sh tools/find-jdk.sh Makefile
 	@chmod +x $@.new && mv $@.new $@
 
 .PHONY: test
-test: native-test $(LIBRARY) bin/svdit ## builds all; native tests, then every JUnit test (TEST=Name, CASES=folder)
+test: native-test $(JAR_LIBRARIES) bin/svdit ## builds all; native tests, then every JUnit test (TEST=Name, CASES=folder)
 	@$(MVN) package $(if $(TEST),-Dtest='$(TEST)' -Dsurefire.failIfNoSpecifiedTests=false) \
 	  $(if $(CASES),-Dsvdit.cases='$(abspath $(CASES))')
 
@@ -48,14 +48,14 @@ bindings: ## regenerates bindings/ from svdit.h (needs jextract: JEXTRACT=/path/
 	@bindings/generate.sh
 
 .PHONY: javadoc install
-javadoc: $(LIBRARY) ## sources and Javadoc jars beside the others, in target/
+javadoc: $(JAR_LIBRARIES) ## sources and Javadoc jars beside the others, in target/
 	@$(MVN) package -Prelease -DskipTests
-install: $(LIBRARY) ## every artifact into the local Maven repository
+install: $(JAR_LIBRARIES) ## every artifact into the local Maven repository
 	@$(MVN) install -Prelease -DskipTests
 
-# Both build apart from the plain library, without CUDA. Addresses are not randomised: gcc 12's ThreadSanitizer cannot
+# Both build apart from the plain library, without CUDA and its simulator (always under the former). Addresses are not randomised: gcc 12's ThreadSanitizer cannot
 # place its shadow memory where the kernel randomises more bits than it knows.
-SANITIZED := $(MAKE) CUDA=0 native-test
+SANITIZED := $(MAKE) CUDA=0 SIM_TESTS= native-test
 .PHONY: sanitize
 sanitize: ## native tests under AddressSanitizer with UBSan, then under ThreadSanitizer
 	@echo 'AddressSanitizer and UndefinedBehaviorSanitizer'

@@ -43,12 +43,17 @@ ifeq ($(CUDA),0)
   CUDA_LEFT_OUT := CUDA=0 was given
 else ifeq ($(NVCC),)
   CUDA_LEFT_OUT := no nvcc on PATH, in CUDA_HOME or in /usr/local/cuda
+else ifneq ($(CUDA_SOURCES),)
+  CUDA_VERSION := $(shell $(NVCC) --version | sed -n 's/.*release \([0-9]*\)\..*/\1/p')
+  ifneq ($(CUDA_VERSION),13)
+    CUDA_LEFT_OUT := $(NVCC) is of CUDA $(CUDA_VERSION), and CUDA 13 is needed
+  endif
 endif
 
 ifeq ($(CUDA_LEFT_OUT),)
 ifneq ($(CUDA_SOURCES),)
   CUDA_ALL_SOURCES := $(CUDA_SOURCES) $(CUDA_HOST_SOURCES)
-  CXX_COMMON += -DSVDIT_WITH_CUDA=1
+  WITH_CUDA := -DSVDIT_WITH_CUDA=1
   # Where nvcc keeps its headers and libraries, in its own words.
   NVCC_SAYS := $(shell $(NVCC) --dryrun probe.cu 2>&1 | sed -n 's/^\#$$ \(INCLUDES\|LIBRARIES\)=//p' | tr -d '"')
   CUDA_INCLUDES := $(patsubst -I%,-isystem %,$(filter -I%,$(NVCC_SAYS)))
@@ -58,36 +63,62 @@ ifneq ($(CUDA_SOURCES),)
     %_sm80.cu,$1),-gencode arch=compute_80$(,)code=[sm_80$(,)compute_80],-gencode \
     arch=compute_80$(,)code=[sm_80$(,)compute_80] -gencode arch=compute_90$(,)code=sm_90))
   NVCC_FLAGS := -std=c++20 -O3 -lineinfo --expt-relaxed-constexpr -Xcompiler \
-    -fPIC$(,)-fvisibility=hidden$(,)-Wall$(,)-Wextra -Werror all-warnings -DSVDIT_WITH_CUDA=1 \
+    -fPIC$(,)-fvisibility=hidden$(,)-Wall$(,)-Wextra -Werror all-warnings $(WITH_CUDA) \
     -Inative/include -Inative
 endif
 endif
 
 # ---- rules ---------------------------------------------------------------------------------------
 # Flags that changed (another compiler, CUDA come or gone) rebuild everything; kept in a file to compare with.
-FLAGS_NOW := $(CXX) $(CXX_COMMON) $(LDFLAGS) $(NVCC) $(NVCC_FLAGS) $(OBJECTS)
+FLAGS_NOW := $(CXX) $(CXX_COMMON) $(WITH_CUDA) $(LDFLAGS) $(NVCC) $(NVCC_FLAGS) $(OBJECTS)
 $(NATIVE)/flags: FORCE
 	@mkdir -p $(@D); echo '$(FLAGS_NOW)' | cmp -s - $@ || echo '$(FLAGS_NOW)' > $@
 FORCE:
 
+# Only the .cpp files that mention SVDIT_WITH_CUDA are told of it.
+CUDA_AWARE := $(shell grep -l SVDIT_WITH_CUDA $(CPU_SOURCES) /dev/null)
+compile = $(CXX) $(CXX_COMMON) $(call tier_flags,$<) $(if $(filter api.cpp,$(notdir $<)),$(API_FLAGS)) \
+  $(if $(findstring native/cuda/,$<),$(CUDA_INCLUDES)) -MMD -MP -c $< -o $@
+
 $(NATIVE)/obj/%.cpp.o: native/%.cpp $(NATIVE)/flags native/native.mk
 	@mkdir -p $(@D)
-	$(Q)$(CXX) $(CXX_COMMON) $(call tier_flags,$<) $(if $(filter api.cpp,$(notdir $<)),$(API_FLAGS)) \
-	  $(if $(findstring native/cuda/,$<),$(CUDA_INCLUDES)) -MMD -MP -c $< -o $@
+	$(Q)$(compile) $(if $(filter $(CUDA_AWARE) native/cuda/%,$<),$(WITH_CUDA))
+
+$(NATIVE)/obj-cpu/%.cpp.o: native/%.cpp $(NATIVE)/flags native/native.mk
+	@mkdir -p $(@D)
+	$(Q)$(compile)
 
 $(NATIVE)/obj/%.cu.o: native/%.cu $(NATIVE)/flags native/native.mk
 	@mkdir -p $(@D)
 	$(Q)$(NVCC) $(NVCC_FLAGS) $(call cuda_arch,$<) -MMD -MP -MF $(@:.o=.d) -c $< -o $@
 
 # The hash names the header's text, so the file that carries it follows the header even where it need not.
-$(NATIVE)/obj/api.cpp.o: native/include/svdit.h
+$(NATIVE)/obj/api.cpp.o $(NATIVE)/obj-cpu/api.cpp.o: native/include/svdit.h
+
+link = $(CXX) -shared -pthread $(SANITIZE) -Wl,--version-script=native/libsvdit.map \
+  -Wl,-soname,libsvdit.so -Wl,-z,defs -Wl,-z,relro -Wl,-z,now -Wl,--gc-sections -Wl,--build-id=sha1 $(LDFLAGS)
 
 $(LIBRARY): $(OBJECTS) native/libsvdit.map
 	@mkdir -p $(@D)
-	$(Q)$(CXX) -shared -pthread $(SANITIZE) -Wl,--version-script=native/libsvdit.map -Wl,-soname,libsvdit.so \
-	  -Wl,-z,defs -Wl,-z,relro -Wl,-z,now -Wl,--gc-sections -Wl,--build-id=sha1 $(LDFLAGS) $(OBJECTS) \
-	  $(CUDA_LIBRARIES) -ldl -o $@
+	$(Q)$(link) $(OBJECTS) $(CUDA_LIBRARIES) -ldl -o $@
 	@$(if $(CUDA_LEFT_OUT),echo 'The CUDA backend is left out: $(CUDA_LEFT_OUT).')
+	@$(if $(WITH_CUDA),,rm -rf $(NATIVE)/jars/linux-x86_64-cuda13 target/sparse-vdit-$(VERSION)-linux-x86_64-cuda13.jar)
+
+# What the jars of native code carry: a library without CUDA, and one with it where it was built. Each platform has
+# a folder of its own, so that an application may have both jars.
+jar_library = $(NATIVE)/jars/$1/io/github/sparsevdit/native/$1/libsvdit.so
+JAR_LIBRARIES := $(call jar_library,linux-x86_64)
+ifneq ($(WITH_CUDA),)
+JAR_LIBRARIES += $(call jar_library,linux-x86_64-cuda13)
+CPU_OBJECTS = $(patsubst $(NATIVE)/obj/%,$(NATIVE)/obj-cpu/%,$(call object,$(CUDA_AWARE)))
+CPU_ONLY_OBJECTS = $(filter-out $(call object,$(CUDA_AWARE) $(CUDA_ALL_SOURCES)),$(OBJECTS))
+
+$(call jar_library,linux-x86_64): $(CPU_OBJECTS) $(CPU_ONLY_OBJECTS) native/libsvdit.map
+	@mkdir -p $(@D)
+	$(Q)$(link) $(CPU_OBJECTS) $(CPU_ONLY_OBJECTS) -ldl -o $@
+endif
+$(lastword $(JAR_LIBRARIES)): $(LIBRARY)
+	@mkdir -p $(@D) && cp $< $@
 
 # Tests see the library's insides, so they link its objects and not the shared library.
 TESTS := $(patsubst native/test/%.cpp,$(NATIVE)/test/%,$(TEST_SOURCES))
@@ -104,4 +135,4 @@ native-test: $(TESTS) $(SIM_TESTS)
 	  if $$test > $$test.log 2>&1; then echo "$$(basename $$test): $$(tail -n 1 $$test.log)"; \
 	  else cat $$test.log; echo "$$(basename $$test): FAILED"; failed=1; fi; done; test -z "$$failed"
 
--include $(patsubst %.o,%.d,$(OBJECTS) $(call object,$(TEST_SOURCES) $(TEST_COMMON)))
+-include $(patsubst %.o,%.d,$(OBJECTS) $(CPU_OBJECTS) $(call object,$(TEST_SOURCES) $(TEST_COMMON)))

@@ -7,8 +7,8 @@ if [ -z "$JDK" ]; then
   echo "svdit: no Java $SVDIT_JAVA_MINIMUM or newer found; install one (https://adoptium.net) or set JAVA_HOME to it" >&2
   exit 1
 fi
-class_path=$target/sparse-vdit-@VERSION@.jar:$target/sparse-vdit-@VERSION@-linux-x86_64.jar
-class_path=$class_path:$target/sparse-vdit-@VERSION@-cases.jar:$target/lib/*
+jar=$target/sparse-vdit-@VERSION@
+class_path=$jar.jar:$jar-linux-x86_64.jar:$jar-linux-x86_64-cuda13.jar:$jar-cases.jar:$target/lib/*
 # SVDIT_JAVA_OPTS: options for the virtual machine, such as -Xmx2g.
 exec "$JDK/bin/java" --enable-native-access=ALL-UNNAMED ${SVDIT_JAVA_OPTS:-} -cp "$class_path" \
   io.github.sparsevdit.cli.Main "$@"
