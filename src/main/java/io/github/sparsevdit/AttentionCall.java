@@ -1,0 +1,97 @@
+package io.github.sparsevdit;
+
+import io.github.sparsevdit.tensor.Tensor;
+
+/**
+ * An attention call with more to say than {@link AttentionPlan#run}. What is set stays set, so a
+ * call may be run again without garbage; it is for one thread at a time.
+ */
+public final class AttentionCall {
+  private final AttentionPlan plan;
+  Tensor lse;
+  int[] textValid;
+  float scale;
+  int headBegin;
+  int headEnd;
+  int queryBlockBegin;
+  int queryBlockEnd;
+  Tensor workspace;
+
+  AttentionCall(AttentionPlan plan) {
+    this.plan = plan;
+  }
+
+  /**
+   * Where natural-log softmax denominators go: FP32 [B, H, S], contiguous, in the caller's token
+   * order; null for nowhere.
+   */
+  public AttentionCall lse(Tensor lse) {
+    this.lse = lse;
+    return this;
+  }
+
+  /**
+   * How many text keys (keys of a cross plan) are real, per batch row; null for all. Later ones are
+   * never read as keys.
+   */
+  public AttentionCall textValid(int... textValid) {
+    this.textValid = textValid == null ? null : textValid.clone();
+    return this;
+  }
+
+  /** The factor of q·kᵀ; 0 for 1/√D. */
+  public AttentionCall scale(float scale) {
+    this.scale = scale;
+    return this;
+  }
+
+  /**
+   * Computes heads begin (inclusive) to end (exclusive) only, and leaves the others' output as it
+   * is; 0, 0 for all.
+   */
+  public AttentionCall heads(int begin, int end) {
+    requireRange("heads", begin, end, plan.patterns().size());
+    headBegin = begin;
+    headEnd = end;
+    return this;
+  }
+
+  /**
+   * Computes query blocks begin to end only: video blocks in each pattern's order, then text
+   * blocks; 0, 0 for all.
+   */
+  public AttentionCall queryBlocks(int begin, int end) {
+    requireRange("query blocks", begin, end, plan.queryBlocks());
+    queryBlockBegin = begin;
+    queryBlockEnd = end;
+    return this;
+  }
+
+  /**
+   * Memory of the backend that the call may use, at least {@link AttentionPlan#workspaceBytes}; one
+   * call at a time may. By default the plan keeps its own.
+   */
+  public AttentionCall workspace(Tensor workspace) {
+    this.workspace = workspace;
+    return this;
+  }
+
+  /** As {@link AttentionPlan#run}. */
+  public void run(Tensor q, Tensor k, Tensor v, Tensor out) {
+    plan.run(q, k, v, out, this);
+  }
+
+  private static void requireRange(String what, int begin, int end, int count) {
+    if (begin < 0 || end > count || begin > end || (begin == end && begin != 0)) {
+      throw new IllegalArgumentException(
+          what
+              + " ["
+              + begin
+              + ", "
+              + end
+              + "): expected a range within [0, "
+              + count
+              + "), or 0, 0 for all");
+    }
+  }
+}

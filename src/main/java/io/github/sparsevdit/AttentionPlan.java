@@ -1,0 +1,306 @@
+package io.github.sparsevdit;
+
+import io.github.sparsevdit.bindings.Svdit;
+import io.github.sparsevdit.bindings.svdit_plan_info;
+import io.github.sparsevdit.bindings.svdit_run;
+import io.github.sparsevdit.internal.BackendHandle;
+import io.github.sparsevdit.internal.CallSlot;
+import io.github.sparsevdit.internal.NativeCalls;
+import io.github.sparsevdit.internal.PlanEvent;
+import io.github.sparsevdit.internal.PlanHandle;
+import io.github.sparsevdit.tensor.ElementType;
+import io.github.sparsevdit.tensor.Tensor;
+import java.lang.foreign.Arena;
+import java.lang.foreign.MemorySegment;
+import java.lang.foreign.ValueLayout;
+import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.List;
+import java.util.function.ToIntFunction;
+
+/**
+ * One layer's patterns compiled for a sequence, element type and backend. Immutable, and usable
+ * from many threads at once. {@code close()} may be called twice; it refuses new calls and waits
+ * for the running ones.
+ */
+public final class AttentionPlan implements AutoCloseable {
+  private final PlanHandle handle;
+  private final Sequence sequence;
+  private final int keyTokens; // 0: self-attention
+  private final ElementType type;
+  private final int headDim;
+  private final int block;
+  private final List<Pattern> patterns;
+  private final int groupCount;
+  private final int videoQueryBlocks;
+  private final int queryBlocks;
+  private final AttentionRunner runner;
+  private volatile long[] workspaceOfBatch = {
+    0, 0
+  }; // the last batch size asked for, and the answer
+
+  private AttentionPlan(
+      PlanHandle handle,
+      Sequence sequence,
+      int keyTokens,
+      ElementType type,
+      int headDim,
+      int block,
+      List<Pattern> patterns) {
+    this.handle = handle;
+    this.sequence = sequence;
+    this.keyTokens = keyTokens;
+    this.type = type;
+    this.headDim = headDim;
+    this.block = block;
+    this.patterns = patterns;
+    try (Arena arena = Arena.ofConfined()) {
+      MemorySegment info = svdit_plan_info.allocate(arena);
+      svdit_plan_info.struct_bytes(info, (int) svdit_plan_info.sizeof());
+      call(error -> Svdit.svdit_plan_describe(handle.pointer(), info, error));
+      groupCount = svdit_plan_info.groups(info);
+      videoQueryBlocks = svdit_plan_info.video_query_blocks(info);
+      queryBlocks = svdit_plan_info.query_blocks(info);
+    }
+    runner = new AttentionRunner(this, handle);
+  }
+
+  static AttentionPlan create(
+      BackendHandle backend,
+      Sequence sequence,
+      int keyTokens,
+      ElementType type,
+      int headDim,
+      int block,
+      List<Pattern> patterns) {
+    List<Pattern> heads = List.copyOf(patterns);
+    if (heads.isEmpty()) {
+      throw new IllegalArgumentException("a plan needs a pattern per head; none was given");
+    }
+    for (int head = 0; head < heads.size(); head++) {
+      try {
+        heads.get(head).requireFits(sequence, block);
+      } catch (IllegalArgumentException e) {
+        throw new IllegalArgumentException("head " + head + ": " + e.getMessage(), e);
+      }
+    }
+    PlanEvent event = new PlanEvent();
+    event.begin();
+    backend.keep();
+    PlanHandle handle;
+    try {
+      MemorySegment pointer =
+          PlanCompiler.compile(backend, sequence, keyTokens, type, headDim, block, heads);
+      handle = new PlanHandle(backend, pointer, "an attention plan for " + sequence);
+    } catch (RuntimeException | Error failure) {
+      backend.release();
+      throw failure;
+    }
+    try {
+      AttentionPlan plan =
+          new AttentionPlan(handle, sequence, keyTokens, type, headDim, block, heads);
+      event.end();
+      if (event.shouldCommit()) {
+        event.sequence = sequence.toString();
+        event.type = type.name();
+        event.block = block;
+        event.heads = heads.size();
+        event.groups = plan.groupCount;
+        event.patterns = heads.toString();
+        event.density = plan.meanDensity();
+        event.commit();
+      }
+      return plan;
+    } catch (RuntimeException | Error failure) {
+      handle.close();
+      throw failure;
+    }
+  }
+
+  /**
+   * softmax(q·kᵀ/√D)·v over the keys each head's pattern shows, all text valid; a row that sees no
+   * key gives 0. Makes no garbage. On the CPU it blocks until done.
+   *
+   * @param q [B, H, S, D], of the plan's type, any strides but D contiguous
+   * @param k [B, H, keys, D]
+   * @param v [B, H, keys, D]
+   * @param out [B, H, S, D]; it overlaps none of the others
+   */
+  public void run(Tensor q, Tensor k, Tensor v, Tensor out) {
+    runner.run(q, k, v, out, null);
+  }
+
+  /**
+   * A call with more to say: text padding, LSE, scale, ranges. It may be reused, by one thread at a
+   * time.
+   */
+  public AttentionCall call() {
+    return new AttentionCall(this);
+  }
+
+  void run(Tensor q, Tensor k, Tensor v, Tensor out, AttentionCall call) {
+    runner.run(q, k, v, out, call);
+  }
+
+  /**
+   * One pass over all keys for sampled query blocks that scores every window (or number of stripes)
+   * of a mode. The plan's patterns are not looked at. Blocks until done.
+   *
+   * @param q [B, H, S, D], as k and v
+   */
+  public SweepResult sweep(SweepRequest request, Tensor q, Tensor k, Tensor v) {
+    return Sweep.run(this, handle, request, q, k, v);
+  }
+
+  /** Per head: visible (query, key) pairs / (queries × keys), all text valid. */
+  public double[] density() {
+    return density(-1);
+  }
+
+  /** Per head: visible pairs / (queries × valid keys), with textValid valid text keys (-1: all). */
+  public double[] density(int textValid) {
+    try (Arena arena = Arena.ofConfined()) {
+      MemorySegment out = arena.allocate(ValueLayout.JAVA_DOUBLE, patterns.size());
+      call(error -> Svdit.svdit_plan_density(handle.pointer(), textValid, out, error));
+      return out.toArray(ValueLayout.JAVA_DOUBLE);
+    }
+  }
+
+  double meanDensity() {
+    return Arrays.stream(density()).average().orElseThrow();
+  }
+
+  /** Per head: the group it belongs to; heads of a group share a launch. */
+  public int[] groups() {
+    try (Arena arena = Arena.ofConfined()) {
+      MemorySegment out = arena.allocate(ValueLayout.JAVA_INT, patterns.size());
+      call(error -> Svdit.svdit_plan_groups(handle.pointer(), out, error));
+      return out.toArray(ValueLayout.JAVA_INT);
+    }
+  }
+
+  /** How many groups there are. */
+  public int groupCount() {
+    return groupCount;
+  }
+
+  /**
+   * A range of consecutive visible keys, as positions: text keeps its place, video is lined up in
+   * the pattern's order.
+   */
+  public record Run(long begin, long end) {}
+
+  /** The runs a query block of a head sees, ascending, with textValid valid text keys (-1: all). */
+  public List<Run> runs(int head, int queryBlock, int textValid) {
+    try (Arena arena = Arena.ofConfined()) {
+      MemorySegment count = arena.allocate(ValueLayout.JAVA_LONG);
+      call(
+          error ->
+              Svdit.svdit_plan_runs(
+                  handle.pointer(),
+                  head,
+                  queryBlock,
+                  textValid,
+                  MemorySegment.NULL,
+                  0,
+                  count,
+                  error));
+      long capacity = count.get(ValueLayout.JAVA_LONG, 0);
+      MemorySegment array = svdit_run.allocateArray(Math.max(capacity, 1), arena);
+      call(
+          error ->
+              Svdit.svdit_plan_runs(
+                  handle.pointer(), head, queryBlock, textValid, array, capacity, count, error));
+      List<Run> runs = new ArrayList<>();
+      for (long i = 0; i < capacity; i++) {
+        MemorySegment run = svdit_run.asSlice(array, i);
+        runs.add(new Run(svdit_run.begin(run), svdit_run.end(run)));
+      }
+      return runs;
+    }
+  }
+
+  /** Bytes of workspace a call with that batch size needs; 0 where none is needed. */
+  public long workspaceBytes(int batch) {
+    long[] last = workspaceOfBatch;
+    if (last[0] == batch) {
+      return last[1];
+    }
+    try (Arena arena = Arena.ofConfined()) {
+      MemorySegment out = arena.allocate(ValueLayout.JAVA_LONG);
+      call(error -> Svdit.svdit_plan_workspace(handle.pointer(), batch, out, error));
+      long bytes = out.get(ValueLayout.JAVA_LONG, 0);
+      workspaceOfBatch = new long[] {batch, bytes};
+      return bytes;
+    }
+  }
+
+  /**
+   * Query blocks in all: video blocks in each pattern's order, then text blocks, wherever the text
+   * lies.
+   */
+  public int queryBlocks() {
+    return queryBlocks;
+  }
+
+  /** How many query blocks are video. */
+  public int videoQueryBlocks() {
+    return videoQueryBlocks;
+  }
+
+  /** Of the queries, and, but in a cross plan, of the keys. */
+  public Sequence sequence() {
+    return sequence;
+  }
+
+  /** One per head. */
+  public List<Pattern> patterns() {
+    return patterns;
+  }
+
+  public ElementType type() {
+    return type;
+  }
+
+  public int headDim() {
+    return headDim;
+  }
+
+  /** Tokens per block. */
+  public int block() {
+    return block;
+  }
+
+  public int queryTokens() {
+    return sequence.tokens();
+  }
+
+  public int keyTokens() {
+    return keyTokens == 0 ? sequence.tokens() : keyTokens;
+  }
+
+  /**
+   * How many text keys a call may declare valid: the sequence's text, or all keys of a cross plan.
+   */
+  int maskableKeys() {
+    return keyTokens == 0 ? sequence.text() : keyTokens;
+  }
+
+  @Override
+  public void close() {
+    handle.close();
+  }
+
+  /** Calls native code that reads the plan, which stays open meanwhile. */
+  private void call(ToIntFunction<MemorySegment> call) {
+    CallSlot slot = handle.hold();
+    try {
+      int status = call.applyAsInt(slot.error());
+      if (status != Svdit.SVDIT_OK()) {
+        throw NativeCalls.failure(status, slot.error());
+      }
+    } finally {
+      slot.release();
+    }
+  }
+}

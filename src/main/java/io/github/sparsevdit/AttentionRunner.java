@@ -1,0 +1,159 @@
+package io.github.sparsevdit;
+
+import io.github.sparsevdit.bindings.Svdit;
+import io.github.sparsevdit.bindings.svdit_attention_args;
+import io.github.sparsevdit.bindings.svdit_tensor;
+import io.github.sparsevdit.internal.AttentionEvent;
+import io.github.sparsevdit.internal.CallSlot;
+import io.github.sparsevdit.internal.HeldCalls;
+import io.github.sparsevdit.internal.Memory;
+import io.github.sparsevdit.internal.NativeCalls;
+import io.github.sparsevdit.internal.PlanHandle;
+import io.github.sparsevdit.tensor.Tensor;
+import java.lang.foreign.MemorySegment;
+import java.lang.foreign.ValueLayout;
+
+/** The way of one attention call: checks, one downcall, no garbage. */
+final class AttentionRunner {
+  private static final ValueLayout.OfLong ADDRESS =
+      ValueLayout.JAVA_LONG; // a pointer field, without an object for it
+
+  private final AttentionPlan plan;
+  private final PlanHandle handle;
+  private final TensorCheck check;
+  private final boolean needsWorkspace;
+  private double density =
+      Double.NaN; // computed when an event first asks; racing threads compute the same
+
+  AttentionRunner(AttentionPlan plan, PlanHandle handle) {
+    this.plan = plan;
+    this.handle = handle;
+    this.check = new TensorCheck(plan, handle.backend());
+    this.needsWorkspace = plan.workspaceBytes(1) > 0;
+  }
+
+  /** call is null where it has nothing more to say. */
+  void run(Tensor q, Tensor k, Tensor v, Tensor out, AttentionCall call) {
+    long batch = check.attention(q, k, v, out);
+    if (call != null) {
+      check.call(call, batch, out);
+    }
+    if (AttentionEvent.PROBE.isEnabled()) {
+      runRecorded(q, k, v, out, call, (int) batch);
+    } else {
+      runChecked(q, k, v, out, call, (int) batch);
+    }
+  }
+
+  private void runChecked(Tensor q, Tensor k, Tensor v, Tensor out, AttentionCall call, int batch) {
+    CallSlot slot = handle.hold();
+    try {
+      MemorySegment args = slot.args();
+      svdit_attention_args.batch(args, batch);
+      write(q, slot.q());
+      write(k, slot.k());
+      write(v, slot.v());
+      write(out, slot.out());
+      MemorySegment lse = MemorySegment.NULL;
+      MemorySegment workspace = MemorySegment.NULL;
+      if (call == null) {
+        clearOptions(args);
+      } else {
+        writeOptions(call, slot);
+        lse = call.lse == null ? lse : call.lse.memory().segment();
+        workspace = call.workspace == null ? workspace : call.workspace.memory().segment();
+      }
+      if (needsWorkspace && (call == null || call.workspace == null)) {
+        Memory own = slot.workspace(handle.backend(), plan.workspaceBytes(batch));
+        args.set(ADDRESS, svdit_attention_args.workspace$offset(), own.address());
+        svdit_attention_args.workspace_bytes(args, own.bytes());
+      }
+      int status =
+          HeldCalls.attention(
+              handle.pointer(),
+              args,
+              MemorySegment.NULL,
+              slot.error(),
+              q.memory().segment(),
+              k.memory().segment(),
+              v.memory().segment(),
+              out.memory().segment(),
+              lse,
+              workspace);
+      if (status != Svdit.SVDIT_OK()) {
+        throw NativeCalls.failure(status, slot.error());
+      }
+    } finally {
+      slot.release();
+    }
+  }
+
+  private void runRecorded(
+      Tensor q, Tensor k, Tensor v, Tensor out, AttentionCall call, int batch) {
+    AttentionEvent event = new AttentionEvent();
+    event.begin();
+    runChecked(q, k, v, out, call, batch);
+    event.end();
+    if (event.shouldCommit()) {
+      int[] heads = new int[Mode.values().length];
+      plan.patterns().forEach(pattern -> heads[pattern.mode().ordinal()]++);
+      event.sequence = plan.sequence().toString();
+      event.batch = batch;
+      event.full = heads[Mode.FULL.ordinal()];
+      event.skip = heads[Mode.SKIP.ordinal()];
+      event.diagonal = heads[Mode.DIAGONAL.ordinal()];
+      event.multiDiagonal = heads[Mode.MULTI_DIAGONAL.ordinal()];
+      event.verticalStripe = heads[Mode.VERTICAL_STRIPE.ordinal()];
+      event.blocks = heads[Mode.BLOCKS.ordinal()];
+      event.groups = plan.groupCount();
+      if (Double.isNaN(density)) {
+        density = plan.meanDensity();
+      }
+      event.density = density;
+      event.commit();
+    }
+  }
+
+  /** The memory that tensor's elements span, and its strides. */
+  static void write(Tensor tensor, MemorySegment to) {
+    to.set(ADDRESS, svdit_tensor.data$offset(), tensor.address());
+    svdit_tensor.extent_bytes(to, tensor.spanBytes());
+    svdit_tensor.stride_batch(to, tensor.stride(0));
+    svdit_tensor.stride_head(to, tensor.stride(1));
+    svdit_tensor.stride_token(to, tensor.stride(2));
+  }
+
+  private static void clearOptions(MemorySegment args) {
+    svdit_attention_args.lse(args, MemorySegment.NULL);
+    svdit_attention_args.lse_bytes(args, 0);
+    svdit_attention_args.text_valid(args, MemorySegment.NULL);
+    svdit_attention_args.scale(args, 0);
+    svdit_attention_args.head_begin(args, 0);
+    svdit_attention_args.head_end(args, 0);
+    svdit_attention_args.query_block_begin(args, 0);
+    svdit_attention_args.query_block_end(args, 0);
+    svdit_attention_args.workspace(args, MemorySegment.NULL);
+    svdit_attention_args.workspace_bytes(args, 0);
+  }
+
+  private static void writeOptions(AttentionCall call, CallSlot slot) {
+    MemorySegment args = slot.args();
+    clearOptions(args);
+    if (call.lse != null) {
+      args.set(ADDRESS, svdit_attention_args.lse$offset(), call.lse.address());
+      svdit_attention_args.lse_bytes(args, call.lse.spanBytes());
+    }
+    if (call.textValid != null) {
+      svdit_attention_args.text_valid(args, slot.textValid(call.textValid));
+    }
+    svdit_attention_args.scale(args, call.scale);
+    svdit_attention_args.head_begin(args, call.headBegin);
+    svdit_attention_args.head_end(args, call.headEnd);
+    svdit_attention_args.query_block_begin(args, call.queryBlockBegin);
+    svdit_attention_args.query_block_end(args, call.queryBlockEnd);
+    if (call.workspace != null) {
+      args.set(ADDRESS, svdit_attention_args.workspace$offset(), call.workspace.address());
+      svdit_attention_args.workspace_bytes(args, call.workspace.spanBytes());
+    }
+  }
+}

@@ -1,0 +1,216 @@
+package io.github.sparsevdit;
+
+import io.github.sparsevdit.bindings.Svdit;
+import io.github.sparsevdit.bindings.SvditHeader;
+import io.github.sparsevdit.bindings.svdit_backend_info;
+import io.github.sparsevdit.internal.BackendHandle;
+import io.github.sparsevdit.internal.NativeLibrary;
+import io.github.sparsevdit.tensor.ElementType;
+import io.github.sparsevdit.tensor.Tensor;
+import java.lang.foreign.Arena;
+import java.lang.foreign.MemorySegment;
+import java.util.Collections;
+import java.util.List;
+import java.util.Locale;
+
+/**
+ * Where attention is computed: the CPU, or a CUDA device. It owns threads or a device context.
+ *
+ * <p>Works from any thread. {@code close()} refuses new plans and tensors; threads and context go
+ * when the last plan and tensor made from it is closed.
+ */
+public final class Backend implements AutoCloseable {
+  /** What kinds there are, in the order of the C ABI's SVDIT_BACKEND_*. */
+  public enum Kind {
+    CPU,
+    CUDA
+  }
+
+  private final BackendHandle handle;
+  private final String choice; // why best() took this one; empty where the caller chose
+
+  private Backend(BackendHandle handle, String choice) {
+    this.handle = handle;
+    this.choice = choice;
+  }
+
+  /** CUDA device 0 if it is present and built in, else the CPU; describe() says why. */
+  public static Backend best() {
+    try {
+      probe(Kind.CUDA, 0);
+    } catch (BackendUnavailableException reason) {
+      return new Backend(
+          open(Kind.CPU, 0, CpuOptions.DEFAULT), "; CUDA not used: " + reason.getMessage());
+    }
+    return new Backend(open(Kind.CUDA, 0, CpuOptions.DEFAULT), "; the first choice");
+  }
+
+  /** The CPU with the processor's best instructions and all threads this process may use. */
+  public static Backend cpu() {
+    return cpu(CpuOptions.DEFAULT);
+  }
+
+  /** The CPU; BackendUnavailableException where the processor lacks the tier. */
+  public static Backend cpu(CpuOptions options) {
+    return new Backend(open(Kind.CPU, 0, options), "");
+  }
+
+  /**
+   * A CUDA device; BackendUnavailableException with the reason where there is none. Never falls
+   * back.
+   */
+  public static Backend cuda(int device) {
+    return new Backend(open(Kind.CUDA, device, CpuOptions.DEFAULT), "");
+  }
+
+  /**
+   * What opening a backend would give, without opening it; BackendUnavailableException with the
+   * reason where it cannot.
+   */
+  public static BackendInfo probe(Kind kind, int device) {
+    return probe(kind, device, CpuOptions.DEFAULT);
+  }
+
+  /** The same for the CPU with options. */
+  public static BackendInfo probe(CpuOptions options) {
+    return probe(Kind.CPU, 0, options);
+  }
+
+  /**
+   * The native library in use, loading it if need be; BackendUnavailableException with the places
+   * tried if it cannot.
+   */
+  public static LibraryInfo library() {
+    NativeLibrary library = NativeLibrary.load();
+    return new LibraryInfo(
+        library.path(),
+        library.origin(),
+        library.build(),
+        Svdit.SVDIT_ABI_VERSION(),
+        SvditHeader.SHA256,
+        library.tried());
+  }
+
+  public Kind kind() {
+    return Kind.values()[handle.kind()];
+  }
+
+  /** One line: what it is, and why it was chosen. */
+  public String describe() {
+    BackendInfo info = info();
+    String what =
+        info.kind() == Kind.CPU
+            ? "CPU: "
+                + info.name()
+                + ", "
+                + info.tier().name().toLowerCase(Locale.ROOT)
+                + ", "
+                + info.threads()
+                + " threads"
+            : "CUDA device "
+                + info.device()
+                + ": "
+                + info.name()
+                + ", compute capability "
+                + info.computeCapability() / 10
+                + "."
+                + info.computeCapability() % 10;
+    return what + choice;
+  }
+
+  /** What it runs on, as of now. */
+  public BackendInfo info() {
+    try (Arena arena = Arena.ofConfined()) {
+      return info(handle.describe(arena));
+    }
+  }
+
+  /**
+   * A contiguous tensor where this backend computes, its elements not cleared. The caller closes
+   * it.
+   *
+   * @param shape elements along each dimension
+   */
+  public Tensor allocate(ElementType type, long... shape) {
+    return Tensor.allocate(handle, type, shape);
+  }
+
+  /**
+   * Compiles one layer's patterns. The caller closes the plan.
+   *
+   * @param type of q, k, v and out
+   * @param headDim a multiple of 8 up to 256 on the CPU; 64 or 128 on CUDA
+   * @param block tokens per block: 128, 64, and on the CPU 32 or 16
+   * @param patterns one per head
+   */
+  public AttentionPlan plan(
+      Sequence sequence, ElementType type, int headDim, int block, List<Pattern> patterns) {
+    return AttentionPlan.create(handle, sequence, 0, type, headDim, block, patterns);
+  }
+
+  /**
+   * Full attention of queries to other keys (cross-attention), of which each call may mask the last
+   * ones: textValid counts the keys of each batch row that are real.
+   */
+  public AttentionPlan crossPlan(
+      int queryTokens, int keyTokens, ElementType type, int headDim, int heads) {
+    if (keyTokens < 1) {
+      throw new IllegalArgumentException("keyTokens must be at least 1: " + keyTokens);
+    }
+    if (heads < 1) {
+      throw new IllegalArgumentException("heads must be at least 1: " + heads);
+    }
+    return AttentionPlan.create(
+        handle,
+        Sequence.video(1, 1, queryTokens),
+        keyTokens,
+        type,
+        headDim,
+        128,
+        Collections.nCopies(heads, Pattern.full()));
+  }
+
+  /** Refuses new plans and tensors; may be called twice. */
+  @Override
+  public void close() {
+    handle.close();
+  }
+
+  /** The native handle. For internal use. */
+  @SuppressWarnings("exports")
+  public BackendHandle handle() {
+    return handle;
+  }
+
+  @Override
+  public String toString() {
+    return kind().name() + (kind() == Kind.CUDA ? " " + handle.device() : "");
+  }
+
+  private static BackendHandle open(Kind kind, int device, CpuOptions options) {
+    return BackendHandle.open(kind.ordinal(), device, options.threads(), options.tier().ordinal());
+  }
+
+  private static BackendInfo probe(Kind kind, int device, CpuOptions options) {
+    try (Arena arena = Arena.ofConfined()) {
+      return info(
+          BackendHandle.probe(
+              arena, kind.ordinal(), device, options.threads(), options.tier().ordinal()));
+    }
+  }
+
+  private static BackendInfo info(MemorySegment info) {
+    return new BackendInfo(
+        Kind.values()[svdit_backend_info.kind(info)],
+        svdit_backend_info.device(info),
+        svdit_backend_info.threads(info),
+        CpuOptions.Tier.values()[svdit_backend_info.cpu_tier(info)],
+        svdit_backend_info.compute_capability(info),
+        svdit_backend_info.multiprocessors(info),
+        svdit_backend_info.driver_version(info),
+        svdit_backend_info.runtime_version(info),
+        svdit_backend_info.memory_bytes(info),
+        svdit_backend_info.memory_free_bytes(info),
+        svdit_backend_info.name(info).getString(0));
+  }
+}

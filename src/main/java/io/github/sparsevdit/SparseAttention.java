@@ -1,0 +1,120 @@
+package io.github.sparsevdit;
+
+import io.github.sparsevdit.tensor.ElementType;
+import io.github.sparsevdit.tensor.Tensor;
+import java.util.ArrayList;
+import java.util.HashMap;
+import java.util.List;
+import java.util.Map;
+
+/**
+ * A policy made ready for a run: every plan it needs, built up front; layers and steps with the
+ * same patterns share one.
+ *
+ * <p>Works from any thread. {@code close()} may be called twice; it refuses new calls and waits for
+ * the running ones.
+ */
+public final class SparseAttention implements AutoCloseable {
+  private final Schedule schedule;
+  private final int layers;
+  private final AttentionPlan[] plans; // step after step, layer after layer
+  private final List<AttentionPlan> distinct;
+
+  private SparseAttention(
+      Schedule schedule, int layers, AttentionPlan[] plans, List<AttentionPlan> distinct) {
+    this.schedule = schedule;
+    this.layers = layers;
+    this.plans = plans;
+    this.distinct = distinct;
+  }
+
+  /** The same for BF16. */
+  public static SparseAttention of(
+      Backend backend, Policy policy, Sequence sequence, Schedule schedule) {
+    return of(backend, policy, sequence, schedule, ElementType.BF16);
+  }
+
+  /**
+   * Builds the plans. The caller closes the result.
+   *
+   * @param policy for instance a {@link DispatchTable}; IllegalArgumentException if it was made for
+   *     another sequence
+   * @param type of q, k, v and out
+   */
+  public static SparseAttention of(
+      Backend backend, Policy policy, Sequence sequence, Schedule schedule, ElementType type) {
+    policy.requireSequence(sequence);
+    ModelShape model = policy.model();
+    AttentionPlan[] plans = new AttentionPlan[Math.multiplyExact(schedule.steps(), model.layers())];
+    Map<List<Pattern>, AttentionPlan> distinct = new HashMap<>();
+    try {
+      for (int step = 0; step < schedule.steps(); step++) {
+        for (int layer = 0; layer < model.layers(); layer++) {
+          List<Pattern> patterns = policy.patterns(schedule.timesteps().get(step), layer);
+          if (patterns.size() != model.heads()) {
+            throw new IllegalArgumentException(
+                "the policy gives "
+                    + patterns.size()
+                    + " patterns for layer "
+                    + layer
+                    + " at step "
+                    + step
+                    + "; expected one per head, "
+                    + model.heads());
+          }
+          AttentionPlan plan = distinct.get(patterns);
+          if (plan == null) {
+            plan = backend.plan(sequence, type, model.headDim(), policy.block(), patterns);
+            distinct.put(plan.patterns(), plan);
+          }
+          plans[step * model.layers() + layer] = plan;
+        }
+      }
+    } catch (RuntimeException | Error failure) {
+      distinct.values().forEach(AttentionPlan::close);
+      throw failure;
+    }
+    return new SparseAttention(schedule, model.layers(), plans, new ArrayList<>(distinct.values()));
+  }
+
+  /** One layer's attention at a step; as {@link AttentionPlan#run}. */
+  public void run(int step, int layer, Tensor q, Tensor k, Tensor v, Tensor out) {
+    plan(step, layer).run(q, k, v, out);
+  }
+
+  /** The plan of a layer at a step; this object closes it. */
+  public AttentionPlan plan(int step, int layer) {
+    if (step < 0 || step >= schedule.steps() || layer < 0 || layer >= layers) {
+      throw new IllegalArgumentException(
+          "step "
+              + step
+              + ", layer "
+              + layer
+              + ": expected a step below "
+              + schedule.steps()
+              + " and a layer below "
+              + layers);
+    }
+    return plans[step * layers + layer];
+  }
+
+  /** How many different plans there are. */
+  public int planCount() {
+    return distinct.size();
+  }
+
+  /** Mean over steps, layers and heads of visible pairs / all pairs, all text valid. */
+  public double density() {
+    Map<AttentionPlan, Double> densities = new HashMap<>();
+    double sum = 0;
+    for (AttentionPlan plan : plans) {
+      sum += densities.computeIfAbsent(plan, AttentionPlan::meanDensity);
+    }
+    return sum / plans.length;
+  }
+
+  @Override
+  public void close() {
+    distinct.forEach(AttentionPlan::close);
+  }
+}

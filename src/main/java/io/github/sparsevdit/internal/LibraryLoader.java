@@ -1,0 +1,126 @@
+package io.github.sparsevdit.internal;
+
+import io.github.sparsevdit.BackendUnavailableException;
+import java.io.File;
+import java.io.IOException;
+import java.io.InputStream;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Locale;
+
+/**
+ * Finds and loads the native library: the path in {@code -Dsvdit.library}, which is final where it
+ * is set; else the jar's own copy for this platform; else {@code java.library.path}. A failure
+ * names every place tried and why it failed.
+ */
+final class LibraryLoader {
+  private static final String PROPERTY = "svdit.library";
+  private static final String NAME = "svdit";
+
+  private final List<String> tried = new ArrayList<>();
+
+  /**
+   * Where the library was found: its path (of a jar's copy, which is gone once loaded, the
+   * resource) and by which way.
+   */
+  record Found(String path, String origin, List<String> tried) {}
+
+  Found load() {
+    String explicit = System.getProperty(PROPERTY);
+    Found found;
+    if (explicit != null) {
+      found = tryFile("-D" + PROPERTY, Path.of(explicit));
+    } else {
+      found = tryJar();
+      if (found == null) {
+        found = tryLibraryPath();
+      }
+    }
+    if (found == null) {
+      throw new BackendUnavailableException(
+          "the native library could not be loaded. Tried:\n  " + String.join("\n  ", tried));
+    }
+    return found;
+  }
+
+  private Found tryFile(String origin, Path path) {
+    Path absolute = path.toAbsolutePath();
+    if (!Files.isRegularFile(absolute)) {
+      tried.add(origin + ": " + absolute + ": no such file");
+      return null;
+    }
+    return open(origin, absolute, absolute.toString());
+  }
+
+  /**
+   * The copy goes to a folder only this user can enter, and is unlinked as soon as it is loaded.
+   * The class loader is asked, not the module, because the library is in a jar of its own.
+   */
+  private Found tryJar() {
+    String resource =
+        "io/github/sparsevdit/native/" + platform() + "/" + System.mapLibraryName(NAME);
+    String origin = "class path";
+    try (InputStream in = LibraryLoader.class.getClassLoader().getResourceAsStream(resource)) {
+      if (in == null) {
+        tried.add(origin + ": " + resource + ": no such resource");
+        return null;
+      }
+      Path folder = Files.createTempDirectory("svdit-");
+      Path copy = folder.resolve(System.mapLibraryName(NAME));
+      try {
+        Files.copy(in, copy);
+        return open(origin, copy, resource);
+      } finally {
+        Files.deleteIfExists(copy);
+        Files.deleteIfExists(folder);
+      }
+    } catch (IOException e) {
+      tried.add(
+          origin
+              + ": "
+              + resource
+              + ": it could not be copied to "
+              + System.getProperty("java.io.tmpdir")
+              + ": "
+              + e);
+      return null;
+    }
+  }
+
+  private Found tryLibraryPath() {
+    String origin = "java.library.path";
+    for (String folder : System.getProperty("java.library.path", "").split(File.pathSeparator)) {
+      Path file = Path.of(folder.isEmpty() ? "." : folder, System.mapLibraryName(NAME));
+      Found found = tryFile(origin, file);
+      if (found != null) {
+        return found;
+      }
+    }
+    return null;
+  }
+
+  private Found open(String origin, Path file, String shown) {
+    try {
+      System.load(file.toString());
+      return new Found(shown, origin, List.copyOf(tried));
+    } catch (UnsatisfiedLinkError e) {
+      tried.add(origin + ": " + shown + ": " + e.getMessage());
+      return null;
+    } catch (IllegalCallerException e) {
+      Module module = LibraryLoader.class.getModule();
+      throw new BackendUnavailableException(
+          "native access is denied: start Java with --enable-native-access="
+              + (module.isNamed() ? module.getName() : "ALL-UNNAMED"),
+          e);
+    }
+  }
+
+  /** {@code "linux-x86_64"}: where the jar keeps the library for this platform. */
+  static String platform() {
+    String os = System.getProperty("os.name").toLowerCase(Locale.ROOT).split(" ")[0];
+    String arch = System.getProperty("os.arch");
+    return os + "-" + (arch.equals("amd64") ? "x86_64" : arch);
+  }
+}

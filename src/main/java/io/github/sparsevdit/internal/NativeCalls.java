@@ -1,0 +1,64 @@
+package io.github.sparsevdit.internal;
+
+import io.github.sparsevdit.BackendUnavailableException;
+import io.github.sparsevdit.DeviceException;
+import io.github.sparsevdit.InvalidArgumentException;
+import io.github.sparsevdit.NativeInternalException;
+import io.github.sparsevdit.OutOfNativeMemoryException;
+import io.github.sparsevdit.UnsupportedException;
+import io.github.sparsevdit.bindings.Svdit;
+import io.github.sparsevdit.bindings.svdit_error;
+import java.lang.foreign.Arena;
+import java.lang.foreign.MemorySegment;
+import java.lang.foreign.SegmentAllocator;
+
+/** From a native status to an exception. */
+public final class NativeCalls {
+  private NativeCalls() {}
+
+  /** A native call: gets the error buffer, returns the status. */
+  @FunctionalInterface
+  public interface Call {
+    int run(MemorySegment error);
+  }
+
+  /** Runs call with an error buffer of its own, and throws what it reports. */
+  public static void check(Call call) {
+    try (Arena arena = Arena.ofConfined()) {
+      MemorySegment error = newError(arena);
+      int status = call.run(error);
+      if (status != Svdit.SVDIT_OK()) {
+        throw failure(status, error);
+      }
+    }
+  }
+
+  /** An error buffer, ready for a call. */
+  public static MemorySegment newError(SegmentAllocator allocator) {
+    MemorySegment error = svdit_error.allocate(allocator);
+    svdit_error.struct_bytes(error, (int) svdit_error.sizeof());
+    return error;
+  }
+
+  /** The exception of a status other than SVDIT_OK, with the message the call left in error. */
+  public static RuntimeException failure(int status, MemorySegment error) {
+    String message = svdit_error.message(error).getString(0);
+    if (status == Svdit.SVDIT_INVALID_ARGUMENT()) {
+      return new InvalidArgumentException(message);
+    }
+    if (status == Svdit.SVDIT_UNSUPPORTED()) {
+      return new UnsupportedException(message);
+    }
+    if (status == Svdit.SVDIT_OUT_OF_MEMORY()) {
+      return new OutOfNativeMemoryException(message);
+    }
+    if (status == Svdit.SVDIT_UNAVAILABLE()) {
+      return new BackendUnavailableException(message);
+    }
+    if (status == Svdit.SVDIT_DEVICE_ERROR()) {
+      return new DeviceException(message);
+    }
+    return new NativeInternalException(
+        status == Svdit.SVDIT_INTERNAL() ? message : "unknown status " + status + ": " + message);
+  }
+}

@@ -1,0 +1,2 @@
+/** Strided tensors over native memory, and the safetensors files they come from. */
+package io.github.sparsevdit.tensor;
