@@ -15,7 +15,7 @@ endif
 include native/native.mk
 
 JAR := target/sparse-vdit-$(VERSION).jar
-JAVA_SOURCES := $(shell find src/main bindings src/test/resources/cases -type f 2>/dev/null)
+JAVA_SOURCES := $(shell find src/main src/natives bindings src/test/resources/cases -type f 2>/dev/null)
 
 MVN := tools/mvn $(MVN_ARGS)
 export JAVA_HOME

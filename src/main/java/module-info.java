@@ -2,6 +2,7 @@
  * Structured sparse attention for video diffusion transformers: the runtime, the offline search
  * that picks a pattern for each head, and the denoisers it works with.
  */
+@SuppressWarnings("module") // the jars of native code are not there when this is compiled
 module io.github.sparsevdit {
   requires com.fasterxml.jackson.core;
   requires com.fasterxml.jackson.databind;
@@ -9,4 +10,9 @@ module io.github.sparsevdit {
 
   exports io.github.sparsevdit;
   exports io.github.sparsevdit.tensor;
+  exports io.github.sparsevdit.internal.platform to
+      io.github.sparsevdit.linux.x86_64,
+      io.github.sparsevdit.linux.x86_64.cuda13;
+
+  uses io.github.sparsevdit.internal.platform.NativeArtifact;
 }

@@ -18,6 +18,7 @@ import java.util.Locale;
 final class LibraryLoader {
   private static final String PROPERTY = "svdit.library";
   private static final String NAME = "svdit";
+  private static final String PUBLISHED = "linux-x86_64";
 
   private final List<String> tried = new ArrayList<>();
 
@@ -33,7 +34,10 @@ final class LibraryLoader {
     if (explicit != null) {
       found = tryFile("-D" + PROPERTY, Path.of(explicit));
     } else {
-      found = tryJar();
+      found = tryJar(platform() + "-cuda13");
+      if (found == null) {
+        found = tryJar(platform());
+      }
       if (found == null) {
         found = tryLibraryPath();
       }
@@ -58,13 +62,13 @@ final class LibraryLoader {
    * The copy goes to a folder only this user can enter, and is unlinked as soon as it is loaded.
    * The class loader is asked, not the module, because the library is in a jar of its own.
    */
-  private Found tryJar() {
+  private Found tryJar(String classifier) {
     String resource =
-        "io/github/sparsevdit/native/" + platform() + "/" + System.mapLibraryName(NAME);
+        "io/github/sparsevdit/native/" + classifier + "/" + System.mapLibraryName(NAME);
     String origin = "class path";
     try (InputStream in = LibraryLoader.class.getClassLoader().getResourceAsStream(resource)) {
       if (in == null) {
-        tried.add(origin + ": " + resource + ": no such resource");
+        tried.add(origin + ": " + resource + ": no such resource; " + howToGet(classifier));
         return null;
       }
       Path folder = Files.createTempDirectory("svdit-");
@@ -87,6 +91,12 @@ final class LibraryLoader {
               + e);
       return null;
     }
+  }
+
+  private static String howToGet(String classifier) {
+    return classifier.startsWith(PUBLISHED)
+        ? "it is in the artifact io.github.sparsevdit:sparse-vdit with the classifier " + classifier
+        : "native code is published for " + PUBLISHED + " only";
   }
 
   private Found tryLibraryPath() {
