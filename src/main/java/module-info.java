@@ -7,6 +7,12 @@ module io.github.sparsevdit {
   requires com.fasterxml.jackson.core;
   requires com.fasterxml.jackson.databind;
   requires jdk.jfr;
+  // The command line's, which an application that embeds the library does not need.
+  requires static info.picocli;
+  requires static java.desktop;
+  requires static jcodec;
+  requires static me.tongfei.progressbar;
+  requires static xchart;
 
   exports io.github.sparsevdit;
   exports io.github.sparsevdit.tensor;
