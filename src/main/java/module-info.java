@@ -15,6 +15,8 @@ module io.github.sparsevdit {
   requires static xchart;
 
   exports io.github.sparsevdit;
+  exports io.github.sparsevdit.eval;
+  exports io.github.sparsevdit.search;
   exports io.github.sparsevdit.tensor;
   exports io.github.sparsevdit.internal.platform to
       io.github.sparsevdit.linux.x86_64,

@@ -1,0 +1,141 @@
+package io.github.sparsevdit.search;
+
+import io.github.sparsevdit.ModelShape;
+import io.github.sparsevdit.Sequence;
+import io.github.sparsevdit.search.CalibrationSource.Key;
+import io.github.sparsevdit.tensor.ElementType;
+import java.nio.charset.StandardCharsets;
+import java.security.MessageDigest;
+import java.security.NoSuchAlgorithmException;
+import java.util.HexFormat;
+import java.util.List;
+import java.util.Set;
+import java.util.TreeSet;
+
+/** What follows from a source and the options before anything is measured. */
+final class SearchSetup {
+  final ModelShape model;
+  final Sequence sequence;
+  final ElementType type;
+  final List<Double> timesteps;
+  final int samples;
+  final String sourceSha256;
+  final SearchOptions options;
+  final Candidates candidates;
+  final List<Integer> phaseStarts;
+  final int videoBlocks;
+
+  /** Steps that are looked at, ascending. */
+  final List<Integer> wantedSteps;
+
+  SearchSetup(CalibrationSource source, SearchOptions options) {
+    this.model = source.model();
+    this.sequence = source.sequence();
+    this.type = source.type();
+    this.timesteps = source.schedule().timesteps();
+    this.samples = source.samples();
+    this.sourceSha256 = source.sha256();
+    this.options = options;
+    this.candidates =
+        options.candidates() != null
+            ? options.candidates()
+            : Candidates.standard(sequence, options.block());
+    this.videoBlocks = sequence.videoBlocks(options.block());
+    this.phaseStarts =
+        options.phaseStarts().isEmpty()
+            ? SearchOptions.standardPhases(timesteps.size())
+            : options.phaseStarts();
+    int last = phaseStarts.getLast();
+    if (last >= timesteps.size()) {
+      throw new IllegalArgumentException(
+          "phase start %d; the run has %d steps".formatted(last, timesteps.size()));
+    }
+    if (options.denseSteps() > timesteps.size()) {
+      throw new IllegalArgumentException(
+          "%d dense steps; the run has %d".formatted(options.denseSteps(), timesteps.size()));
+    }
+    for (SweepPass pass : candidates.passes()) {
+      if (pass.listed() > videoBlocks) {
+        throw new IllegalArgumentException(
+            "%d listed blocks; the video has %d blocks of %d tokens"
+                .formatted(pass.listed(), videoBlocks, options.block()));
+      }
+    }
+    this.wantedSteps = List.copyOf(chooseSteps());
+  }
+
+  int phases() {
+    return phaseStarts.size();
+  }
+
+  /** The first step past a phase. */
+  int phaseEnd(int phase) {
+    return phase + 1 < phases() ? phaseStarts.get(phase + 1) : timesteps.size();
+  }
+
+  int phaseOf(int step) {
+    int phase = 0;
+    while (phase + 1 < phases() && phaseStarts.get(phase + 1) <= step) {
+      phase++;
+    }
+    return phase;
+  }
+
+  boolean wants(Key key) {
+    return wantedSteps.contains(key.step());
+  }
+
+  /**
+   * The half of the calibration points this one is in: every other sample; of a single one, every
+   * other step.
+   */
+  int half(Key key) {
+    return (samples > 1 ? key.sample() : wantedSteps.indexOf(key.step())) & 1;
+  }
+
+  /** The query blocks of a point: the same for every candidate. */
+  SampledQueryBlocks queryBlocks(Key key, int round) {
+    long seed = SampledQueryBlocks.mix(options.seed());
+    for (int part : new int[] {key.sample(), key.step(), key.layer()}) {
+      seed = SampledQueryBlocks.mix(seed ^ part);
+    }
+    return SampledQueryBlocks.draw(sequence, options.block(), options.share(), seed, round);
+  }
+
+  /** Tells searches apart that must not continue one another's checkpoints. */
+  String fingerprint() {
+    String all =
+        String.join(
+            "|",
+            List.of(
+                sourceSha256,
+                model.toString(),
+                sequence.toString(),
+                type.toString(),
+                timesteps.toString(),
+                Integer.toString(samples),
+                options.measured(),
+                candidates.describe(),
+                phaseStarts.toString(),
+                wantedSteps.toString()));
+    try {
+      MessageDigest digest = MessageDigest.getInstance("SHA-256");
+      return HexFormat.of().formatHex(digest.digest(all.getBytes(StandardCharsets.UTF_8)));
+    } catch (NoSuchAlgorithmException e) {
+      throw new AssertionError(e); // every JDK has it
+    }
+  }
+
+  private Set<Integer> chooseSteps() {
+    Set<Integer> steps = new TreeSet<>();
+    for (int phase = 0; phase < phases(); phase++) {
+      int from = Math.max(phaseStarts.get(phase), options.denseSteps());
+      int length = phaseEnd(phase) - from;
+      int wanted = Math.min(length, options.stepsPerPhase());
+      for (int i = 0; i < wanted; i++) {
+        steps.add(from + (2 * i + 1) * length / (2 * wanted)); // the middles of equal parts
+      }
+    }
+    return steps;
+  }
+}

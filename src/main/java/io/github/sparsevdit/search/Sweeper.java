@@ -1,0 +1,39 @@
+package io.github.sparsevdit.search;
+
+import io.github.sparsevdit.AttentionPlan;
+import io.github.sparsevdit.Backend;
+import io.github.sparsevdit.Pattern;
+import io.github.sparsevdit.SweepRequest;
+import io.github.sparsevdit.SweepResult;
+import io.github.sparsevdit.search.CalibrationSource.Point;
+import java.util.Collections;
+
+/** Runs one pass over all keys of a calibration point. */
+interface Sweeper extends AutoCloseable {
+  SweepResult sweep(Point point, SweepRequest request);
+
+  @Override
+  void close();
+
+  /** Sweeps on a backend, with one plan for all layers: a sweep does not look at patterns. */
+  static Sweeper on(Backend backend, SearchSetup setup) {
+    AttentionPlan plan =
+        backend.plan(
+            setup.sequence,
+            setup.type,
+            setup.model.headDim(),
+            setup.options.block(),
+            Collections.nCopies(setup.model.heads(), Pattern.full()));
+    return new Sweeper() {
+      @Override
+      public SweepResult sweep(Point point, SweepRequest request) {
+        return plan.sweep(request, point.q(), point.k(), point.v());
+      }
+
+      @Override
+      public void close() {
+        plan.close();
+      }
+    };
+  }
+}
