@@ -18,6 +18,9 @@ module io.github.sparsevdit {
   exports io.github.sparsevdit.eval;
   exports io.github.sparsevdit.search;
   exports io.github.sparsevdit.tensor;
+
+  opens io.github.sparsevdit.cli to
+      info.picocli;
   exports io.github.sparsevdit.internal.platform to
       io.github.sparsevdit.linux.x86_64,
       io.github.sparsevdit.linux.x86_64.cuda13;

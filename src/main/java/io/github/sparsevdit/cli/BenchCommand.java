@@ -1,0 +1,269 @@
+package io.github.sparsevdit.cli;
+
+import com.fasterxml.jackson.databind.node.ArrayNode;
+import com.fasterxml.jackson.databind.node.ObjectNode;
+import io.github.sparsevdit.AttentionPlan;
+import io.github.sparsevdit.Backend;
+import io.github.sparsevdit.Mode;
+import io.github.sparsevdit.Pattern;
+import io.github.sparsevdit.Sequence;
+import io.github.sparsevdit.tensor.ElementType;
+import io.github.sparsevdit.tensor.Tensor;
+import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.Collections;
+import java.util.List;
+import java.util.Locale;
+import java.util.Random;
+import java.util.concurrent.Callable;
+import picocli.CommandLine.Command;
+import picocli.CommandLine.Mixin;
+import picocli.CommandLine.Model.CommandSpec;
+import picocli.CommandLine.Option;
+import picocli.CommandLine.ParameterException;
+import picocli.CommandLine.Spec;
+
+/** {@code svdit bench}. */
+@Command(
+    name = "bench",
+    description = {
+      "Times attention by mode and density, on random tensors.",
+      "",
+      "GFLOP/s count visible pairs only (4 x pairs x head dim). 'of ideal' is dense time x density over the"
+          + " time it took: 1 means that every skipped pair saved its full share."
+    },
+    footerHeading = "%nExamples:%n",
+    footer = {
+      "  svdit bench                                        8 heads, 4,096 tokens, bf16",
+      "  svdit bench --sequence 21x30x52 --heads 12 --head-dim 128",
+      "  svdit bench --type fp32 --tier avx2 --densities 0.25,0.5 --json"
+    })
+final class BenchCommand implements Callable<Integer> {
+  private static final Mode[] SPARSE = {
+    Mode.DIAGONAL, Mode.MULTI_DIAGONAL, Mode.VERTICAL_STRIPE
+  };
+
+  @Option(
+      names = "--sequence",
+      paramLabel = "TxHxW",
+      defaultValue = "16x16x16",
+      converter = SequenceConverter.class,
+      description = "Tokens: frames x height x width, +N for text (default: ${DEFAULT-VALUE}).")
+  Sequence sequence;
+
+  @Option(names = "--batch", paramLabel = "N", defaultValue = "1", description = "Rows (default: 1).")
+  int batch;
+
+  @Option(names = "--heads", paramLabel = "N", defaultValue = "8", description = "Heads (default: 8).")
+  int heads;
+
+  @Option(
+      names = "--head-dim",
+      paramLabel = "N",
+      defaultValue = "64",
+      description = "Head dim (default: 64).")
+  int headDim;
+
+  @Option(
+      names = "--type",
+      paramLabel = "TYPE",
+      defaultValue = "bf16",
+      description = "bf16, fp16 or fp32 (default: bf16).")
+  ElementType type;
+
+  @Option(
+      names = "--block",
+      paramLabel = "N",
+      defaultValue = "128",
+      description = "Tokens per block (default: 128).")
+  int block;
+
+  @Option(
+      names = "--densities",
+      paramLabel = "D",
+      split = ",",
+      defaultValue = "0.1,0.2,0.3,0.5",
+      description = "Densities to come near to (default: ${DEFAULT-VALUE}).")
+  List<Double> densities;
+
+  @Option(
+      names = "--seconds",
+      paramLabel = "S",
+      defaultValue = "1",
+      description = "Time to spend on each line (default: 1).")
+  double seconds;
+
+  @Option(names = "--json", description = "Print one JSON object.")
+  boolean json;
+
+  @Mixin BackendOptions backendOptions;
+  @Spec CommandSpec spec;
+  private final Console console;
+
+  BenchCommand(Console console) {
+    this.console = console;
+  }
+
+  /** One line of the table. */
+  private record Measured(Mode mode, double density, double milliseconds, double gflops, double ofIdeal) {}
+
+  @Override
+  public Integer call() {
+    for (double density : densities) {
+      if (!(density > 0 && density <= 1)) {
+        throw new ParameterException(
+            spec.commandLine(), "density " + density + " in --densities; expected over 0 and up to 1");
+      }
+    }
+    try (Backend backend = backendOptions.open()) {
+      List<Measured> measured = measure(backend);
+      if (json) {
+        Json.print(console.out(), report(backend, measured));
+      } else {
+        console.out().println(setting() + " on " + backend.describe());
+        console.out().print(table(measured));
+      }
+    }
+    return 0;
+  }
+
+  private String setting() {
+    return "%d x %d heads x %s x %d, %s, block %d"
+        .formatted(batch, heads, sequence, headDim, type.name().toLowerCase(Locale.ROOT), block);
+  }
+
+  private List<Measured> measure(Backend backend) {
+    long[] shape = {batch, heads, sequence.tokens(), headDim};
+    List<Measured> measured = new ArrayList<>();
+    try (Tensor q = random(backend, shape, 1);
+        Tensor k = random(backend, shape, 2);
+        Tensor v = random(backend, shape, 3);
+        Tensor out = backend.allocate(type, shape);
+        ProgressDisplay progress =
+            new ProgressDisplay(console, "timing", 1 + (long) SPARSE.length * densities.size())) {
+      Timed dense = time(backend, Pattern.full(), q, k, v, out);
+      measured.add(line(Mode.FULL, dense, dense));
+      progress.step();
+      for (Mode mode : SPARSE) {
+        for (double density : densities) {
+          Timed sparse = time(backend, near(backend, mode, density), q, k, v, out);
+          measured.add(line(mode, sparse, dense));
+          progress.step();
+        }
+      }
+    }
+    return measured;
+  }
+
+  private Tensor random(Backend backend, long[] shape, long seed) {
+    Random random = new Random(seed);
+    float[] values = new float[Math.toIntExact(shape[0] * shape[1] * shape[2] * shape[3])];
+    for (int i = 0; i < values.length; i++) {
+      values[i] = (float) random.nextGaussian();
+    }
+    return backend.allocate(type, shape).copyFrom(values);
+  }
+
+  private record Timed(double density, double seconds) {}
+
+  private Timed time(Backend backend, Pattern pattern, Tensor q, Tensor k, Tensor v, Tensor out) {
+    List<Pattern> patterns = Collections.nCopies(heads, pattern);
+    try (AttentionPlan plan = backend.plan(sequence, type, headDim, block, patterns)) {
+      plan.run(q, k, v, out);
+      List<Double> times = new ArrayList<>();
+      long end = System.nanoTime() + (long) (seconds * 1e9);
+      do {
+        long start = System.nanoTime();
+        plan.run(q, k, v, out);
+        times.add((System.nanoTime() - start) * 1e-9);
+      } while (System.nanoTime() < end || times.size() < 3);
+      Collections.sort(times);
+      return new Timed(plan.density()[0], times.get(times.size() / 2));
+    }
+  }
+
+  private Measured line(Mode mode, Timed timed, Timed dense) {
+    double pairs = timed.density * batch * heads * sequence.tokens() * (double) sequence.tokens();
+    return new Measured(
+        mode,
+        timed.density,
+        1e3 * timed.seconds,
+        4 * pairs * headDim / timed.seconds * 1e-9,
+        dense.seconds * timed.density / timed.seconds);
+  }
+
+  /** The pattern of {@code mode} whose density is nearest to {@code density}. */
+  private Pattern near(Backend backend, Mode mode, double density) {
+    int blocks = sequence.videoBlocks(block);
+    Pattern best = pattern(mode, 0);
+    double distance = Double.POSITIVE_INFINITY;
+    int low = 0;
+    int high = blocks;
+    while (low <= high) { // density rises with the size
+      int size = (low + high) >>> 1;
+      double found = density(backend, pattern(mode, size));
+      if (Math.abs(found - density) < distance) {
+        distance = Math.abs(found - density);
+        best = pattern(mode, size);
+      }
+      if (found < density) {
+        low = size + 1;
+      } else {
+        high = size - 1;
+      }
+    }
+    return best;
+  }
+
+  private Pattern pattern(Mode mode, int size) {
+    return switch (mode) {
+      case DIAGONAL -> Pattern.diagonal((long) size * block);
+      case MULTI_DIAGONAL -> Pattern.multiDiagonal((long) size * block);
+      default -> Pattern.verticalStripe(spread(size));
+    };
+  }
+
+  /** {@code size} blocks, evenly spread: their keys are no single run. */
+  private int[] spread(int size) {
+    int blocks = sequence.videoBlocks(block);
+    int[] spread = new int[Math.min(size, blocks)];
+    Arrays.setAll(spread, i -> (int) ((long) i * blocks / spread.length));
+    return spread;
+  }
+
+  private double density(Backend backend, Pattern pattern) {
+    try (AttentionPlan plan = backend.plan(sequence, type, headDim, block, List.of(pattern))) {
+      return plan.density()[0];
+    }
+  }
+
+  private static String table(List<Measured> measured) {
+    TextTable table = new TextTable("mode", "density", "ms", "GFLOP/s", "of ideal");
+    for (Measured line : measured) {
+      table.add(
+          line.mode.json(),
+          String.format(Locale.ROOT, "%.3f", line.density),
+          String.format(Locale.ROOT, "%.2f", line.milliseconds),
+          String.format(Locale.ROOT, "%.0f", line.gflops),
+          String.format(Locale.ROOT, "%.2f", line.ofIdeal));
+    }
+    return table.toString();
+  }
+
+  private ObjectNode report(Backend backend, List<Measured> measured) {
+    ObjectNode report = Json.object();
+    report.put("backend", backend.describe());
+    report.put("setting", setting());
+    ArrayNode lines = report.putArray("measured");
+    for (Measured line : measured) {
+      lines
+          .addObject()
+          .put("mode", line.mode.json())
+          .put("density", line.density)
+          .put("milliseconds", line.milliseconds)
+          .put("gflops", line.gflops)
+          .put("ofIdeal", line.ofIdeal);
+    }
+    return report;
+  }
+}

@@ -1,0 +1,85 @@
+package io.github.sparsevdit.cli;
+
+import java.lang.reflect.Constructor;
+import picocli.CommandLine;
+import picocli.CommandLine.Command;
+import picocli.CommandLine.HelpCommand;
+import picocli.CommandLine.IFactory;
+import picocli.CommandLine.IVersionProvider;
+import picocli.CommandLine.Model.CommandSpec;
+import picocli.CommandLine.Option;
+import picocli.CommandLine.ParameterException;
+import picocli.CommandLine.ScopeType;
+import picocli.CommandLine.Spec;
+
+/** The command line without a command. */
+@Command(
+    name = "svdit",
+    mixinStandardHelpOptions = true,
+    scope = ScopeType.INHERIT,
+    versionProvider = Svdit.Version.class,
+    synopsisSubcommandLabel = "COMMAND",
+    description = "Structured sparse attention for video diffusion transformers.",
+    footerHeading = "%nFor a start:%n",
+    footer = {
+      "  svdit doctor                  what this machine offers and what will be used",
+      "",
+      "Each command's help shows how to use it: svdit bench --help"
+    },
+    subcommands = {
+      DoctorCommand.class,
+      BenchCommand.class,
+      HelpCommand.class
+    })
+final class Svdit implements Runnable {
+  @Option(
+      names = "--verbose",
+      scope = ScopeType.INHERIT,
+      description = "After an error, show where in the program it happened.")
+  boolean verbose;
+
+  @Spec CommandSpec spec;
+  private final Console console;
+
+  Svdit(Console console) {
+    this.console = console;
+  }
+
+  Console console() {
+    return console;
+  }
+
+  @Override
+  public void run() {
+    throw new ParameterException(spec.commandLine(), "a command is missing");
+  }
+
+  /** Makes the commands, each with the console. */
+  record Commands(Console console) implements IFactory {
+    @Override
+    public <K> K create(Class<K> type) throws Exception {
+      if (type.getPackage() == Svdit.class.getPackage()) {
+        for (Constructor<?> constructor : type.getDeclaredConstructors()) {
+          Class<?>[] wants = constructor.getParameterTypes();
+          if (wants.length == 1 && wants[0] == Console.class) {
+            return type.cast(constructor.newInstance(console));
+          }
+        }
+      }
+      return CommandLine.defaultFactory().create(type);
+    }
+  }
+
+  /** What the jar's manifest says. */
+  static final class Version implements IVersionProvider {
+    static String get() {
+      String version = Svdit.class.getPackage().getImplementationVersion();
+      return version == null ? "(not packaged)" : version;
+    }
+
+    @Override
+    public String[] getVersion() {
+      return new String[] {"svdit " + get() + ", Java " + Runtime.version()};
+    }
+  }
+}
