@@ -4,8 +4,6 @@ import io.github.sparsevdit.bindings.Svdit;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
-import java.util.concurrent.TimeUnit;
-import java.util.concurrent.locks.LockSupport;
 
 /**
  * A range of bytes that native code computes on: host memory, which has a segment, or a device's,
@@ -52,7 +50,11 @@ public final class Memory implements AutoCloseable {
       Memory memory =
           backend.hostMemory()
               ? new Memory(
-                  raw.reinterpret(bytes, owned.arena, null), raw.address(), bytes, HOST, owned)
+                  raw.reinterpret(bytes, owned.arena.arena(), null),
+                  raw.address(),
+                  bytes,
+                  HOST,
+                  owned)
               : new Memory(MemorySegment.NULL, raw.address(), bytes, backend.device(), owned);
       owned.leak = Leaks.track(memory, what);
       return memory;
@@ -90,7 +92,7 @@ public final class Memory implements AutoCloseable {
 
   /** Whether it may still be used; a call that begins after close() has begun finds it false. */
   public boolean alive() {
-    return owned == null ? segment.scope().isAlive() : !owned.closing;
+    return owned == null ? segment.scope().isAlive() : owned.arena.open();
   }
 
   /** Frees what was allocated, once no call uses it any more. May be called twice. */
@@ -105,9 +107,8 @@ public final class Memory implements AutoCloseable {
   private static final class Owned {
     final BackendHandle backend;
     final MemorySegment raw;
-    final Arena arena = Arena.ofShared();
+    final SharedArena arena = new SharedArena();
     Leaks.Handle leak;
-    volatile boolean closing;
 
     Owned(BackendHandle backend, MemorySegment raw) {
       this.backend = backend;
@@ -115,33 +116,15 @@ public final class Memory implements AutoCloseable {
     }
 
     void close() {
-      synchronized (this) {
-        if (closing) {
-          return;
-        }
-        closing = true;
+      if (!arena.closeOnce()) {
+        return;
       }
       leak.closed();
-      closeArena();
       try {
         int kind = Svdit.SVDIT_MEMORY_DEVICE();
         NativeCalls.check(error -> Svdit.svdit_memory_free(backend.pointer(), kind, raw, error));
       } finally {
         backend.release();
-      }
-    }
-
-    /**
-     * A shared arena refuses to close while a native call holds it: try until the last one is done.
-     */
-    private void closeArena() {
-      for (long pause = 1; ; pause = Math.min(2 * pause, 1000)) {
-        try {
-          arena.close();
-          return;
-        } catch (IllegalStateException inUse) {
-          LockSupport.parkNanos(TimeUnit.MICROSECONDS.toNanos(pause));
-        }
       }
     }
   }

@@ -1,0 +1,45 @@
+package io.github.sparsevdit.internal;
+
+import java.lang.foreign.Arena;
+import java.util.concurrent.TimeUnit;
+import java.util.concurrent.atomic.AtomicBoolean;
+import java.util.concurrent.locks.LockSupport;
+
+/**
+ * A shared arena whose close() may be called twice and waits for the native calls that use its
+ * memory.
+ */
+public final class SharedArena implements AutoCloseable {
+  private final Arena arena = Arena.ofShared();
+  private final AtomicBoolean closing = new AtomicBoolean();
+
+  public Arena arena() {
+    return arena;
+  }
+
+  /** Whether close() has not begun. */
+  public boolean open() {
+    return !closing.get();
+  }
+
+  /** Closes it; false if someone else did, or is about to. */
+  public boolean closeOnce() {
+    if (!closing.compareAndSet(false, true)) {
+      return false;
+    }
+    for (long pause = 1; ; pause = Math.min(2 * pause, 1000)) {
+      try {
+        arena.close();
+        return true;
+      } catch (
+          IllegalStateException inUse) { // a native call holds it: try until the last one is done
+        LockSupport.parkNanos(TimeUnit.MICROSECONDS.toNanos(pause));
+      }
+    }
+  }
+
+  @Override
+  public void close() {
+    closeOnce();
+  }
+}

@@ -1,0 +1,141 @@
+package io.github.sparsevdit.tensor;
+
+import io.github.sparsevdit.UnsupportedException;
+import io.github.sparsevdit.internal.Leaks;
+import io.github.sparsevdit.internal.SharedArena;
+import java.lang.foreign.MemorySegment;
+import java.nio.file.Path;
+import java.util.Collections;
+import java.util.LinkedHashMap;
+import java.util.Map;
+import java.util.Set;
+
+/**
+ * Tensors of memory-mapped safetensors files, without a copy. Files are checked when they are
+ * opened, which takes as long as their headers are; the data is read when it is touched. Usable
+ * from any thread; tensors live until {@code close()}.
+ *
+ * <p>A file that someone truncates while it is open is beyond what can be checked: touching what is
+ * gone ends the JVM.
+ */
+public final class Safetensors implements TensorSource {
+  private static final Map<String, ElementType> TYPES =
+      Map.of("BF16", ElementType.BF16, "F16", ElementType.FP16, "F32", ElementType.FP32);
+
+  private final Path path;
+  private final SharedArena arena;
+  private final Map<String, SafetensorsFile> fileOf;
+  private final Map<String, String> metadata;
+  private final Leaks.Handle leak;
+
+  private Safetensors(
+      Path path,
+      SharedArena arena,
+      Map<String, SafetensorsFile> fileOf,
+      Map<String, String> metadata) {
+    this.path = path;
+    this.arena = arena;
+    this.fileOf = fileOf;
+    this.metadata = metadata;
+    this.leak = Leaks.track(this, "the tensors of " + path);
+  }
+
+  /**
+   * Opens a {@code .safetensors} file, a sharded model's {@code *.index.json}, or a folder that
+   * holds either ({@code diffusion_pytorch_model} first, as diffusers names it).
+   * IllegalArgumentException if a file is not what the format says, UncheckedIOException if it
+   * cannot be read.
+   */
+  public static Safetensors open(Path path) {
+    Path file = SafetensorsLayout.resolve(path);
+    SharedArena arena = new SharedArena();
+    try {
+      Map<String, SafetensorsFile> fileOf;
+      Map<String, String> metadata;
+      if (SafetensorsLayout.isIndex(file)) {
+        fileOf = SafetensorsLayout.openShards(file, arena.arena());
+        metadata = Map.of();
+      } else {
+        SafetensorsFile only = SafetensorsFile.open(file, arena.arena());
+        fileOf = new LinkedHashMap<>();
+        only.header().entries().keySet().forEach(name -> fileOf.put(name, only));
+        metadata = only.header().metadata();
+      }
+      return new Safetensors(
+          path, arena, Collections.unmodifiableMap(fileOf), Collections.unmodifiableMap(metadata));
+    } catch (RuntimeException | Error failure) {
+      arena.close();
+      throw failure;
+    }
+  }
+
+  /**
+   * Writes tensors (host, any strides) and metadata. The file appears whole or not at all: it is
+   * written under another name and moved.
+   */
+  public static void write(Path path, Map<String, Tensor> tensors, Map<String, String> metadata) {
+    SafetensorsWriter.write(path, tensors, metadata);
+  }
+
+  @Override
+  public Set<String> names() {
+    return fileOf.keySet();
+  }
+
+  @Override
+  public Tensor tensor(String name) {
+    SafetensorsHeader.Entry entry = entry(name);
+    ElementType type = TYPES.get(entry.dtype());
+    if (type == null) {
+      throw new UnsupportedException(
+          path + ": " + name + " has the dtype " + entry.dtype() + ", expected BF16, F16 or F32");
+    }
+    return Tensor.of(bytes(name), type, entry.shape());
+  }
+
+  /** The dtype of a tensor as the format names it; here of any kind. */
+  public String dtype(String name) {
+    return entry(name).dtype();
+  }
+
+  /** Elements along each dimension. */
+  public long[] shape(String name) {
+    return entry(name).shape().clone();
+  }
+
+  /** The bytes of a tensor of any dtype, read-only. */
+  public MemorySegment bytes(String name) {
+    entry(name);
+    if (!arena.open()) {
+      throw new IllegalStateException(path + " is closed");
+    }
+    return fileOf.get(name).bytes(name);
+  }
+
+  /** The file's own metadata; none for a sharded model. */
+  @Override
+  public Map<String, String> metadata() {
+    return metadata;
+  }
+
+  @Override
+  public void close() {
+    if (arena.closeOnce()) {
+      leak.closed();
+    }
+  }
+
+  @Override
+  public String toString() {
+    return path + ": " + fileOf.size() + " tensors";
+  }
+
+  private SafetensorsHeader.Entry entry(String name) {
+    SafetensorsFile file = fileOf.get(name);
+    if (file == null) {
+      throw new IllegalArgumentException(
+          path + " has no tensor \"" + name + "\" among its " + fileOf.size());
+    }
+    return file.header().entries().get(name);
+  }
+}
