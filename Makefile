@@ -50,8 +50,12 @@ bindings: ## regenerates bindings/ from svdit.h (needs jextract: JEXTRACT=/path/
 .PHONY: javadoc install
 javadoc: $(JAR_LIBRARIES) ## sources and Javadoc jars beside the others, in target/
 	@$(MVN) package -Prelease -DskipTests
-install: $(JAR_LIBRARIES) ## every artifact into the local Maven repository
-	@$(MVN) install -Prelease -DskipTests
+install: $(JAR_LIBRARIES) ## the jars into the local Maven repository
+	@$(MVN) install -DskipTests
+
+.PHONY: newcomer
+newcomer: install ## a small project outside this one, on the installed artifacts: class path and module path
+	@tools/newcomer
 
 # Both build apart from the plain library, without CUDA and its simulator (always under the former). Addresses are not randomised: gcc 12's ThreadSanitizer cannot
 # place its shadow memory where the kernel randomises more bits than it knows.

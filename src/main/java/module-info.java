@@ -21,6 +21,7 @@ module io.github.sparsevdit {
 
   opens io.github.sparsevdit.cli to
       info.picocli;
+
   exports io.github.sparsevdit.internal.platform to
       io.github.sparsevdit.linux.x86_64,
       io.github.sparsevdit.linux.x86_64.cuda13;

@@ -20,7 +20,8 @@ final class BackendOptions {
       names = "--backend",
       paramLabel = "best|cpu|cuda",
       defaultValue = "best",
-      description = "Where to compute; best is CUDA where it is there, else the CPU (default: best).")
+      description =
+          "Where to compute; best is CUDA where it is there, else the CPU (default: best).")
   Choice choice;
 
   @Option(
@@ -39,7 +40,8 @@ final class BackendOptions {
   @Option(
       names = "--tier",
       paramLabel = "TIER",
-      description = "CPU instructions: portable, avx2, avx512, avx512_bf16 (default: the best there are).")
+      description =
+          "CPU instructions: portable, avx2, avx512, avx512_bf16 (default: the best there are).")
   CpuOptions.Tier tier = CpuOptions.Tier.AUTO;
 
   @Spec(Spec.Target.MIXEE)

@@ -39,9 +39,7 @@ import picocli.CommandLine.Spec;
       "  svdit bench --type fp32 --tier avx2 --densities 0.25,0.5 --json"
     })
 final class BenchCommand implements Callable<Integer> {
-  private static final Mode[] SPARSE = {
-    Mode.DIAGONAL, Mode.MULTI_DIAGONAL, Mode.VERTICAL_STRIPE
-  };
+  private static final Mode[] SPARSE = {Mode.DIAGONAL, Mode.MULTI_DIAGONAL, Mode.VERTICAL_STRIPE};
 
   @Option(
       names = "--sequence",
@@ -51,10 +49,18 @@ final class BenchCommand implements Callable<Integer> {
       description = "Tokens: frames x height x width, +N for text (default: ${DEFAULT-VALUE}).")
   Sequence sequence;
 
-  @Option(names = "--batch", paramLabel = "N", defaultValue = "1", description = "Rows (default: 1).")
+  @Option(
+      names = "--batch",
+      paramLabel = "N",
+      defaultValue = "1",
+      description = "Rows (default: 1).")
   int batch;
 
-  @Option(names = "--heads", paramLabel = "N", defaultValue = "8", description = "Heads (default: 8).")
+  @Option(
+      names = "--heads",
+      paramLabel = "N",
+      defaultValue = "8",
+      description = "Heads (default: 8).")
   int heads;
 
   @Option(
@@ -105,14 +111,16 @@ final class BenchCommand implements Callable<Integer> {
   }
 
   /** One line of the table. */
-  private record Measured(Mode mode, double density, double milliseconds, double gflops, double ofIdeal) {}
+  private record Measured(
+      Mode mode, double density, double milliseconds, double gflops, double ofIdeal) {}
 
   @Override
   public Integer call() {
     for (double density : densities) {
       if (!(density > 0 && density <= 1)) {
         throw new ParameterException(
-            spec.commandLine(), "density " + density + " in --densities; expected over 0 and up to 1");
+            spec.commandLine(),
+            "density " + density + " in --densities; expected over 0 and up to 1");
       }
     }
     try (Backend backend = backendOptions.open()) {

@@ -14,7 +14,11 @@ import java.nio.file.Path;
  * @param colour {@code out} may have ANSI colours
  */
 record Console(
-    PrintStream out, PrintStream err, boolean outIsTerminal, boolean errIsTerminal, boolean colour) {
+    PrintStream out,
+    PrintStream err,
+    boolean outIsTerminal,
+    boolean errIsTerminal,
+    boolean colour) {
 
   /** The process's own streams. Colours follow the terminal and https://no-color.org. */
   static Console standard() {

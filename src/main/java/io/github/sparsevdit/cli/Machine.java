@@ -34,7 +34,8 @@ final class Machine {
   }
 
   private static String cpuQuota() {
-    String limit = read(CGROUP.resolve("cpu.max")); // "max 100000" or microseconds of quota and period
+    String limit =
+        read(CGROUP.resolve("cpu.max")); // "max 100000" or microseconds of quota and period
     if (limit.isEmpty()) {
       String quota = read(CGROUP.resolve("cpu/cpu.cfs_quota_us"));
       limit = quota.isEmpty() ? "" : quota + " " + read(CGROUP.resolve("cpu/cpu.cfs_period_us"));
@@ -44,7 +45,9 @@ final class Machine {
       return "none";
     }
     return String.format(
-        Locale.ROOT, "%.2f processors", Double.parseDouble(parts[0]) / Double.parseDouble(parts[1]));
+        Locale.ROOT,
+        "%.2f processors",
+        Double.parseDouble(parts[0]) / Double.parseDouble(parts[1]));
   }
 
   private static String memoryLimit() {

@@ -3,7 +3,9 @@ package io.github.sparsevdit.cli;
 import java.util.ArrayList;
 import java.util.List;
 
-/** Columns of text for a terminal: a heading, then rows; numbers to the right, words to the left. */
+/**
+ * Columns of text for a terminal: a heading, then rows; numbers to the right, words to the left.
+ */
 final class TextTable {
   private final List<String[]> rows = new ArrayList<>();
 

@@ -31,8 +31,7 @@ class TextTableTest {
     assertEquals(new Sequence(33, 45, 80, 256, false), converter.convert("33x45x80+256"));
     assertEquals(new Sequence(11, 48, 85, 226, true), converter.convert("226+11x48x85"));
     for (String wrong : new String[] {"21x30", "1+2x3x4+5", "axbxc", ""}) {
-      var refused =
-          assertThrows(TypeConversionException.class, () -> converter.convert(wrong));
+      var refused = assertThrows(TypeConversionException.class, () -> converter.convert(wrong));
       assertTrue(refused.getMessage().contains("'" + wrong + "'"));
     }
   }

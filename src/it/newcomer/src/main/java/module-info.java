@@ -1,0 +1,3 @@
+module newcomer {
+  requires io.github.sparsevdit;
+}
