@@ -1,0 +1,22 @@
+// The two calls that compute on q, k and v: attention, and the search's sweep.
+#include "api_check.h"
+#include "api_guard.h"
+#include "backend.h"
+
+using namespace svdit;
+
+svdit_status svdit_attention(const svdit_plan *plan, const svdit_attention_args *args,
+                             svdit_stream stream, svdit_error *error) {
+  return guarded(error, [&] {
+    require(plan, "plan");
+    plan->attention(check_attention(*plan, args), stream);
+  });
+}
+
+svdit_status svdit_sweep(const svdit_plan *plan, const svdit_sweep_args *args, svdit_stream stream,
+                         svdit_error *error) {
+  return guarded(error, [&] {
+    require(plan, "plan");
+    plan->sweep(check_sweep(*plan, args), stream);
+  });
+}

@@ -1,0 +1,21 @@
+// Argument checks of svdit_attention and svdit_sweep.
+#ifndef SVDIT_API_CHECK_H
+#define SVDIT_API_CHECK_H
+
+#include "backend.h"
+#include "svdit.h"
+
+namespace svdit {
+
+// Return the arguments with their defaults filled in (scale, ranges), or throw Error
+// INVALID_ARGUMENT. What text_valid points to is not looked at: on CUDA it is device memory.
+svdit_attention_args check_attention(const svdit_plan &plan, const svdit_attention_args *args);
+svdit_sweep_args check_sweep(const svdit_plan &plan, const svdit_sweep_args *args);
+
+// text_valid[row] for host memory, or all of the text keys where text_valid is NULL. Throws Error
+// INVALID_ARGUMENT for a value out of range.
+int32_t text_valid_of(const Plan &plan, const int32_t *text_valid, int32_t row);
+
+}  // namespace svdit
+
+#endif

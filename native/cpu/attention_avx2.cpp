@@ -1,0 +1,115 @@
+// AVX2 with FMA and F16C: 8 lanes, everything in fp32.
+#include "cpu/tier.h"
+
+#if defined(__x86_64__)
+#include <immintrin.h>
+
+namespace svdit {
+namespace {
+
+#include "cpu/element_inl.h"
+#include "cpu/unroll_inl.h"
+
+constexpr int kLanes = 8;
+typedef __m256 F;
+
+inline F load(const void *at) { return _mm256_loadu_ps((const float *)at); }
+inline void store(void *at, F x) { _mm256_storeu_ps((float *)at, x); }
+inline F set1(float x) { return _mm256_set1_ps(x); }
+inline F add(F a, F b) { return _mm256_add_ps(a, b); }
+inline F sub(F a, F b) { return _mm256_sub_ps(a, b); }
+inline F mul(F a, F b) { return _mm256_mul_ps(a, b); }
+inline F fma(F a, F b, F c) { return _mm256_fmadd_ps(a, b, c); }
+inline F max(F a, F b) { return _mm256_max_ps(a, b); }
+inline bool any_greater(F a, F b) {
+  return _mm256_movemask_ps(_mm256_cmp_ps(a, b, _CMP_GT_OQ)) != 0;
+}
+
+inline F load_elements(const float *row) { return _mm256_loadu_ps(row); }
+inline F load_elements(const Bf16 *row) {
+  const __m128i bits = _mm_loadu_si128((const __m128i *)row);
+  return _mm256_castsi256_ps(_mm256_slli_epi32(_mm256_cvtepu16_epi32(bits), 16));
+}
+inline F load_elements(const Fp16 *row) {
+  return _mm256_cvtph_ps(_mm_loadu_si128((const __m128i *)row));
+}
+
+// 16 queries by 6 keys fill 12 of the 16 registers.
+struct Groups {
+  template <int NV>
+  static constexpr int kKeyRows = 6;
+  template <int NV>
+  static constexpr int kValueRows = 4;
+  template <class Body>
+  static int dispatch(int, int lane, Body &&body) {
+    return body(Index<2>{}, lane), 2;
+  }
+};
+
+struct Fp32Dot {
+  static constexpr int kPack = 1;
+  using Operand = F;
+  static Operand load(const uint32_t *at) { return _mm256_loadu_ps((const float *)at); }
+  static Operand broadcast(const uint32_t *at) { return _mm256_set1_ps(as_float(*at)); }
+  static F madd(F acc, Operand a, Operand b) { return _mm256_fmadd_ps(a, b, acc); }
+  static uint32_t *weights(Scratch &scratch) { return (uint32_t *)scratch.s; }
+
+  // 2^x: 2^floor(x) by the exponent bits, the rest by a polynomial with relative error 1.6e-7.
+  // Below -126 it stays 2^-126.
+  static F exp2(F x) {
+    x = max(x, set1(-126));
+    const F whole = _mm256_floor_ps(x);
+    const F f = sub(x, whole);
+    F p = set1(0x1.e974fap-10f);
+    p = fma(p, f, set1(0x1.277856p-7f));
+    p = fma(p, f, set1(0x1.c91ce6p-5f));
+    p = fma(p, f, set1(0x1.ebdb56p-3f));
+    p = fma(p, f, set1(0x1.62e4bap-1f));
+    p = fma(p, f, set1(1));
+    const __m256i exponent = _mm256_slli_epi32(_mm256_cvtps_epi32(whole), 23);
+    return _mm256_castsi256_ps(_mm256_add_epi32(_mm256_castps_si256(p), exponent));
+  }
+
+  template <int NV>
+  static void store_weights(const float *s, int, F scale, const F (&shift)[NV], F (&sum)[NV],
+                            uint32_t *p) {
+    repeat<NV>([&](auto v) SVDIT_LAMBDA {
+      const F weight = exp2(fma(_mm256_loadu_ps(s + v.value * kLanes), scale, shift[v.value]));
+      sum[v.value] = add(sum[v.value], weight);
+      store(p + v.value * kLanes, weight);
+    });
+  }
+
+  template <class Element>
+  static void load_key(const char *row, int d, uint32_t *units) {
+    for (int i = 0; i < d; i += kLanes) {
+      store(units + i, load_elements((const Element *)row + i));
+    }
+  }
+  template <class Element>
+  static void load_values(const char *const (&rows)[1], int d, uint32_t *units) {
+    load_key<Element>(rows[0], d, units);
+  }
+};
+
+template <class Element, class Dot, int kWidth>
+void pack_queries(const BlockTask &task, const int32_t *tokens, int count, int d, bool negate,
+                  uint32_t *q) {
+  pack_queries_fp32<Element, kWidth>(task, tokens, count, d, negate, q);
+}
+
+template <class Out, int kWidth>
+void write_rows(const BlockResult &result, int first, int count, int d, const float *o,
+                const float *inverse) {
+  write_rows_scalar<Out, kWidth>(result, first, count, d, o, inverse);
+}
+
+#include "cpu/block_inl.h"
+
+}  // namespace
+
+const TierKernels kAvx2Kernels = {{Kernels<Bf16, Fp32Dot>::table(), Kernels<Fp16, Fp32Dot>::table(),
+                                   Kernels<float, Fp32Dot>::table()}};
+
+}  // namespace svdit
+#endif

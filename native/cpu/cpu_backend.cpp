@@ -1,0 +1,127 @@
+#include "cpu/cpu_backend.h"
+
+#include <unistd.h>
+
+#include <cstdlib>
+#include <cstring>
+#include <new>
+
+#include "cpu/attention.h"
+#include "cpu/processor.h"
+#include "error.h"
+
+namespace svdit {
+namespace {
+
+class CpuPlan : public svdit_plan {
+ public:
+  CpuPlan(Plan &&plan, CpuBackend &backend) : svdit_plan(std::move(plan)), backend_(backend) {}
+
+  uint64_t workspace_bytes(int32_t) const override { return 0; }
+
+  void attention(const svdit_attention_args &args, svdit_stream stream) const override {
+    require_no_stream(stream);
+    compute_attention(plan, backend_.kernels(), backend_.pool(), backend_.scratches(), args);
+  }
+
+  void sweep(const svdit_sweep_args &args, svdit_stream stream) const override {
+    require_no_stream(stream);
+    compute_sweep(plan, backend_.kernels(), backend_.pool(), backend_.scratches(), args);
+  }
+
+ private:
+  CpuBackend &backend_;
+};
+
+// What is known of the CPU without opening a backend.
+void describe_cpu(svdit_backend_info &info) {
+  info.kind = SVDIT_BACKEND_CPU;
+  info.device = 0;
+  const std::string name = processor_name();
+  std::strncpy(info.name, name.c_str(), sizeof info.name - 1);
+  const uint64_t page = (uint64_t)sysconf(_SC_PAGESIZE);
+  info.memory_bytes = page * (uint64_t)sysconf(_SC_PHYS_PAGES);
+  info.memory_free_bytes = page * (uint64_t)sysconf(_SC_AVPHYS_PAGES);
+}
+
+int32_t thread_count(const svdit_backend_options &options) {
+  return options.threads > 0 ? options.threads : allowed_threads();
+}
+
+}  // namespace
+
+void require_no_stream(svdit_stream stream) {
+  if (stream != nullptr) {
+    fail(SVDIT_INVALID_ARGUMENT, "stream is %p, the CPU backend has none: expected NULL", stream);
+  }
+}
+
+const TierKernels &tier_kernels(uint32_t tier) {
+  switch (tier) {
+#if defined(__x86_64__)
+    case SVDIT_CPU_TIER_AVX2:
+      return kAvx2Kernels;
+    case SVDIT_CPU_TIER_AVX512:
+      return kAvx512Kernels;
+    case SVDIT_CPU_TIER_AVX512_BF16:
+      return kAvx512Bf16Kernels;
+#endif
+    default:
+      return kPortableKernels;
+  }
+}
+
+CpuBackend::CpuBackend(uint32_t tier, int32_t threads)
+    : tier_(tier), kernels_(tier_kernels(tier)), pool_(threads), scratches_(threads - 1) {}
+
+void CpuBackend::describe(svdit_backend_info &info) const {
+  describe_cpu(info);
+  info.threads = pool_.threads();
+  info.cpu_tier = tier_;
+}
+
+void *CpuBackend::allocate(uint32_t, uint64_t bytes) {
+  constexpr uint64_t kAlignment = 256;
+  void *address = nullptr;
+  if (bytes <= UINT64_MAX - kAlignment) {
+    address = std::aligned_alloc(kAlignment, (bytes + kAlignment - 1) / kAlignment * kAlignment);
+  }
+  if (address == nullptr) {
+    fail(SVDIT_OUT_OF_MEMORY, "%llu bytes of host memory could not be allocated",
+         (unsigned long long)bytes);
+  }
+  return address;
+}
+
+void CpuBackend::release(uint32_t, void *address) { std::free(address); }
+
+void CpuBackend::copy(void *to, const void *from, uint64_t bytes, svdit_stream stream) {
+  require_no_stream(stream);
+  std::memcpy(to, from, bytes);
+}
+
+svdit_stream CpuBackend::create_stream() { return nullptr; }
+
+void CpuBackend::destroy_stream(svdit_stream stream) { require_no_stream(stream); }
+
+void CpuBackend::synchronize(svdit_stream stream) { require_no_stream(stream); }
+
+std::unique_ptr<svdit_plan> CpuBackend::compile(Plan &&plan) {
+  if (plan.head_dim % 8 != 0 || plan.head_dim > kLargestHeadDim) {
+    fail(SVDIT_UNSUPPORTED, "head_dim is %d, the CPU backend takes multiples of 8 up to %d",
+         plan.head_dim, kLargestHeadDim);
+  }
+  return std::make_unique<CpuPlan>(std::move(plan), *this);
+}
+
+void probe_cpu(const svdit_backend_options &options, svdit_backend_info &info) {
+  describe_cpu(info);
+  info.threads = thread_count(options);
+  info.cpu_tier = choose_tier(options.cpu_tier);
+}
+
+std::unique_ptr<svdit_backend> open_cpu(const svdit_backend_options &options) {
+  return std::make_unique<CpuBackend>(choose_tier(options.cpu_tier), thread_count(options));
+}
+
+}  // namespace svdit

@@ -1,0 +1,88 @@
+// Element types and what is the same in every tier: scalar conversions, and loaders and stores
+// built of them. A tier may use its own instead. Included in a tier's anonymous namespace.
+
+struct Bf16 {
+  uint16_t bits;
+};
+struct Fp16 {
+  uint16_t bits;
+};
+
+inline float as_float(uint32_t bits) {
+  float f;
+  __builtin_memcpy(&f, &bits, 4);
+  return f;
+}
+inline uint32_t as_bits(float f) {
+  uint32_t bits;
+  __builtin_memcpy(&bits, &f, 4);
+  return bits;
+}
+
+inline float to_float(float x) { return x; }
+inline float to_float(Bf16 x) { return as_float((uint32_t)x.bits << 16); }
+inline float to_float(Fp16 x) {
+  const uint32_t sign = (uint32_t)(x.bits & 0x8000) << 16, magnitude = x.bits & 0x7FFF;
+  if (magnitude >= 0x7C00) return as_float(sign | 0x7F800000 | (magnitude & 0x3FF) << 13);
+  // Shifted into place the exponent is 112 too small; multiplying corrects it, for subnormals too.
+  return as_float(sign | as_bits(as_float(magnitude << 13) * 0x1p112f));
+}
+
+// Round to nearest, ties to even; NaN stays NaN.
+inline void from_float(float x, float *out) { *out = x; }
+inline void from_float(float x, Bf16 *out) {
+  const uint32_t bits = as_bits(x);
+  const uint32_t rounded = bits + 0x7FFF + (bits >> 16 & 1);
+  out->bits = (uint16_t)((x == x ? rounded : bits | 0x400000) >> 16);
+}
+inline void from_float(float x, Fp16 *out) {
+  const uint32_t bits = as_bits(x), sign = bits >> 16 & 0x8000, magnitude = bits & 0x7FFFFFFF;
+  uint32_t half;
+  if (magnitude > 0x7F800000) {
+    half = 0x7E00;
+  } else if (magnitude >= 0x477FF000) {  // 65520 rounds to infinity
+    half = 0x7C00;
+  } else if (magnitude < 0x38800000) {  // subnormal: let the addition round at 2^-24
+    half = as_bits(as_float(magnitude) + 0.5f) - as_bits(0.5f);
+  } else {
+    half = (magnitude - 0x38000000 + 0xFFF + (magnitude >> 13 & 1)) >> 13;
+  }
+  out->bits = (uint16_t)(sign | half);
+}
+
+// Loads element d of a row as a unit of fp32.
+template <class Element>
+inline float element_at(const char *row, int d) {
+  Element x;
+  __builtin_memcpy(&x, row + d * sizeof(Element), sizeof x);
+  return to_float(x);
+}
+
+// Q of one group as [unit][lane], fp32; lanes past count are 0. Scores of -q and scale are those of
+// q and -scale.
+template <class Element, int kWidth>
+inline void pack_queries_fp32(const BlockTask &task, const int32_t *tokens, int count, int d,
+                              bool negate, uint32_t *q) {
+  for (int lane = 0; lane < kWidth; ++lane) {
+    const char *row = lane < count ? task.q.data + tokens[lane] * task.q.stride : nullptr;
+    for (int i = 0; i < d; ++i) {
+      const float x = row == nullptr ? 0 : element_at<Element>(row, i);
+      q[i * kWidth + lane] = as_bits(negate ? -x : x);
+    }
+  }
+}
+
+// Writes rows first .. first + count - 1 of a result from o [d][lane], each times its inverse sum;
+// o NULL means 0.
+template <class Out, int kWidth>
+inline void write_rows_scalar(const BlockResult &result, int first, int count, int d,
+                              const float *o, const float *inverse) {
+  for (int lane = 0; lane < count; ++lane) {
+    char *row = result.out.data + result.tokens[first + lane] * result.out.stride;
+    for (int i = 0; i < d; ++i) {
+      Out x;
+      from_float(o == nullptr ? 0 : o[i * kWidth + lane] * inverse[lane], &x);
+      __builtin_memcpy(row + i * sizeof(Out), &x, sizeof x);
+    }
+  }
+}

@@ -1,0 +1,150 @@
+#include "cpu/processor.h"
+
+#include <sched.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cmath>
+#include <cstdlib>
+#include <cstring>
+#include <fstream>
+#include <sstream>
+#include <vector>
+
+#include "error.h"
+
+namespace svdit {
+namespace {
+
+const char *const kTierNames[] = {"auto", "portable", "avx2", "avx512", "avx512_bf16"};
+
+std::string first_line(const std::string &path) {
+  std::ifstream file(path);
+  std::string line;
+  std::getline(file, line);
+  return line;
+}
+
+// Processors that a quota in microseconds per period allows; 0 where it sets no limit.
+double processors(const std::string &quota, const std::string &period) {
+  const double q = std::atof(quota.c_str()), p = std::atof(period.c_str());
+  return q > 0 && p > 0 ? q / p : 0;
+}
+
+// The least limit of group and all groups above it, read by read(directory).
+template <class Read>
+double least_limit(const std::string &mount, std::string group, Read &&read) {
+  double least = 0;
+  for (;;) {
+    const double limit = read(mount + group);
+    if (limit > 0) least = least == 0 ? limit : std::min(least, limit);
+    const size_t slash = group.find_last_of('/');
+    if (slash == std::string::npos) return least;
+    group.resize(slash);
+  }
+}
+
+double read_v2(const std::string &directory) {
+  std::istringstream line(first_line(directory + "/cpu.max"));  // "max 100000" or "50000 100000"
+  std::string quota, period;
+  line >> quota >> period;
+  return processors(quota, period);
+}
+
+double read_v1(const std::string &directory) {
+  return processors(first_line(directory + "/cpu.cfs_quota_us"),
+                    first_line(directory + "/cpu.cfs_period_us"));
+}
+
+}  // namespace
+
+bool has_tier(uint32_t tier) {
+  if (tier == SVDIT_CPU_TIER_PORTABLE) return true;
+#if defined(__x86_64__)
+  const bool avx2 = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") &&
+                    __builtin_cpu_supports("f16c");
+  const bool avx512 = avx2 && __builtin_cpu_supports("avx512f") &&
+                      __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512dq") &&
+                      __builtin_cpu_supports("avx512vl");
+  if (tier == SVDIT_CPU_TIER_AVX2) return avx2;
+  if (tier == SVDIT_CPU_TIER_AVX512) return avx512;
+  if (tier == SVDIT_CPU_TIER_AVX512_BF16) return avx512 && __builtin_cpu_supports("avx512bf16");
+#endif
+  return false;
+}
+
+const char *tier_name(uint32_t tier) { return kTierNames[tier]; }
+
+uint32_t choose_tier(uint32_t asked) {
+  const char *source = "cpu_tier";
+  if (asked == SVDIT_CPU_TIER_AUTO) {
+    const char *named = std::getenv("SVDIT_CPU_TIER");
+    if (named != nullptr && *named != 0) {
+      source = "SVDIT_CPU_TIER";
+      for (uint32_t t = SVDIT_CPU_TIER_PORTABLE; t <= SVDIT_CPU_TIER_AVX512_BF16; ++t) {
+        if (std::strcmp(named, kTierNames[t]) == 0) asked = t;
+      }
+      if (asked == SVDIT_CPU_TIER_AUTO && std::strcmp(named, kTierNames[0]) != 0) {
+        fail(SVDIT_INVALID_ARGUMENT,
+             "SVDIT_CPU_TIER is '%s', expected portable, avx2, avx512 or avx512_bf16", named);
+      }
+    }
+  }
+  if (asked == SVDIT_CPU_TIER_AUTO) {
+    for (asked = SVDIT_CPU_TIER_AVX512_BF16; !has_tier(asked);) --asked;
+  }
+  if (!has_tier(asked)) {
+    fail(SVDIT_UNAVAILABLE, "%s asks for %s, which this processor (%s) does not have", source,
+         kTierNames[asked], processor_name().c_str());
+  }
+  return asked;
+}
+
+std::string processor_name() {
+  std::ifstream file("/proc/cpuinfo");
+  for (std::string line; std::getline(file, line);) {
+    if (line.rfind("model name", 0) == 0) {
+      const size_t at = line.find_first_not_of(" \t", line.find(':') + 1);
+      if (at != std::string::npos) return line.substr(at);
+    }
+  }
+  return "unknown processor";
+}
+
+int32_t cgroup_threads(const std::string &root) {
+  double least = 0;
+  std::ifstream file(root + "/proc/self/cgroup");
+  for (std::string line; std::getline(file, line);) {  // "0::/group" or "4:cpu,cpuacct:/group"
+    const size_t a = line.find(':'), b = line.find(':', a + 1);
+    if (a == std::string::npos || b == std::string::npos) continue;
+    std::string controllers(1, ',');
+    controllers.append(line, a + 1, b - a - 1).push_back(',');
+    std::string group(line, b + 1);
+    if (group == "/") group.clear();
+    double limit = 0;
+    if (controllers == ",,") {
+      limit = least_limit(root + "/sys/fs/cgroup", group, read_v2);
+    } else if (controllers.find(",cpu,") != std::string::npos) {
+      for (const char *mount : {"/sys/fs/cgroup/cpu", "/sys/fs/cgroup/cpu,cpuacct"}) {
+        limit = std::max(limit, least_limit(root + mount, group, read_v1));
+      }
+    }
+    if (limit > 0) least = least == 0 ? limit : std::min(least, limit);
+  }
+  return (int32_t)std::min(std::ceil(least), 1e6);
+}
+
+int32_t allowed_threads(const std::string &root) {
+  // The mask of a machine with more processors than cpu_set_t holds needs a larger one.
+  int32_t threads = 0;
+  for (int size = 1024; threads == 0 && size <= 1 << 20; size *= 4) {
+    std::vector<char> set(CPU_ALLOC_SIZE(size));
+    auto *mask = reinterpret_cast<cpu_set_t *>(set.data());
+    if (sched_getaffinity(0, set.size(), mask) == 0) threads = CPU_COUNT_S(set.size(), mask);
+  }
+  if (threads == 0) threads = (int32_t)std::max(1L, sysconf(_SC_NPROCESSORS_ONLN));
+  const int32_t quota = cgroup_threads(root);
+  return quota > 0 ? std::min(threads, quota) : threads;
+}
+
+}  // namespace svdit

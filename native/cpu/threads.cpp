@@ -1,0 +1,205 @@
+#include "cpu/threads.h"
+
+#include <pthread.h>
+#include <signal.h>
+
+#include <chrono>
+#include <condition_variable>
+#include <memory>
+#include <mutex>
+#include <vector>
+
+#include "error.h"
+
+namespace svdit {
+namespace {
+
+// How long a thread that ran out of work looks for more before it sleeps: about what waking it
+// costs.
+constexpr auto kSpin = std::chrono::microseconds(20);
+
+inline void pause() {
+#if defined(__x86_64__)
+  __builtin_ia32_pause();
+#endif
+}
+
+// Spins until done() or for kSpin; returns done().
+template <class Done>
+bool spin_until(Done &&done) {
+  const auto start = std::chrono::steady_clock::now();
+  for (;;) {
+    for (int i = 0; i < 64; ++i) {
+      if (done()) return true;
+      pause();
+    }
+    if (std::chrono::steady_clock::now() - start > kSpin) return done();
+  }
+}
+
+// Counts the forks that led to this process, so that a pool knows when its workers stayed behind.
+std::atomic<uint32_t> fork_generation{0};
+
+void count_forks() {
+  static const int registered = pthread_atfork(nullptr, nullptr, [] { ++fork_generation; });
+  (void)registered;
+}
+
+}  // namespace
+
+// One run() in progress, on its caller's stack.
+struct ThreadPool::Job {
+  Erased body;
+  void *context;
+  int64_t count;
+  std::atomic<int64_t> next{0};
+  std::atomic<int> active{
+      0};  // workers inside; raised under the mutex, only while the job is listed
+  Job *link = nullptr;
+
+  bool has_items() const { return next.load(std::memory_order_relaxed) < count; }
+};
+
+struct ThreadPool::State {
+  struct Worker {
+    State *state;
+    int participant;
+    pthread_t thread;
+  };
+
+  uint32_t generation = fork_generation.load();
+  std::mutex mutex;
+  std::condition_variable wake;  // workers: a job came, or closing
+  std::condition_variable done;  // callers: a job's last worker left
+  std::atomic<uint64_t> posted{0};
+  Job *jobs = nullptr;
+  int sleeping = 0;
+  std::atomic<bool> closing{false};
+  std::vector<std::unique_ptr<Worker>> workers;
+
+  // The job with items left that has the fewest workers. The mutex is held.
+  Job *pick() const {
+    Job *best = nullptr;
+    for (Job *job = jobs; job != nullptr; job = job->link) {
+      if (job->has_items() && (best == nullptr || job->active < best->active)) best = job;
+    }
+    return best;
+  }
+
+  void unlist(Job *job) {
+    Job **at = &jobs;
+    while (*at != job) at = &(*at)->link;
+    *at = job->link;
+  }
+
+  void close() {
+    {
+      std::lock_guard<std::mutex> lock(mutex);
+      closing = true;
+    }
+    wake.notify_all();
+    for (auto &worker : workers) pthread_join(worker->thread, nullptr);
+  }
+};
+
+void *ThreadPool::work(void *argument) {
+  auto *worker = static_cast<State::Worker *>(argument);
+  State &state = *worker->state;
+  std::unique_lock<std::mutex> lock(state.mutex);
+  while (!state.closing) {
+    if (Job *job = state.pick()) {
+      ++job->active;
+      lock.unlock();
+      Items items(&job->next, job->count, worker->participant);
+      job->body(job->context, items);
+      lock.lock();
+      // Under the mutex, because the job is gone as soon as its caller sees no worker in it.
+      if (--job->active == 0) state.done.notify_all();
+      continue;
+    }
+    const uint64_t seen = state.posted;
+    lock.unlock();
+    const bool more = spin_until([&] { return state.posted != seen || state.closing; });
+    lock.lock();
+    if (!more && state.posted == seen && !state.closing) {
+      ++state.sleeping;
+      state.wake.wait(lock);
+      --state.sleeping;
+    }
+  }
+  return nullptr;
+}
+
+ThreadPool::ThreadPool(int threads) : threads_(threads), state_(nullptr) {
+  count_forks();
+  auto state = std::make_unique<State>();
+  state->workers.reserve(threads - 1);
+  // Signals are for the host program's own threads.
+  sigset_t all, old;
+  sigfillset(&all);
+  for (int fault : {SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGABRT, SIGTRAP}) sigdelset(&all, fault);
+  pthread_sigmask(SIG_SETMASK, &all, &old);
+  int failed = 0;
+  for (int i = 1; i < threads && failed == 0; ++i) {
+    auto worker = std::make_unique<State::Worker>();
+    worker->state = state.get();
+    worker->participant = i;
+    failed = pthread_create(&worker->thread, nullptr, work, worker.get());
+    if (failed == 0) {
+      pthread_setname_np(worker->thread, "svdit-worker");
+      state->workers.push_back(std::move(worker));
+    }
+  }
+  pthread_sigmask(SIG_SETMASK, &old, nullptr);
+  if (failed != 0) {
+    const size_t started = state->workers.size();
+    state->close();
+    fail(SVDIT_OUT_OF_MEMORY, "only %zu of %d worker threads could be started (error %d)", started,
+         threads - 1, failed);
+  }
+  state_ = state.release();
+}
+
+ThreadPool::~ThreadPool() {
+  // After a fork the workers are not here to be joined, and the mutex may have been theirs: leave
+  // it all.
+  if (state_->generation != fork_generation.load()) return;
+  state_->close();
+  delete state_;
+}
+
+void ThreadPool::run_erased(int64_t count, Erased body, void *context) {
+  Job job{body, context, count};
+  Items items(&job.next, count, 0);
+  State &state = *state_;
+  if (count <= 1 || threads_ == 1 || state.generation != fork_generation.load()) {
+    body(context, items);
+    return;
+  }
+  bool sleeping;
+  {
+    std::lock_guard<std::mutex> lock(state.mutex);
+    job.link = state.jobs;
+    state.jobs = &job;
+    ++state.posted;
+    sleeping = state.sleeping > 0;
+  }
+  if (sleeping) {
+    if (count > 2) {
+      state.wake.notify_all();
+    } else {
+      state.wake.notify_one();
+    }
+  }
+  body(context, items);
+  {
+    std::lock_guard<std::mutex> lock(state.mutex);
+    state.unlist(&job);
+  }
+  // Unlisted, so no worker enters any more; those inside finish the items they hold.
+  spin_until([&] { return job.active == 0; });
+  std::unique_lock<std::mutex> lock(state.mutex);
+  state.done.wait(lock, [&] { return job.active == 0; });
+}
+
+}  // namespace svdit

@@ -1,0 +1,290 @@
+// svdit_attention in every CPU tier against the double-precision definition, on awkward shapes.
+// Every buffer ends at a protected page, everything that must not be read is NaN.
+#include <cmath>
+#include <cstdlib>
+#include <cstring>
+
+#include "test/cases.h"
+#include "test/reference.h"
+
+using namespace svdit::test;
+
+namespace {
+
+// A plan that lives as long as this does.
+class Planned {
+ public:
+  Planned(svdit_backend *backend, const TestCase &c) {
+    const PlanDesc desc(c);
+    expect_ok([&](svdit_error *e) { return svdit_plan_create(backend, &desc.desc, &plan, e); });
+  }
+  ~Planned() { svdit_plan_destroy(plan); }
+  Planned(const Planned &) = delete;
+  svdit_plan *plan = nullptr;
+};
+
+bool attend(const Planned &planned, const svdit_attention_args &args) {
+  svdit_error error = new_error();
+  const svdit_status status = svdit_attention(planned.plan, &args, nullptr, &error);
+  EXPECT(status == SVDIT_OK, "%s", error.message);
+  return status == SVDIT_OK;
+}
+
+// Compares all rows of out and lse with the reference.
+void expect_matches(const TestCase &c, const TestData &data) {
+  Accuracy accuracy(c.type);
+  double worst_lse = 0;
+  bool wrong_empty = false;
+  for (int32_t h = 0; h < c.heads(); ++h) {
+    const Visibility visibility(c, h);
+    for (int32_t b = 0; b < c.batch; ++b) {
+      for (int32_t query = 0; query < c.queries(); ++query) {
+        const ReferenceRow row = reference_row(c, data, b, h, query, [&](int32_t key) {
+          return visibility.sees(query, key, c.valid(b));
+        });
+        const double lse = data.lse(c, b, h, query);
+        if (std::isinf(row.lse)) {
+          wrong_empty |= !(std::isinf(lse) && lse < 0);
+          for (int32_t i = 0; i < c.head_dim; ++i) {
+            wrong_empty |= data.out.at(b, h, query, i) != 0;
+          }
+          continue;
+        }
+        const double error = std::fabs(lse - row.lse) / (1 + std::fabs(row.lse));
+        if (!(error <= worst_lse)) worst_lse = error;
+        for (int32_t i = 0; i < c.head_dim; ++i) {
+          accuracy.add(data.out.at(b, h, query, i), row.low[i], row.out[i]);
+        }
+      }
+    }
+  }
+  accuracy.expect_within();
+  EXPECT(worst_lse <= 1e-5, "LSE is off by %g", worst_lse);
+  EXPECT(!wrong_empty, "a row that sees nothing is not 0 with LSE -inf");
+  EXPECT(data.out.touched_gaps() == 0, "bytes between out's rows were written");
+}
+
+void test_random_shapes(svdit_backend *backend, const std::string &tier, uint64_t seed, int count) {
+  for (int i = 0; i < count; ++i, ++seed) {
+    Random random(seed);
+    const TestCase c = random_case(random);
+    const auto strides = (Strides)random.between(0, 2);
+    report.run(tier + " seed " + std::to_string(seed) + ": " + c.describe(), [&] {
+      const TestData data(c, random, strides);
+      const Planned planned(backend, c);
+      if (planned.plan != nullptr && attend(planned, data.args(c))) expect_matches(c, data);
+    });
+  }
+}
+
+TestCase medium_case(uint32_t type, int32_t d, const std::vector<uint32_t> &modes, Random &random) {
+  TestCase c;
+  c.frames = 5;
+  c.height = 7;
+  c.width = 11;
+  c.text = 37;
+  c.text_valid = {21};
+  c.type = type;
+  c.head_dim = d;
+  c.block = 32;
+  for (uint32_t mode : modes) c.patterns.push_back(random_pattern(random, c, mode));
+  return c;
+}
+
+// Logits of +-60 leave one weight near 1 and the rest near 0; their exponentials must neither
+// overflow nor vanish wrongly.
+void test_large_logits(svdit_backend *backend, const std::string &tier) {
+  for (uint32_t type : {SVDIT_BF16, SVDIT_FP16, SVDIT_FP32}) {
+    report.run(tier + " logits of 60, type " + std::to_string(type), [&] {
+      Random random(77);
+      TestCase c = medium_case(type, 64, {SVDIT_MODE_FULL, SVDIT_MODE_DIAGONAL}, random);
+      c.scale = 1;
+      const TestData data(c, random, Strides::kBatchTokenHead, 1.6f);
+      const Planned planned(backend, c);
+      if (attend(planned, data.args(c))) expect_matches(c, data);
+    });
+  }
+}
+
+// A maximum that grows with every block, past the point where the output is rescaled, and one that
+// never moves.
+void test_growing_logits(svdit_backend *backend, const std::string &tier) {
+  for (const float step : {0.02f, -0.02f}) {
+    report.run(tier + (step > 0 ? " growing" : " shrinking") + std::string(" maximum"), [&] {
+      Random random(5);
+      TestCase c;
+      c.width = 700;
+      c.type = SVDIT_FP32;
+      c.head_dim = 64;
+      c.patterns.resize(1);
+      const TestData data(c, random, Strides::kBatchHeadToken, 0.1f);
+      for (int32_t t = 0; t < c.keys(); ++t) {
+        svdit::test::from_float(c.type, step * t * 8, data.k.row(0, 0, t));
+        svdit::test::from_float(c.type, 1 + 0.001f * t, data.q.row(0, 0, t));
+      }
+      const Planned planned(backend, c);
+      if (attend(planned, data.args(c))) expect_matches(c, data);
+    });
+  }
+}
+
+// An all-blocks list and a window over everything are FULL; the outputs are the same bytes.
+void test_all_blocks_is_dense(svdit_backend *backend, const std::string &tier) {
+  report.run(tier + " all blocks listed equals full", [&] {
+    Random random(9);
+    TestCase c = medium_case(SVDIT_BF16, 128, {SVDIT_MODE_FULL}, random);
+    c.patterns[0] = TestPattern{};
+    const TestData dense(c, random, Strides::kBatchHeadToken);
+    expect_ok([&](svdit_error *e) {
+      const Planned planned(backend, c);
+      const svdit_attention_args args = dense.args(c);
+      return svdit_attention(planned.plan, &args, nullptr, e);
+    });
+    std::vector<int32_t> all(c.video_blocks());
+    for (int32_t b = 0; b < c.video_blocks(); ++b) all[b] = b;
+    TestPattern lists, stripes, window;
+    lists.mode = SVDIT_MODE_BLOCKS;
+    lists.lists.assign(c.video_blocks(), all);
+    stripes.mode = SVDIT_MODE_VERTICAL_STRIPE;
+    stripes.blocks = all;
+    window.mode = SVDIT_MODE_DIAGONAL;
+    window.window = c.video();
+    for (const TestPattern &pattern : {lists, stripes, window}) {
+      TestCase other = c;
+      other.patterns = {pattern};
+      Random again(9);
+      medium_case(SVDIT_BF16, 128, {SVDIT_MODE_FULL}, again);
+      const TestData data(other, again, Strides::kBatchHeadToken);
+      const Planned planned(backend, other);
+      attend(planned, data.args(other));
+      EXPECT(std::memcmp(data.out.tensor().data, dense.out.tensor().data,
+                         dense.out.tensor().extent_bytes) == 0,
+             "mode %u differs from FULL", pattern.mode);
+    }
+  });
+}
+
+// Two complementary masks, merged by their LSE, give the dense result.
+void test_complementary_masks(svdit_backend *backend, const std::string &tier) {
+  report.run(tier + " complementary masks merged by LSE equal dense", [&] {
+    TestCase c;
+    c.frames = 3;
+    c.height = 9;
+    c.width = 13;
+    c.type = SVDIT_FP32;
+    c.block = 16;
+    TestPattern full, odd, even;
+    odd.mode = even.mode = SVDIT_MODE_BLOCKS;
+    for (int32_t i = 0; i < c.video_blocks(); ++i) {
+      odd.lists.emplace_back();
+      even.lists.emplace_back();
+      for (int32_t b = 0; b < c.video_blocks(); ++b) {
+        // Query block 3 sees everything in one mask and nothing in the other.
+        ((i == 3 || (b + i) % 2) ? odd : even).lists.back().push_back(b);
+      }
+    }
+    c.patterns = {full, odd, even};
+    Random random(21);
+    TestData data(c, random, Strides::kBatchHeadToken);
+    for (int32_t t = 0; t < c.queries(); ++t) {
+      for (int32_t h = 1; h < 3; ++h) {
+        std::memcpy(data.q.row(0, h, t), data.q.row(0, 0, t), 4 * c.head_dim);
+        std::memcpy(data.k.row(0, h, t), data.k.row(0, 0, t), 4 * c.head_dim);
+        std::memcpy(data.v.row(0, h, t), data.v.row(0, 0, t), 4 * c.head_dim);
+      }
+    }
+    const Planned planned(backend, c);
+    if (!attend(planned, data.args(c))) return;
+    double worst = 0;
+    for (int32_t t = 0; t < c.queries(); ++t) {
+      const double dense = data.lse(c, 0, 0, t);
+      const double a = std::exp(data.lse(c, 0, 1, t) - dense);
+      const double b = std::exp(data.lse(c, 0, 2, t) - dense);
+      worst = std::max(worst, std::fabs(a + b - 1));
+      for (int32_t i = 0; i < c.head_dim; ++i) {
+        const double merged = a * data.out.at(0, 1, t, i) + b * data.out.at(0, 2, t, i);
+        worst = std::max(worst, std::fabs(merged - data.out.at(0, 0, t, i)));
+      }
+    }
+    EXPECT(worst < 5e-6, "off by %g", worst);
+  });
+}
+
+// Ranges write their part, the same bytes as the whole, and leave the rest alone.
+void test_ranges(svdit_backend *backend, const std::string &tier) {
+  report.run(tier + " head and query-block ranges", [&] {
+    Random random(33);
+    const TestCase c = medium_case(
+        SVDIT_BF16, 64,
+        {SVDIT_MODE_FULL, SVDIT_MODE_MULTI_DIAGONAL, SVDIT_MODE_SKIP, SVDIT_MODE_VERTICAL_STRIPE},
+        random);
+    const TestData whole(c, random, Strides::kBatchTokenHead);
+    const Planned planned(backend, c);
+    if (!attend(planned, whole.args(c))) return;
+    const TestTensor part(c.type, c.batch, c.heads(), c.queries(), c.head_dim,
+                          Strides::kBatchTokenHead);
+    svdit_attention_args args = whole.args(c);
+    std::vector<float> lse((size_t)c.heads() * c.queries(), 7);
+    args.out = part.tensor();
+    args.lse = lse.data();
+    args.head_begin = 1;
+    args.head_end = 3;
+    args.query_block_begin = 2;
+    args.query_block_end = c.video_blocks() + 1;
+    attend(planned, args);
+    for (int32_t h = 0; h < c.heads(); ++h) {
+      const Visibility visibility(c, h);
+      for (int32_t t = 0; t < c.queries(); ++t) {
+        const int32_t block = visibility.query_block(t);
+        const bool inside = h >= 1 && h < 3 && block >= 2 && block <= c.video_blocks();
+        std::vector<char> expected(2 * c.head_dim, (char)0xFF);
+        if (inside) std::memcpy(expected.data(), whole.out.row(0, h, t), expected.size());
+        EXPECT(std::memcmp(part.row(0, h, t), expected.data(), expected.size()) == 0,
+               "head %d token %d (%s the range)", h, t, inside ? "in" : "outside");
+        const float l = lse[h * c.queries() + t];
+        EXPECT(l == (inside ? whole.lse(c, 0, h, t) : 7));
+      }
+    }
+  });
+}
+
+// The head dims with kernels of their own and the others, in every type, with a key count that
+// leaves odd tails.
+void test_head_dims(svdit_backend *backend, const std::string &tier) {
+  for (int32_t d = 8; d <= 256; d += d < 136 ? 8 : 40) {
+    report.run(tier + " head dim " + std::to_string(d), [&] {
+      for (uint32_t type : {SVDIT_BF16, SVDIT_FP16, SVDIT_FP32}) {
+        Random random(d + type);
+        TestCase c;
+        c.width = 131;
+        c.type = type;
+        c.head_dim = d;
+        c.patterns.resize(1);
+        const TestData data(c, random, Strides::kGaps);
+        const Planned planned(backend, c);
+        if (attend(planned, data.args(c))) expect_matches(c, data);
+      }
+    });
+  }
+}
+
+}  // namespace
+
+int main() {
+  const char *seed = std::getenv("SVDIT_TEST_SEED");
+  const char *count = std::getenv("SVDIT_TEST_COUNT");
+  for (uint32_t tier : present_tiers()) {
+    svdit_backend *backend = open_cpu(tier, 2);
+    const std::string name = tier_label(tier);
+    test_random_shapes(backend, name, seed ? std::strtoull(seed, nullptr, 10) : 1000,
+                       count ? std::atoi(count) : 60);
+    test_large_logits(backend, name);
+    test_growing_logits(backend, name);
+    test_all_blocks_is_dense(backend, name);
+    test_complementary_masks(backend, name);
+    test_ranges(backend, name);
+    test_head_dims(backend, name);
+    svdit_backend_close(backend);
+  }
+  return report.finish();
+}

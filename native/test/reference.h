@@ -1,0 +1,60 @@
+// Attention from its definition, in double precision. Visibility is decided token by token from the
+// words of the design (block distance, sorted sets), with none of the library's cursors,
+// permutations or conversions.
+#ifndef SVDIT_TEST_REFERENCE_H
+#define SVDIT_TEST_REFERENCE_H
+
+#include <functional>
+#include <vector>
+
+#include "test/cases.h"
+
+namespace svdit::test {
+
+// Where each stored video token stands in an order: its place when the tokens are sorted by the
+// order's coordinates.
+std::vector<int32_t> places(const TestCase &c, const TestPattern &pattern);
+
+// Which (stored query token, stored key token) pairs a head sees.
+class Visibility {
+ public:
+  Visibility(const TestCase &c, int32_t head);
+  bool sees(int32_t query, int32_t key, int32_t text_valid) const;
+  // The query block a stored token belongs to, numbered as in svdit_plan_info.
+  int32_t query_block(int32_t query) const;
+
+ private:
+  bool block_sees(int32_t query_block, int32_t key_block) const;
+  const TestCase &c_;
+  const TestPattern &pattern_;
+  std::vector<int32_t> place_;
+};
+
+// One row: softmax over visible keys in double, and the same evaluated with everything rounded as
+// plain low-precision code does: weights and output in the element type, sums in fp32.
+struct ReferenceRow {
+  std::vector<double> out;
+  std::vector<float> low;
+  double lse;
+};
+ReferenceRow reference_row(const TestCase &c, const TestData &data, int32_t b, int32_t h,
+                           int32_t query, const std::function<bool(int32_t)> &sees);
+
+// Collects errors against the accuracy bound: max and mean of |out - ref| at most twice those of
+// |low - ref|, plus a floor by type (1e-6; 2^-9 and 2^-12 of the largest |ref| for bf16 and fp16).
+class Accuracy {
+ public:
+  explicit Accuracy(uint32_t type) : type_(type) {}
+  void add(double out, double low, double ref);
+  void expect_within() const;
+
+ private:
+  uint32_t type_;
+  double max_out_ = 0, max_low_ = 0, sum_out_ = 0, sum_low_ = 0, max_ref_ = 0;
+  int64_t count_ = 0;
+  bool bad_ = false;
+};
+
+}  // namespace svdit::test
+
+#endif
