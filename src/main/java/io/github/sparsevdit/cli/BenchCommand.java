@@ -29,8 +29,8 @@ import picocli.CommandLine.Spec;
     description = {
       "Times attention by mode and density, on random tensors.",
       "",
-      "GFLOP/s count visible pairs only (4 x pairs x head dim). 'of ideal' is dense time x density over the"
-          + " time it took: 1 means that every skipped pair saved its full share."
+      "GFLOP/s count visible pairs only (4 x pairs x head dim). 'of ideal' is dense time x density"
+          + " over the time it took: 1 means that every skipped pair saved its full share."
     },
     footerHeading = "%nExamples:%n",
     footer = {

@@ -26,7 +26,7 @@ import picocli.CommandLine.Spec;
       "",
       "Each command's help shows how to use it: svdit bench --help"
     },
-    subcommands = {DoctorCommand.class, BenchCommand.class, HelpCommand.class})
+    subcommands = {DoctorCommand.class, ShowCommand.class, BenchCommand.class, HelpCommand.class})
 final class Svdit implements Runnable {
   @Option(
       names = "--verbose",

@@ -22,7 +22,7 @@ public record ModeMap(String title, String subtitle, List<Panel> panels) {
    *
    * @param detail what sets it apart from others of its mode ("±3 frames", "4 blocks"); may be
    *     empty
-   * @param density visible (query, key) pairs over all of them
+   * @param density visible (query, key) pairs over all of them; NaN where not known
    */
   public record Cell(Mode mode, String detail, double density) {}
 

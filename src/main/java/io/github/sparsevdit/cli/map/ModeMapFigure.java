@@ -125,7 +125,8 @@ public final class ModeMapFigure {
     double middle = x + (cellWidth - gap) / 2;
     String first = cell.detail().isEmpty() ? Palette.name(cell.mode()) : cell.detail();
     canvas.text(middle, y + 13, first, Anchor.MIDDLE, 11, true, ink);
-    String density = String.format(Locale.ROOT, "%.2f", cell.density());
+    String density =
+        Double.isNaN(cell.density()) ? "" : String.format(Locale.ROOT, "%.2f", cell.density());
     canvas.text(middle, y + 27, density, Anchor.MIDDLE, 10, false, ink);
   }
 
@@ -145,7 +146,8 @@ public final class ModeMapFigure {
       x += 34 + 6.6 * label.length();
     }
     String shade =
-        "In a cell: window in tokens (+ anchors) or stripes, and density. The paler, the fewer keys the head sees.";
+        "In a cell: window in tokens (+ anchors) or stripes, and density. The paler, the fewer keys"
+            + " the head sees.";
     canvas.text(MARGIN, y + 20, shade, Anchor.START, 10, false, Palette.MUTED);
   }
 }

@@ -36,11 +36,11 @@ public final class ModeMapText {
   }
 
   private static String cell(ModeMap.Cell cell, boolean colour) {
+    boolean plainMode = cell.mode() == Mode.FULL || cell.mode() == Mode.SKIP;
     String percent =
-        switch (cell.mode()) {
-          case FULL, SKIP -> "  ";
-          default -> String.format(Locale.ROOT, "%2d", Math.round(100 * cell.density()));
-        };
+        plainMode || Double.isNaN(cell.density())
+            ? "  "
+            : String.format(Locale.ROOT, "%2d", Math.round(100 * cell.density()));
     String plain =
         Palette.letter(cell.mode()) + " ".repeat(Math.max(0, 3 - percent.length())) + percent;
     return colour ? painted(plain, Palette.shade(cell.mode(), cell.density())) : plain;

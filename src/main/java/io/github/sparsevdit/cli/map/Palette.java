@@ -42,7 +42,7 @@ final class Palette {
 
   /** The mode's colour, paler the fewer keys the head sees: that is the map's shade. */
   static int shade(Mode mode, double density) {
-    if (mode == Mode.SKIP || mode == Mode.FULL) {
+    if (mode == Mode.SKIP || mode == Mode.FULL || Double.isNaN(density)) {
       return colour(mode);
     }
     // From a third of the colour at density 0 to all of it at 0.6, where sparse heads stop to be.

@@ -37,7 +37,8 @@ final class SvgCanvas implements Canvas {
   public void text(
       double x, double y, String text, Anchor anchor, double size, boolean bold, int rgb) {
     append(
-        "<text x=\"%.1f\" y=\"%.1f\" font-size=\"%.1f\"%s text-anchor=\"%s\" fill=\"#%06x\">%s</text>%n",
+        "<text x=\"%.1f\" y=\"%.1f\" font-size=\"%.1f\"%s text-anchor=\"%s\""
+            + " fill=\"#%06x\">%s</text>%n",
         x,
         y + 0.35 * size,
         size,

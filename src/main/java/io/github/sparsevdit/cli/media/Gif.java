@@ -1,6 +1,8 @@
 package io.github.sparsevdit.cli.media;
 
+import java.io.ByteArrayOutputStream;
 import java.io.IOException;
+import java.nio.ByteBuffer;
 import java.nio.file.Path;
 import javax.imageio.IIOImage;
 import javax.imageio.ImageIO;
@@ -18,12 +20,14 @@ public final class Gif {
 
   /** Writes {@code clip} to {@code path}, whole or not at all. */
   public static void write(Path path, Clip clip) throws IOException {
-    WholeFile.write(path, part -> encode(part, clip));
+    ByteArrayOutputStream bytes = new ByteArrayOutputStream();
+    encode(bytes, clip);
+    WholeFile.write(path, ByteBuffer.wrap(bytes.toByteArray()));
   }
 
-  private static void encode(Path path, Clip clip) throws IOException {
+  private static void encode(ByteArrayOutputStream to, Clip clip) throws IOException {
     ImageWriter writer = ImageIO.getImageWritersByFormatName("gif").next();
-    try (ImageOutputStream stream = ImageIO.createImageOutputStream(path.toFile())) {
+    try (ImageOutputStream stream = ImageIO.createImageOutputStream(to)) {
       writer.setOutput(stream);
       writer.prepareWriteSequence(null);
       for (int i = 0; i < clip.frames().size(); i++) {

@@ -1,11 +1,12 @@
 package io.github.sparsevdit.cli.media;
 
 import java.io.IOException;
+import java.nio.ByteBuffer;
 import java.nio.file.Path;
 import org.jcodec.api.SequenceEncoder;
 import org.jcodec.common.Codec;
 import org.jcodec.common.Format;
-import org.jcodec.common.io.NIOUtils;
+import org.jcodec.common.io.ByteBufferSeekableByteChannel;
 import org.jcodec.common.io.SeekableByteChannel;
 import org.jcodec.common.model.ColorSpace;
 import org.jcodec.common.model.Picture;
@@ -13,6 +14,8 @@ import org.jcodec.common.model.Rational;
 
 /** Writes a clip as H.264 in an MP4 container. */
 public final class Mp4 {
+  private static final int HEADERS = 1 << 16;
+
   private Mp4() {}
 
   /**
@@ -23,17 +26,21 @@ public final class Mp4 {
       throw new IllegalArgumentException(
           "H.264 wants even sides, but the frames are " + clip.width() + " x " + clip.height());
     }
-    WholeFile.write(path, part -> encode(part, clip));
+    WholeFile.write(path, encode(clip));
   }
 
-  private static void encode(Path path, Clip clip) throws IOException {
-    try (SeekableByteChannel channel = NIOUtils.writableFileChannel(path.toString())) {
+  private static ByteBuffer encode(Clip clip) throws IOException {
+    // The encoder never takes more than raw frames would.
+    int most = Math.toIntExact(HEADERS + 3L * clip.width() * clip.height() * clip.frames().size());
+    ByteBuffer bytes = ByteBuffer.allocate(most);
+    try (SeekableByteChannel channel = ByteBufferSeekableByteChannel.writeToByteBuffer(bytes)) {
       Rational rate = Rational.R(clip.framesPerSecond(), 1);
       SequenceEncoder encoder = new SequenceEncoder(channel, rate, Format.MOV, Codec.H264, null);
       for (int[] frame : clip.frames()) {
         encoder.encodeNativeFrame(picture(frame, clip.width(), clip.height()));
       }
       encoder.finish();
+      return bytes.duplicate().position(0).limit((int) channel.size());
     }
   }
 

@@ -2,7 +2,9 @@ package io.github.sparsevdit.cli.media;
 
 import java.awt.Font;
 import java.awt.image.BufferedImage;
+import java.io.ByteArrayOutputStream;
 import java.io.IOException;
+import java.nio.ByteBuffer;
 import java.nio.file.Path;
 import javax.imageio.ImageIO;
 
@@ -12,14 +14,9 @@ public final class Pictures {
 
   /** Writes {@code image} as PNG, whole or not at all. */
   public static void writePng(Path path, BufferedImage image) throws IOException {
-    WholeFile.write(
-        path,
-        part -> {
-          if (!ImageIO.write(image, "png", part.toFile())) {
-            throw new IOException(
-                "this Java has no PNG writer; use one with the module java.desktop");
-          }
-        });
+    ByteArrayOutputStream bytes = new ByteArrayOutputStream();
+    ImageIO.write(image, "png", bytes); // every Java with java.desktop has this writer
+    WholeFile.write(path, ByteBuffer.wrap(bytes.toByteArray()));
   }
 
   /**
