@@ -1,0 +1,118 @@
+package io.github.sparsevdit.search;
+
+import io.github.sparsevdit.search.CalibrationSource.Key;
+import io.github.sparsevdit.search.CalibrationSource.Point;
+import io.github.sparsevdit.tensor.Safetensors;
+import io.github.sparsevdit.tensor.Tensor;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.Arrays;
+import java.util.HashMap;
+import java.util.Map;
+import java.util.function.Predicate;
+import java.util.stream.Collectors;
+
+/**
+ * Writes a source's points as files that {@link CapturedSource} reads: one file per point, each
+ * moved into place when it is whole, and one per output projection. A capture that was interrupted
+ * goes on where it stopped: points whose files are there are not asked for again. Hand it to {@link
+ * CalibrationSource#visit}.
+ */
+public final class CaptureWriter implements CalibrationSource.Visitor {
+  private final Path folder;
+  private final Predicate<Key> wanted;
+
+  private CaptureWriter(Path folder, Predicate<Key> wanted) {
+    this.folder = folder;
+    this.wanted = wanted;
+  }
+
+  /**
+   * Begins a capture, or goes on with one.
+   *
+   * @param folder made if need be
+   * @param source what will be visited
+   * @param branches guidance branches of the source
+   * @param wanted which points to keep
+   * @throws IllegalArgumentException if the folder holds a capture of another source
+   */
+  public static CaptureWriter begin(
+      Path folder, CalibrationSource source, int branches, Predicate<Key> wanted) {
+    CaptureManifest manifest =
+        new CaptureManifest(
+            source.model(),
+            source.sequence(),
+            source.type(),
+            source.schedule(),
+            source.samples(),
+            branches,
+            false);
+    if (Files.exists(folder.resolve(CaptureManifest.FILE))) {
+      CaptureManifest there = CaptureManifest.read(folder);
+      if (!there.equals(manifest)) {
+        throw new IllegalArgumentException(
+            "%s holds the capture of another source: %s; this one is %s"
+                .formatted(folder, there, manifest));
+      }
+    } else {
+      manifest.write(folder);
+    }
+    return new CaptureWriter(folder, wanted);
+  }
+
+  /** Bytes that Q, K and V of that many points take, of one batch row each. */
+  public static long bytes(CalibrationSource source, long points) {
+    long elements =
+        (long) source.model().heads() * source.sequence().tokens() * source.model().headDim();
+    return Math.multiplyExact(points, 3 * elements * source.type().bytes());
+  }
+
+  @Override
+  public boolean wants(Key key) {
+    return wanted.test(key) && !Files.exists(file(key));
+  }
+
+  @Override
+  public void accept(Point point) {
+    Path projection =
+        folder
+            .resolve("projections")
+            .resolve("layer-%03d.safetensors".formatted(point.key().layer()));
+    if (point.outProjection() != null && !Files.exists(projection)) {
+      write(
+          projection,
+          Map.of(CaptureManifest.projection(point.key().layer()), point.outProjection()),
+          Map.of());
+    }
+    String name = CaptureManifest.name(point.key());
+    Map<String, Tensor> tensors = new HashMap<>();
+    tensors.put(name + ".q", point.q());
+    tensors.put(name + ".k", point.k());
+    tensors.put(name + ".v", point.v());
+    Map<String, String> metadata =
+        point.textValid() == null
+            ? Map.of()
+            : Map.of(
+                name + ".textValid",
+                Arrays.stream(point.textValid())
+                    .mapToObj(Integer::toString)
+                    .collect(Collectors.joining(",")));
+    write(file(point.key()), tensors, metadata);
+  }
+
+  private Path file(Key key) {
+    return folder
+        .resolve("sample-%03d".formatted(key.sample()))
+        .resolve("step-%03d".formatted(key.step()))
+        .resolve("layer-%03d-branch-%d.safetensors".formatted(key.layer(), key.branch()));
+  }
+
+  private static void write(Path file, Map<String, Tensor> tensors, Map<String, String> metadata) {
+    try {
+      Files.createDirectories(file.getParent());
+    } catch (java.io.IOException e) {
+      throw new java.io.UncheckedIOException("cannot make the folder of " + file, e);
+    }
+    Safetensors.write(file, tensors, metadata);
+  }
+}

@@ -1,0 +1,299 @@
+package io.github.sparsevdit.search;
+
+import io.github.sparsevdit.ModelShape;
+import io.github.sparsevdit.Schedule;
+import io.github.sparsevdit.Sequence;
+import io.github.sparsevdit.tensor.ElementType;
+import io.github.sparsevdit.tensor.Safetensors;
+import io.github.sparsevdit.tensor.Tensor;
+import java.io.IOException;
+import java.io.RandomAccessFile;
+import java.io.UncheckedIOException;
+import java.nio.charset.StandardCharsets;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.security.MessageDigest;
+import java.security.NoSuchAlgorithmException;
+import java.util.Arrays;
+import java.util.HashMap;
+import java.util.HexFormat;
+import java.util.List;
+import java.util.Map;
+import java.util.TreeMap;
+import java.util.stream.Stream;
+
+/**
+ * Calibration points from files. A capture is a folder of
+ *
+ * <ul>
+ *   <li>{@code capture.json}: {@code {"format": "sparse-vdit/capture", "version": 1, "model":
+ *       {"name", "layers", "heads", "headDim"}, "sequence": {"frames", "height", "width", "text",
+ *       "textFirst"}, "type": "bf16" | "fp16" | "fp32", "layout": "BHSD" | "BSHD", "samples",
+ *       "branches", "timesteps": [of every step, descending]}};
+ *   <li>any number of {@code *.safetensors}, at any depth, one point or many in each. A point's
+ *       three tensors {@code <sample>.<step>.<layer>.<branch>.q}, {@code .k} and {@code .v} lie in
+ *       one file, of the manifest's type and layout, after position embedding and normalisation.
+ *       The file's metadata {@code <sample>.<step>.<layer>.<branch>.textValid}, numbers separated
+ *       by commas, gives the valid text tokens per batch row where not all are;
+ *   <li>in any of them, optionally, {@code outProjection.<layer>}: the layer's output projection
+ *       [d, H·D] as stored in a checkpoint, of any type.
+ * </ul>
+ *
+ * <p>All of it is checked when it is opened, but for the values. Points come in order of sample,
+ * step, layer, branch; any may be missing. Files are memory-mapped while their points are visited;
+ * they must not be changed meanwhile.
+ */
+public final class CapturedSource implements CalibrationSource {
+  private static final int HASHED_ENDS = 1 << 16;
+
+  private final CaptureManifest manifest;
+  private final Path folder;
+  private final Map<Key, Path> files = new TreeMap<>();
+  private final Map<Integer, Path> projections = new HashMap<>();
+  private final Map<Path, Safetensors> openProjections = new HashMap<>();
+  private final String sha256;
+
+  private CapturedSource(Path folder) {
+    this.folder = folder;
+    this.manifest = CaptureManifest.read(folder);
+    List<Path> shards = shards(folder);
+    for (Path shard : shards) {
+      try (Safetensors tensors = Safetensors.open(shard)) {
+        index(shard, tensors);
+      } catch (IllegalArgumentException e) {
+        throw new IllegalArgumentException(shard + ": " + e.getMessage(), e);
+      }
+    }
+    if (files.isEmpty()) {
+      throw new IllegalArgumentException("the capture " + folder + " holds no points");
+    }
+    this.sha256 = hash(shards);
+  }
+
+  /**
+   * Opens a capture and checks it.
+   *
+   * @throws IllegalArgumentException if anything in it does not fit; the message names the file
+   */
+  public static CapturedSource open(Path folder) {
+    return new CapturedSource(folder);
+  }
+
+  @Override
+  public ModelShape model() {
+    return manifest.model();
+  }
+
+  @Override
+  public Sequence sequence() {
+    return manifest.sequence();
+  }
+
+  @Override
+  public ElementType type() {
+    return manifest.type();
+  }
+
+  @Override
+  public Schedule schedule() {
+    return manifest.schedule();
+  }
+
+  @Override
+  public int samples() {
+    return manifest.samples();
+  }
+
+  @Override
+  public long points() {
+    return files.size();
+  }
+
+  /** Of the manifest, and of each file's name, length and first and last 64 KiB. */
+  @Override
+  public String sha256() {
+    return sha256;
+  }
+
+  @Override
+  public void visit(Visitor visitor) {
+    Path open = null;
+    Safetensors tensors = null;
+    try {
+      for (Map.Entry<Key, Path> entry : files.entrySet()) {
+        Key key = entry.getKey();
+        if (!visitor.wants(key)) {
+          continue;
+        }
+        if (!entry.getValue().equals(open)) {
+          if (tensors != null) {
+            tensors.close();
+          }
+          tensors = Safetensors.open(entry.getValue());
+          open = entry.getValue();
+        }
+        String name = CaptureManifest.name(key);
+        visitor.accept(
+            new Point(
+                key,
+                manifest.schedule().timesteps().get(key.step()),
+                heads(tensors.tensor(name + ".q")),
+                heads(tensors.tensor(name + ".k")),
+                heads(tensors.tensor(name + ".v")),
+                projection(key.layer()),
+                textValid(tensors, name)));
+      }
+    } finally {
+      if (tensors != null) {
+        tensors.close();
+      }
+    }
+  }
+
+  @Override
+  public void close() {
+    openProjections.values().forEach(Safetensors::close);
+    openProjections.clear();
+  }
+
+  private Tensor heads(Tensor stored) {
+    return manifest.tokensFirst() ? stored.transpose(1, 2) : stored;
+  }
+
+  private Tensor projection(int layer) {
+    Path file = projections.get(layer);
+    return file == null
+        ? null
+        : openProjections
+            .computeIfAbsent(file, Safetensors::open)
+            .tensor(CaptureManifest.projection(layer));
+  }
+
+  private int[] textValid(Safetensors tensors, String name) {
+    String counts = tensors.metadata().get(name + ".textValid");
+    if (counts == null) {
+      return null;
+    }
+    try {
+      return Arrays.stream(counts.split(",", -1))
+          .map(String::strip)
+          .mapToInt(Integer::parseInt)
+          .toArray();
+    } catch (NumberFormatException e) {
+      throw new IllegalArgumentException(
+          "%s.textValid \"%s\"; expected numbers separated by commas".formatted(name, counts), e);
+    }
+  }
+
+  private void index(Path shard, Safetensors tensors) {
+    for (String name : tensors.names()) {
+      if (name.startsWith("outProjection.")) {
+        indexProjection(shard, tensors, name);
+      } else if (name.endsWith(".q")) {
+        indexPoint(shard, tensors, name.substring(0, name.length() - 2));
+      } else if (!name.endsWith(".k") && !name.endsWith(".v")
+          || !tensors.has(name.substring(0, name.length() - 1) + "q")) {
+        throw new IllegalArgumentException(
+            "tensor \"%s\" is no part of a point in this file and no output projection"
+                .formatted(name));
+      }
+    }
+  }
+
+  private void indexProjection(Path shard, Safetensors tensors, String name) {
+    Tensor weight = tensors.tensor(name);
+    String number = name.substring("outProjection.".length());
+    if (!number.matches("\\d{1,6}") || Integer.parseInt(number) >= model().layers()) {
+      throw new IllegalArgumentException(
+          "tensor \"%s\"; the model has %d layers".formatted(name, model().layers()));
+    }
+    long width = (long) model().heads() * model().headDim();
+    if (weight.rank() != 2 || weight.size(1) != width) {
+      throw new IllegalArgumentException(
+          "tensor \"%s\" is %s; expected [d, %d]".formatted(name, weight, width));
+    }
+    Path other = projections.put(Integer.parseInt(number), shard);
+    if (other != null) {
+      throw new IllegalArgumentException("tensor \"%s\" is in %s too".formatted(name, other));
+    }
+  }
+
+  private void indexPoint(Path shard, Safetensors tensors, String name) {
+    Key key = manifest.key(name);
+    long batch = -1;
+    for (String part : List.of("q", "k", "v")) {
+      if (!tensors.has(name + "." + part)) {
+        throw new IllegalArgumentException("tensor \"%s.%s\" is missing".formatted(name, part));
+      }
+      Tensor tensor = tensors.tensor(name + "." + part);
+      boolean fits = tensor.rank() == 4 && tensor.type() == type();
+      if (fits) {
+        Tensor heads = heads(tensor);
+        batch = batch < 0 ? heads.size(0) : batch;
+        fits =
+            heads.size(0) == batch
+                && batch >= 1
+                && heads.size(1) == model().heads()
+                && heads.size(2) == sequence().tokens()
+                && heads.size(3) == model().headDim();
+      }
+      if (!fits) {
+        throw new IllegalArgumentException(
+            "tensor \"%s.%s\" is %s; expected %s of %d heads, %d tokens and head dim %d in layout %s, and one batch size"
+                .formatted(
+                    name,
+                    part,
+                    tensor,
+                    type(),
+                    model().heads(),
+                    sequence().tokens(),
+                    model().headDim(),
+                    manifest.tokensFirst() ? "BSHD" : "BHSD"));
+      }
+    }
+    int[] valid = textValid(tensors, name);
+    if (valid != null
+        && (valid.length != batch
+            || Arrays.stream(valid).anyMatch(count -> count < 0 || count > sequence().text()))) {
+      throw new IllegalArgumentException(
+          "%s.textValid %s; expected %d counts in [0, %d]"
+              .formatted(name, Arrays.toString(valid), batch, sequence().text()));
+    }
+    Path other = files.put(key, shard);
+    if (other != null) {
+      throw new IllegalArgumentException("point %s is in %s too".formatted(name, other));
+    }
+  }
+
+  private static List<Path> shards(Path folder) {
+    try (Stream<Path> found = Files.walk(folder)) {
+      return found.filter(path -> path.toString().endsWith(".safetensors")).sorted().toList();
+    } catch (IOException e) {
+      throw new UncheckedIOException("cannot list the capture " + folder, e);
+    }
+  }
+
+  private String hash(List<Path> shards) {
+    try {
+      MessageDigest digest = MessageDigest.getInstance("SHA-256");
+      digest.update(Files.readAllBytes(folder.resolve(CaptureManifest.FILE)));
+      for (Path shard : shards) {
+        try (RandomAccessFile file = new RandomAccessFile(shard.toFile(), "r")) {
+          String name = folder.relativize(shard) + ":" + file.length();
+          digest.update(name.getBytes(StandardCharsets.UTF_8));
+          byte[] end = new byte[(int) Math.min(HASHED_ENDS, file.length())];
+          file.readFully(end);
+          digest.update(end);
+          file.seek(file.length() - end.length);
+          file.readFully(end);
+          digest.update(end);
+        }
+      }
+      return HexFormat.of().formatHex(digest.digest());
+    } catch (NoSuchAlgorithmException e) {
+      throw new AssertionError(e); // every JDK has it
+    } catch (IOException e) {
+      throw new UncheckedIOException("cannot read the capture " + folder, e);
+    }
+  }
+}

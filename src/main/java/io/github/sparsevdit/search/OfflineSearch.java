@@ -1,0 +1,239 @@
+package io.github.sparsevdit.search;
+
+import io.github.sparsevdit.Backend;
+import io.github.sparsevdit.DispatchTable;
+import io.github.sparsevdit.search.CalibrationSource.Key;
+import io.github.sparsevdit.search.CalibrationSource.Point;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.time.Duration;
+import java.util.List;
+import java.util.concurrent.CancellationException;
+import java.util.function.Consumer;
+import java.util.function.Function;
+
+/**
+ * The offline sparse diffusion search (Sparse-vDiT, section 3): finds the pattern of every head
+ * from calibration points. All windows of a mode are scored by one pass over the keys, so at most
+ * {@link Candidates#MAX_PASSES_PER_MODE} dense passes over the sampled query blocks are run per
+ * mode and stage. One search at a time may use an instance; {@link #cancel} may be called from any
+ * thread.
+ */
+public final class OfflineSearch {
+  private static final Duration CHECKPOINT_EVERY = Duration.ofSeconds(30);
+
+  private final SearchOptions options;
+  private final Function<SearchSetup, Sweeper> sweepers;
+  private Consumer<SearchProgress> listener = progress -> {};
+  private Path checkpoint;
+  private Duration checkpointEvery = CHECKPOINT_EVERY;
+  private volatile boolean cancelled;
+
+  /** A search that computes on {@code backend}, which must be where the source's tensors are. */
+  public OfflineSearch(Backend backend, SearchOptions options) {
+    this(options, setup -> Sweeper.on(backend, setup));
+  }
+
+  OfflineSearch(SearchOptions options, Function<SearchSetup, Sweeper> sweepers) {
+    this.options = options;
+    this.sweepers = sweepers;
+  }
+
+  /** Tells {@code listener} after every point, on the searching thread. */
+  public OfflineSearch listener(Consumer<SearchProgress> value) {
+    this.listener = value;
+    return this;
+  }
+
+  /**
+   * Keeps what is found in {@code file}, about twice a minute and when cancelled, and goes on from
+   * it if it exists. A resumed search gives the same bits as one that was never interrupted. The
+   * file stays when the search is done: the next search of the same source and options is then
+   * immediate.
+   */
+  public OfflineSearch checkpoint(Path file) {
+    this.checkpoint = file;
+    return this;
+  }
+
+  OfflineSearch checkpointEvery(Duration value) {
+    this.checkpointEvery = value;
+    return this;
+  }
+
+  /**
+   * Makes the search stop before its next point, with a CancellationException, its checkpoint
+   * written.
+   */
+  public void cancel() {
+    cancelled = true;
+  }
+
+  /** Measures the candidates and makes the table the options ask for. */
+  public DispatchTable run(CalibrationSource source) {
+    return measure(source).table();
+  }
+
+  /**
+   * Measures the candidates.
+   *
+   * @throws CancellationException if cancelled
+   * @throws IllegalArgumentException if source and options do not fit each other, a point does not
+   *     fit the source, or the checkpoint is another search's
+   */
+  public Findings measure(CalibrationSource source) {
+    SearchSetup setup = new SearchSetup(source, options);
+    String fingerprint = setup.fingerprint();
+    SearchState state =
+        checkpoint != null && Files.exists(checkpoint)
+            ? SearchState.read(checkpoint, fingerprint)
+            : new SearchState(
+                setup.phases(),
+                setup.model.layers(),
+                setup.model.heads(),
+                setup.candidates.all().size(),
+                setup.videoBlocks);
+    try (Sweeper sweeper = sweepers.apply(setup);
+        PointScorer scorer = new PointScorer(setup, state, sweeper)) {
+      Progress progress = new Progress(source, setup, state);
+      while (state.stage < SearchStage.values().length) {
+        SearchStage stage = SearchStage.values()[state.stage];
+        if (needed(stage, setup)) {
+          source.visit(new StageVisitor(setup, state, stage, scorer, progress, fingerprint));
+        }
+        state.done.clear();
+        state.stage++;
+        if (state.stage == SearchStage.REFINE.ordinal() && needed(SearchStage.REFINE, setup)) {
+          new Findings(setup, state).markUndecided();
+        }
+        save(state, fingerprint);
+      }
+    }
+    return new Findings(setup, state);
+  }
+
+  private static boolean needed(SearchStage stage, SearchSetup setup) {
+    return switch (stage) {
+      case SURVEY -> true;
+      case LISTED -> !PointScorer.passes(setup.candidates, stage).isEmpty();
+      case REFINE -> setup.options.refine() && setup.options.share() < 1;
+    };
+  }
+
+  private void save(SearchState state, String fingerprint) {
+    if (checkpoint != null) {
+      state.write(checkpoint, fingerprint);
+    }
+  }
+
+  private final class StageVisitor implements CalibrationSource.Visitor {
+    private final SearchSetup setup;
+    private final SearchState state;
+    private final SearchStage stage;
+    private final PointScorer scorer;
+    private final Progress progress;
+    private final String fingerprint;
+    private long saved = System.nanoTime();
+
+    StageVisitor(
+        SearchSetup setup,
+        SearchState state,
+        SearchStage stage,
+        PointScorer scorer,
+        Progress progress,
+        String fingerprint) {
+      this.setup = setup;
+      this.state = state;
+      this.stage = stage;
+      this.scorer = scorer;
+      this.progress = progress;
+      this.fingerprint = fingerprint;
+    }
+
+    @Override
+    public boolean wants(Key key) {
+      return setup.wants(key)
+          && !state.done.contains(key)
+          && (stage != SearchStage.REFINE || anyUndecided(key));
+    }
+
+    private boolean anyUndecided(Key key) {
+      for (int head = 0; head < state.heads; head++) {
+        if (state.undecided[state.head(setup.phaseOf(key.step()), key.layer(), head)]) {
+          return true;
+        }
+      }
+      return false;
+    }
+
+    @Override
+    public void accept(Point point) {
+      if (cancelled) {
+        save(state, fingerprint);
+        throw new CancellationException(
+            "the search was cancelled"
+                + (checkpoint == null ? "" : "; it can go on from " + checkpoint));
+      }
+      scorer.score(point, stage);
+      state.done.add(point.key());
+      long now = System.nanoTime();
+      if (now - saved >= checkpointEvery.toNanos()) {
+        save(state, fingerprint);
+        saved = now;
+      }
+      listener.accept(progress.after(stage));
+    }
+  }
+
+  /** Counts passes over points, which all cost about the same. */
+  private static final class Progress {
+    private final SearchSetup setup;
+    private final SearchState state;
+    private final long points;
+    private final long began = System.nanoTime();
+    private final double before;
+
+    Progress(CalibrationSource source, SearchSetup setup, SearchState state) {
+      this.setup = setup;
+      this.state = state;
+      this.points =
+          Math.max(1, source.points() * setup.wantedSteps.size() / setup.timesteps.size());
+      this.before = state.stage < SearchStage.values().length ? fraction() : 1;
+    }
+
+    SearchProgress after(SearchStage stage) {
+      double fraction = fraction();
+      long elapsed = System.nanoTime() - began;
+      double gained = fraction - before;
+      Duration remaining =
+          gained < 0.002 ? null : Duration.ofNanos((long) (elapsed * (1 - fraction) / gained));
+      return new SearchProgress(
+          stage, fraction, state.done.size(), points, Duration.ofNanos(elapsed), remaining);
+    }
+
+    private double fraction() {
+      double done = 0;
+      double all = 0;
+      for (SearchStage stage : SearchStage.values()) {
+        double work = needed(stage, setup) ? passes(stage) : 0;
+        all += work;
+        double share =
+            stage.ordinal() < state.stage
+                ? 1
+                : stage.ordinal() > state.stage
+                    ? 0
+                    : Math.min(1, state.done.size() / (double) points);
+        done += work * share;
+      }
+      return done / all;
+    }
+
+    /**
+     * Refining is reckoned at half its passes: how many heads are undecided is not known before.
+     */
+    private double passes(SearchStage stage) {
+      List<SweepPass> passes = PointScorer.passes(setup.candidates, stage);
+      return stage == SearchStage.REFINE ? passes.size() / 2.0 : passes.size();
+    }
+  }
+}
