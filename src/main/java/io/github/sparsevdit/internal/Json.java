@@ -196,6 +196,12 @@ public final class Json {
     return node.doubleValue();
   }
 
+  /** This as JSON text. */
+  @Override
+  public String toString() {
+    return node.toString();
+  }
+
   private void object() {
     if (!node.isObject()) {
       throw expected("an object");
