@@ -27,7 +27,8 @@ CPU_SOURCES := $(wildcard native/*.cpp native/plan/*.cpp native/cpu/*.cpp)
 CUDA_SOURCES := $(wildcard native/cuda/*.cu)
 CUDA_HOST_SOURCES := $(wildcard native/cuda/*.cpp)
 TEST_SOURCES := $(wildcard native/test/*_test.cpp)
-TEST_COMMON := $(filter-out $(TEST_SOURCES),$(wildcard native/test/*.cpp native/sim/*.cpp))
+BENCH_SOURCES := $(wildcard native/test/*_bench.cpp)
+TEST_COMMON := $(filter-out $(TEST_SOURCES) $(BENCH_SOURCES),$(wildcard native/test/*.cpp native/sim/*.cpp))
 
 object = $(patsubst native/%,$(NATIVE)/obj/%.o,$1)
 # From the lowest tier up: of an inline function that several files define the linker keeps the first copy, which must
@@ -122,7 +123,8 @@ $(lastword $(JAR_LIBRARIES)): $(LIBRARY)
 
 # Tests see the library's insides, so they link its objects and not the shared library.
 TESTS := $(patsubst native/test/%.cpp,$(NATIVE)/test/%,$(TEST_SOURCES))
-$(TESTS): $(NATIVE)/test/%: $(NATIVE)/obj/test/%.cpp.o $(call object,$(TEST_COMMON)) $(OBJECTS)
+BENCHES := $(patsubst native/test/%.cpp,$(NATIVE)/test/%,$(BENCH_SOURCES))
+$(TESTS) $(BENCHES): $(NATIVE)/test/%: $(NATIVE)/obj/test/%.cpp.o $(call object,$(TEST_COMMON)) $(OBJECTS)
 	@mkdir -p $(@D)
 	$(Q)$(CXX) -pthread $(SANITIZE) $^ $(LDFLAGS) $(CUDA_LIBRARIES) -ldl -o $@
 
@@ -135,4 +137,9 @@ native-test: $(TESTS) $(SIM_TESTS)
 	  if $$test > $$test.log 2>&1; then echo "$$(basename $$test): $$(tail -n 1 $$test.log)"; \
 	  else cat $$test.log; echo "$$(basename $$test): FAILED"; failed=1; fi; done; test -z "$$failed"
 
--include $(patsubst %.o,%.d,$(OBJECTS) $(CPU_OBJECTS) $(call object,$(TEST_SOURCES) $(TEST_COMMON)))
+# Times the kernels on random data; nothing else should run meanwhile.
+.PHONY: native-bench
+native-bench: $(BENCHES)
+	@for bench in $(BENCHES); do $$bench || exit 1; done
+
+-include $(patsubst %.o,%.d,$(OBJECTS) $(CPU_OBJECTS) $(call object,$(TEST_SOURCES) $(BENCH_SOURCES) $(TEST_COMMON)))
