@@ -63,6 +63,22 @@ public final class Candidates {
         .build();
   }
 
+  /**
+   * One size per mode, as in the paper, whose sizes are not disclosed: about a fifth of the blocks
+   * each. With several sizes per mode the paper's rule would take the widest wherever λ is small,
+   * and its ε could not set the density.
+   */
+  public static Candidates paper(Sequence sequence, int block) {
+    int blocks = sequence.videoBlocks(block);
+    List<Long> window = List.of((long) blocks / 10 * block);
+    return builder()
+        .diagonal(window)
+        .multiDiagonal(window)
+        .stripes(Order.FRAME_MAJOR, List.of(Math.max(1, blocks / 5)))
+        .build();
+  }
+
+  /** Nothing but FULL and SKIP to begin with. */
   public static Builder builder() {
     return new Builder();
   }

@@ -153,7 +153,10 @@ public final class SearchOptions {
     return copy;
   }
 
-  /** What is tried; null for {@link Candidates#standard}. */
+  /**
+   * What is tried; null for {@link Candidates#standard}, under the paper's rule {@link
+   * Candidates#paper}.
+   */
   public Candidates candidates() {
     return candidates;
   }

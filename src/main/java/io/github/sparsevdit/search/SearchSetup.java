@@ -36,10 +36,7 @@ final class SearchSetup {
     this.samples = source.samples();
     this.sourceSha256 = source.sha256();
     this.options = options;
-    this.candidates =
-        options.candidates() != null
-            ? options.candidates()
-            : Candidates.standard(sequence, options.block());
+    this.candidates = candidates(options, sequence);
     this.videoBlocks = sequence.videoBlocks(options.block());
     this.phaseStarts =
         options.phaseStarts().isEmpty()
@@ -62,6 +59,15 @@ final class SearchSetup {
       }
     }
     this.wantedSteps = List.copyOf(chooseSteps());
+  }
+
+  private static Candidates candidates(SearchOptions options, Sequence sequence) {
+    if (options.candidates() != null) {
+      return options.candidates();
+    }
+    return options.rule() == RuleName.PAPER
+        ? Candidates.paper(sequence, options.block())
+        : Candidates.standard(sequence, options.block());
   }
 
   int phases() {
