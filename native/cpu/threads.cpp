@@ -4,7 +4,6 @@
 #include <signal.h>
 
 #include <chrono>
-#include <condition_variable>
 #include <memory>
 #include <mutex>
 #include <vector>
@@ -36,6 +35,25 @@ bool spin_until(Done &&done) {
     if (std::chrono::steady_clock::now() - start > kSpin) return done();
   }
 }
+
+// std::condition_variable, but for wait(): that of gcc 12 would need a libstdc++ newer than systems
+// with glibc 2.34 have.
+class Condition {
+ public:
+  Condition() = default;
+  ~Condition() { pthread_cond_destroy(&condition_); }
+  Condition(const Condition &) = delete;
+  Condition &operator=(const Condition &) = delete;
+
+  void wait(std::unique_lock<std::mutex> &lock) {
+    pthread_cond_wait(&condition_, lock.mutex()->native_handle());
+  }
+  void notify_one() { pthread_cond_signal(&condition_); }
+  void notify_all() { pthread_cond_broadcast(&condition_); }
+
+ private:
+  pthread_cond_t condition_ = PTHREAD_COND_INITIALIZER;
+};
 
 // Counts the forks that led to this process, so that a pool knows when its workers stayed behind.
 std::atomic<uint32_t> fork_generation{0};
@@ -69,8 +87,8 @@ struct ThreadPool::State {
 
   uint32_t generation = fork_generation.load();
   std::mutex mutex;
-  std::condition_variable wake;  // workers: a job came, or closing
-  std::condition_variable done;  // callers: a job's last worker left
+  Condition wake;  // workers: a job came, or closing
+  Condition done;  // callers: a job's last worker left
   std::atomic<uint64_t> posted{0};
   Job *jobs = nullptr;
   int sleeping = 0;
@@ -199,7 +217,7 @@ void ThreadPool::run_erased(int64_t count, Erased body, void *context) {
   // Unlisted, so no worker enters any more; those inside finish the items they hold.
   spin_until([&] { return job.active == 0; });
   std::unique_lock<std::mutex> lock(state.mutex);
-  state.done.wait(lock, [&] { return job.active == 0; });
+  while (job.active != 0) state.done.wait(lock);
 }
 
 }  // namespace svdit
