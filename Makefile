@@ -1,7 +1,10 @@
 # Builds the native library with make and the rest with Maven, on a JDK that is new enough. `make help` lists the targets.
 
 VERSION := 0.1.0
-MAKEFLAGS += --no-print-directory -j$(or $(JOBS),$(shell nproc))
+MAKEFLAGS += --no-print-directory
+ifeq ($(MAKELEVEL),0)
+  MAKEFLAGS += -j$(or $(JOBS),$(shell nproc))
+endif
 SHELL := /bin/bash
 , := ,
 # V=1 shows the compiler's command lines.
@@ -56,6 +59,10 @@ install: $(JAR_LIBRARIES) ## the jars into the local Maven repository
 .PHONY: newcomer
 newcomer: install ## a small project outside this one, on the installed artifacts: class path and module path
 	@tools/newcomer
+
+.PHONY: reproducible
+reproducible: ## builds the committed tree twice and compares the artifacts
+	@tools/reproducible
 
 # Both build apart from the plain library, without CUDA and its simulator (always under the former). Addresses are not randomised: gcc 12's ThreadSanitizer cannot
 # place its shadow memory where the kernel randomises more bits than it knows.
