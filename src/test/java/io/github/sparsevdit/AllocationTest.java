@@ -1,0 +1,56 @@
+package io.github.sparsevdit;
+
+import static org.junit.jupiter.api.Assertions.assertEquals;
+
+import com.sun.management.ThreadMXBean;
+import io.github.sparsevdit.tensor.ElementType;
+import io.github.sparsevdit.tensor.Tensor;
+import java.lang.management.ManagementFactory;
+import java.util.List;
+import org.junit.jupiter.api.Test;
+
+/** A call makes no garbage. */
+class AllocationTest {
+  private static final ThreadMXBean THREADS = (ThreadMXBean) ManagementFactory.getThreadMXBean();
+
+  @Test
+  void runAllocatesNothing() {
+    Sequence sequence = Sequence.video(2, 2, 4).withText(4, true);
+    try (Backend backend = Backend.cpu();
+        AttentionPlan plan =
+            backend.plan(
+                sequence,
+                ElementType.BF16,
+                8,
+                16,
+                List.of(Pattern.multiDiagonal(1), Pattern.skip(), Pattern.full()));
+        Tensor q = backend.allocate(ElementType.BF16, 2, 3, sequence.tokens(), 8);
+        Tensor k = backend.allocate(ElementType.BF16, 2, 3, sequence.tokens(), 8);
+        Tensor v = backend.allocate(ElementType.BF16, 2, 3, sequence.tokens(), 8);
+        Tensor out = backend.allocate(ElementType.BF16, 2, 3, sequence.tokens(), 8);
+        Tensor lse = backend.allocate(ElementType.FP32, 2, 3, sequence.tokens())) {
+      List.of(q, k, v).forEach(tensor -> tensor.copyFrom(new float[(int) tensor.elements()]));
+      AttentionCall call = plan.call().lse(lse).textValid(4, 1);
+      assertEquals(0, bytesPerCall(() -> plan.run(q, k, v, out)));
+      assertEquals(0, bytesPerCall(() -> call.run(q, k, v, out)));
+    }
+  }
+
+  /**
+   * Bytes a call takes once it is compiled: the least of several measurements, since compiling
+   * allocates too.
+   */
+  private static long bytesPerCall(Runnable call) {
+    int calls = 20_000;
+    long thread = Thread.currentThread().threadId();
+    long least = Long.MAX_VALUE;
+    for (int round = 0; round < 5; round++) {
+      long before = THREADS.getThreadAllocatedBytes(thread);
+      for (int i = 0; i < calls; i++) {
+        call.run();
+      }
+      least = Math.min(least, THREADS.getThreadAllocatedBytes(thread) - before);
+    }
+    return least / calls; // the measurement itself takes some bytes
+  }
+}
