@@ -105,11 +105,13 @@ void write_rows(const BlockResult &result, int first, int count, int d, const fl
 }
 
 #include "cpu/block_inl.h"
+#include "cpu/sweep_inl.h"
 
 }  // namespace
 
 const TierKernels kAvx2Kernels = {{Kernels<Bf16, Fp32Dot>::table(), Kernels<Fp16, Fp32Dot>::table(),
-                                   Kernels<float, Fp32Dot>::table()}};
+                                   Kernels<float, Fp32Dot>::table()},
+                                  {Sweep::snapshot, Sweep::squared_norm}};
 
 }  // namespace svdit
 #endif

@@ -7,13 +7,19 @@
 namespace svdit {
 namespace {
 
-#include "cpu/element_inl.h"
-#include "cpu/unroll_inl.h"
-#include "cpu/vector_avx512_inl.h"
+#include "cpu/avx512_inl.h"
 
 struct Bf16Dot {
   static constexpr int kPack = 2;
+  static constexpr int kSigns = (int)0x80008000;
   using Operand = __m512i;
+
+  template <class Element>
+  static F load_units(const char *row, int u, int units) {
+    const __mmask16 mask = units - u >= kLanes ? 0xFFFF : (__mmask16)((1 << (units - u)) - 1);
+    return _mm512_castsi512_ps(_mm512_maskz_loadu_epi32(mask, row + 4 * u));
+  }
+
   static Operand load(const uint32_t *at) { return _mm512_loadu_si512(at); }
   static Operand broadcast(const uint32_t *at) { return _mm512_set1_epi32((int)*at); }
   static F madd(F acc, Operand a, Operand b) {
@@ -75,37 +81,15 @@ struct Bf16Dot {
   }
 };
 
-template <class Element, class Dot, int kWidth>
-void pack_queries(const BlockTask &task, const int32_t *tokens, int count, int d, bool negate,
-                  uint32_t *q) {
-  if constexpr (Dot::kPack == 1) {
-    pack_queries_fp32<Element, kWidth>(task, tokens, count, d, negate, q);
-  } else {
-    const uint32_t signs = negate ? 0x80008000 : 0;
-    for (int lane = 0; lane < kWidth; ++lane) {
-      const char *row = lane < count ? task.q.data + tokens[lane] * task.q.stride : nullptr;
-      for (int u = 0; u < d / 2; ++u) {
-        uint32_t pair = 0;
-        if (row != nullptr) __builtin_memcpy(&pair, row + 4 * u, 4);
-        q[u * kWidth + lane] = pair ^ signs;
-      }
-    }
-  }
-}
-
-template <class Out, int kWidth>
-void write_rows(const BlockResult &result, int first, int count, int d, const float *o,
-                const float *inverse) {
-  write_rows_scalar<Out, kWidth>(result, first, count, d, o, inverse);
-}
-
 #include "cpu/block_inl.h"
+#include "cpu/sweep_inl.h"
 
 }  // namespace
 
-const TierKernels kAvx512Bf16Kernels = {{Kernels<Bf16, Bf16Dot>::table(),
-                                         Kernels<Fp16, Fp32Dot>::table(),
-                                         Kernels<float, Fp32Dot>::table()}};
+const TierKernels kAvx512Bf16Kernels = {
+    {Kernels<Bf16, Bf16Dot>::table(), Kernels<Fp16, Fp32Dot>::table(),
+     Kernels<float, Fp32Dot>::table()},
+    {Sweep::snapshot, Sweep::squared_norm}};
 
 }  // namespace svdit
 #endif

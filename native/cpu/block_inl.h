@@ -17,6 +17,24 @@ constexpr float kLn2 = 0.693147180559945309417f;
 // then weights may exceed 1, up to 2^8, which costs no precision in floating point.
 constexpr float kRescaleAt = 8;
 
+// Calls body(Index<NV>, first lane) for each group of the block's queries.
+template <class Body>
+inline void for_groups(int queries, Body &&body) {
+  for (int lane = 0; lane < queries;) {
+    lane += Groups::dispatch(queries - lane, lane, body) * kLanes;
+  }
+}
+
+// 1 / the sum of weights of a group's first count queries, 0 for those that saw no key and for the
+// idle lanes.
+template <int kWidth>
+inline void inverse_sums(const Scratch &scratch, int first, int count, float (&inverse)[kWidth]) {
+  for (int i = 0; i < kWidth; ++i) {
+    const float sum = scratch.sum[first + i];
+    inverse[i] = i < count && sum != 0 ? 1 / sum : 0;
+  }
+}
+
 // The rows of the next chunk, to be fetched ahead.
 struct Ahead {
   const BlockTask &task;
@@ -159,14 +177,6 @@ struct Block {
   static int dim(const BlockTask &task) { return kDim > 0 ? kDim : task.head_dim; }
   static int q_units(const BlockTask &task) { return dim(task) / Dot::kPack; }
 
-  // Calls body(Index<NV>, first lane) for each group of the block's queries.
-  template <class Body>
-  static void for_groups(int queries, Body &&body) {
-    for (int lane = 0; lane < queries;) {
-      lane += Groups::dispatch(queries - lane, lane, body) * kLanes;
-    }
-  }
-
   static void begin(const BlockTask &task, Scratch &scratch) {
     const int units = q_units(task);
     for_groups(task.queries, [&](auto nv, int first) {
@@ -203,21 +213,23 @@ struct Block {
       const float *o = scratch.o + (int64_t)first * d;
       const int count = task.queries - first < kWidth ? task.queries - first : kWidth;
       float inverse[kWidth];
-      for (int i = 0; i < count; ++i) {
-        const float sum = scratch.sum[first + i];
-        inverse[i] = sum > 0 || sum != sum ? 1 / sum : 0;
-        if (result.lse != nullptr) {
-          const float scale = task.scale < 0 ? -task.scale : task.scale;
-          result.lse[result.tokens[first + i]] =
-              sum == 0 ? -__builtin_inff()
-                       : kLn2 * (scratch.max[first + i] * scale + __builtin_log2f(sum));
-        }
-      }
+      inverse_sums(scratch, first, count, inverse);
+      if (result.lse != nullptr) write_lse(task, scratch, result, first, count);
       write_rows<Out, kWidth>(result, first, count, d, scratch.started ? o : nullptr, inverse);
     });
   }
 
  private:
+  static void write_lse(const BlockTask &task, const Scratch &scratch, const BlockResult &result,
+                        int first, int count) {
+    const float scale = task.scale < 0 ? -task.scale : task.scale;
+    for (int i = first; i < first + count; ++i) {
+      const float sum = scratch.sum[i];
+      result.lse[result.tokens[i]] =
+          sum == 0 ? -__builtin_inff() : kLn2 * (scratch.max[i] * scale + __builtin_log2f(sum));
+    }
+  }
+
   static void load_chunk(const BlockTask &task, Scratch &scratch, const int32_t *tokens,
                          int32_t count) {
     const int d = dim(task), units = q_units(task);

@@ -16,6 +16,7 @@ namespace {
 struct Sweep {
   const Plan &plan;
   const BlockKernels &kernels;
+  const SweepKernels &sweep_kernels;
   const svdit_sweep_args &args;
   std::vector<int32_t> stored;  // of args' order
 
@@ -35,7 +36,7 @@ struct SweepBuffers {
 
   std::vector<int32_t> order;  // video key blocks as the pass adds them
   std::vector<char> first;     // whether a block is among the head's first ones
-  std::vector<float> outputs;  // [stop, then all keys][row][d]
+  std::vector<float> outputs;  // [stop, then all keys], each as Scratch::o lies
   std::vector<float> mass;  // [video key block][sum of weights, the maximum it is relative to][row]
 };
 
@@ -107,9 +108,12 @@ class BlockSweep {
     }
     args.norm[result] = squared_norm(dense, nullptr, gram);
     if (args.reference != nullptr) {
+      int32_t rows[kBlockQueries];
+      std::iota(rows, rows + kBlockQueries, 0);
       float *to = args.reference + result * layout_.block * d;
       std::memset(to, 0, sizeof(float) * layout_.block * d);
-      std::memcpy(to, dense, sizeof(float) * task_.queries * d);
+      const Rows out{reinterpret_cast<char *>(to), (int64_t)sizeof(float) * d};
+      sweep_.kernels.finish_fp32(task_, scratch_, {out, rows, nullptr});
     }
     if (args.mass != nullptr) write_mass(args.mass + result * layout_.key_video_blocks);
   }
@@ -175,30 +179,11 @@ class BlockSweep {
   }
 
   void write_output(int32_t stop) const {
-    int32_t rows[kBlockQueries];
-    std::iota(rows, rows + kBlockQueries, 0);
-    const Rows out{reinterpret_cast<char *>(output(stop)), (int64_t)sizeof(float) * task_.head_dim};
-    sweep_.kernels.finish_fp32(task_, scratch_, {out, rows, nullptr});
+    sweep_.sweep_kernels.snapshot(task_, scratch_, output(stop));
   }
 
-  // The sum over rows of e G e^T with e = a - b; b NULL is 0, G NULL is the identity.
   double squared_norm(const float *a, const float *b, const float *gram) const {
-    const int32_t d = task_.head_dim;
-    double total = 0;
-    float e[kLargestHeadDim];
-    for (int32_t row = 0; row < task_.queries; ++row, a += d) {
-      for (int32_t i = 0; i < d; ++i) e[i] = b == nullptr ? a[i] : a[i] - b[row * d + i];
-      for (int32_t i = 0; i < d; ++i) {
-        if (gram == nullptr) {
-          total += (double)e[i] * e[i];
-          continue;
-        }
-        double sum = 0;
-        for (int32_t j = 0; j < d; ++j) sum += (double)gram[i * d + j] * e[j];
-        total += sum * e[i];
-      }
-    }
-    return total;
+    return sweep_.sweep_kernels.squared_norm(task_, scratch_, a, b, gram);
   }
 
   void write_mass(double *mass) const {
@@ -229,7 +214,7 @@ class BlockSweep {
 void compute_sweep(const Plan &plan, const TierKernels &kernels, ThreadPool &pool,
                    ScratchPool &scratches, const svdit_sweep_args &args) {
   const Order order{args.order, args.tile_t, args.tile_h, args.tile_w};
-  const Sweep sweep{plan, kernels.element[plan.element_type], args,
+  const Sweep sweep{plan, kernels.element[plan.element_type], kernels.sweep, args,
                     stored_tokens(plan.sequence, order)};
   for (int32_t row = 0; row < args.batch; ++row) text_valid_of(plan, args.text_valid, row);
 

@@ -68,9 +68,20 @@ struct BlockKernels {
   void (*finish_fp32)(const BlockTask &task, const Scratch &scratch, const BlockResult &result);
 };
 
-// By SVDIT_BF16, FP16, FP32.
+// What the search's pass needs besides, on outputs that lie as Scratch::o does.
+struct SweepKernels {
+  // Copies the normalised output, kBlockQueries x head_dim; idle lanes are 0.
+  void (*snapshot)(const BlockTask &task, const Scratch &scratch, float *output);
+
+  // The sum over the block's queries of e G e^T with e = a - b. b NULL is 0; G [d, d], symmetric,
+  // NULL is the identity. Overwrites the scratch's chunk buffers.
+  double (*squared_norm)(const BlockTask &task, Scratch &scratch, const float *a, const float *b,
+                         const float *gram);
+};
+
 struct TierKernels {
-  BlockKernels element[3];
+  BlockKernels element[3];  // by SVDIT_BF16, FP16, FP32
+  SweepKernels sweep;
 };
 
 extern const TierKernels kPortableKernels;

@@ -177,6 +177,23 @@ double TestTensor::at(int32_t b, int32_t h, int32_t t, int32_t i) const {
   return to_double(type, row(b, h, t) + i * element_bytes(type));
 }
 
+const float *TestTensor::values(int32_t b, int32_t h, int32_t t) const {
+  const auto place = [&](int32_t b, int32_t h, int32_t t) {
+    return (((size_t)b * heads + h) * tokens + t) * d;
+  };
+  if (values_.empty()) {
+    values_.resize(place(batch, 0, 0));
+    for (int32_t x = 0; x < batch; ++x) {
+      for (int32_t y = 0; y < heads; ++y) {
+        for (int32_t z = 0; z < tokens; ++z) {
+          for (int32_t i = 0; i < d; ++i) values_[place(x, y, z) + i] = (float)at(x, y, z, i);
+        }
+      }
+    }
+  }
+  return &values_[place(b, h, t)];
+}
+
 void TestTensor::fill_normal(Random &random, float amplitude) {
   for (int32_t b = 0; b < batch; ++b) {
     for (int32_t h = 0; h < heads; ++h) {

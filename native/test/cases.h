@@ -83,6 +83,8 @@ class TestTensor {
   svdit_tensor tensor() const { return tensor_; }
   char *row(int32_t b, int32_t h, int32_t t) const;
   double at(int32_t b, int32_t h, int32_t t, int32_t i) const;
+  // A row as numbers. Read from memory the first time any row is asked for, and kept.
+  const float *values(int32_t b, int32_t h, int32_t t) const;
   void fill_normal(Random &random, float amplitude);
   void fill_nan(int32_t b, int32_t h, int32_t t);
   // Bytes outside of the elements that are not 0xFF any more.
@@ -94,6 +96,7 @@ class TestTensor {
  private:
   svdit_tensor tensor_{};
   std::unique_ptr<GuardedBytes> bytes_;
+  mutable std::vector<float> values_;
 };
 
 // q, k, v filled with numbers, text keys past the valid ones with NaN; out and lse to be written.

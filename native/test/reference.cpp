@@ -83,43 +83,43 @@ ReferenceRow reference_row(const TestCase &c, const TestData &data, int32_t b, i
                            int32_t query, const std::function<bool(int32_t)> &sees) {
   const int32_t d = c.head_dim;
   const double scale = c.scale == 0 ? 1 / std::sqrt((double)d) : c.scale;
-  std::vector<int32_t> keys;
+  ReferenceRow row{std::vector<double>(d, 0), std::vector<float>(d, 0), -INFINITY, {}, {}};
   std::vector<double> logits;
   std::vector<float> low_logits;
-  std::vector<double> q(d);
-  for (int32_t i = 0; i < d; ++i) q[i] = data.q.at(b, h, query, i);
+  const float *q = data.q.values(b, h, query);
   double max = -INFINITY;
   float low_max = -INFINITY;
   for (int32_t key = 0; key < c.keys(); ++key) {
     if (!sees(key)) continue;
+    const float *k = data.k.values(b, h, key);
     double dot = 0;
     float low = 0;
     for (int32_t i = 0; i < d; ++i) {
-      const double x = data.k.at(b, h, key, i);
-      dot += q[i] * x;
-      low += (float)q[i] * (float)x;
+      dot += (double)q[i] * k[i];
+      low += q[i] * k[i];
     }
-    keys.push_back(key);
+    row.keys.push_back(key);
     logits.push_back(dot * scale);
     low_logits.push_back(low * (float)scale);
     max = std::max(max, logits.back());
     low_max = std::max(low_max, low_logits.back());
   }
-  ReferenceRow row{std::vector<double>(d, 0), std::vector<float>(d, 0), -INFINITY};
-  if (keys.empty()) return row;
+  if (row.keys.empty()) return row;
   double sum = 0;
   float low_sum = 0;
-  for (size_t j = 0; j < keys.size(); ++j) {
-    sum += std::exp(logits[j] - max);
-    low_sum += std::exp(low_logits[j] - low_max);
+  for (size_t j = 0; j < row.keys.size(); ++j) {
+    row.weights.push_back(std::exp(logits[j] - max));
+    low_logits[j] = std::exp(low_logits[j] - low_max);
+    sum += row.weights[j];
+    low_sum += low_logits[j];
   }
-  for (size_t j = 0; j < keys.size(); ++j) {
-    const double p = std::exp(logits[j] - max) / sum;
-    const float low_p = rounded(c.type, std::exp(low_logits[j] - low_max) / low_sum);
+  for (size_t j = 0; j < row.keys.size(); ++j) {
+    const double p = row.weights[j] /= sum;
+    const float low_p = rounded(c.type, low_logits[j] / low_sum);
+    const float *v = data.v.values(b, h, row.keys[j]);
     for (int32_t i = 0; i < d; ++i) {
-      const double x = data.v.at(b, h, keys[j], i);
-      row.out[i] += p * x;
-      row.low[i] += low_p * (float)x;
+      row.out[i] += p * v[i];
+      row.low[i] += low_p * v[i];
     }
   }
   for (float &x : row.low) x = rounded(c.type, x);

@@ -36,6 +36,8 @@ struct ReferenceRow {
   std::vector<double> out;
   std::vector<float> low;
   double lse;
+  std::vector<int32_t> keys;    // the visible ones
+  std::vector<double> weights;  // softmax weight of each
 };
 ReferenceRow reference_row(const TestCase &c, const TestData &data, int32_t b, int32_t h,
                            int32_t query, const std::function<bool(int32_t)> &sees);

@@ -1,0 +1,182 @@
+// The thread pool, many callers on one plan, forked processes, and what the cgroup allows.
+#include "cpu/threads.h"
+
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <cstdlib>
+#include <cstring>
+#include <fstream>
+#include <numeric>
+#include <thread>
+
+#include "cpu/processor.h"
+#include "test/cases.h"
+
+using namespace svdit;
+using namespace svdit::test;
+
+namespace {
+
+void test_every_item_once() {
+  for (int threads : {1, 2, 5}) {
+    report.run("every item once, " + std::to_string(threads) + " threads, 6 callers", [&] {
+      ThreadPool pool(threads);
+      std::vector<std::thread> callers;
+      std::atomic<int> wrong{0};
+      for (int caller = 0; caller < 6; ++caller) {
+        callers.emplace_back([&, caller] {
+          for (int round = 0; round < 200; ++round) {
+            const int64_t count = (caller * 37 + round) % 65;
+            std::vector<std::atomic<int>> seen(count);
+            std::atomic<uint64_t> participants{0};
+            pool.run(count, [&](ThreadPool::Items &items) {
+              const uint64_t bit = 1u << items.participant();
+              if (items.participant() >= threads || (participants.fetch_or(bit) & bit)) ++wrong;
+              for (int64_t i = items.next(); i >= 0; i = items.next()) ++seen[i];
+            });
+            for (auto &times : seen) wrong += times != 1;
+          }
+        });
+      }
+      for (auto &caller : callers) caller.join();
+      EXPECT(wrong == 0, "%d", wrong.load());
+    });
+  }
+}
+
+struct Shared {
+  TestCase c;
+  svdit_backend *backend = nullptr;
+  svdit_plan *plan = nullptr;
+
+  explicit Shared(int threads) {
+    c.frames = 3;
+    c.height = 10;
+    c.width = 12;
+    c.text = 20;
+    c.block = 32;
+    c.head_dim = 64;
+    c.patterns.resize(2);
+    c.patterns[1].mode = SVDIT_MODE_MULTI_DIAGONAL;
+    c.patterns[1].order = SVDIT_ORDER_TOKEN_MAJOR;
+    c.patterns[1].window = 60;
+    backend = open_cpu(SVDIT_CPU_TIER_AUTO, threads);
+    const PlanDesc desc(c);
+    expect_ok([&](svdit_error *e) { return svdit_plan_create(backend, &desc.desc, &plan, e); });
+  }
+  ~Shared() {
+    svdit_plan_destroy(plan);
+    svdit_backend_close(backend);
+  }
+};
+
+void test_one_plan_many_threads() {
+  report.run("16 threads on one plan give what one gives", [] {
+    const Shared shared(3);
+    std::atomic<int> wrong{0};
+    std::vector<std::thread> threads;
+    for (int t = 0; t < 16; ++t) {
+      threads.emplace_back([&, t] {
+        Random random(t % 4);
+        const TestData data(shared.c, random, Strides::kBatchHeadToken);
+        const svdit_attention_args args = data.args(shared.c);
+        std::vector<char> first;
+        for (int round = 0; round < 8; ++round) {
+          std::memset(args.out.data, 0xFF, args.out.extent_bytes);
+          wrong += svdit_attention(shared.plan, &args, nullptr, nullptr) != SVDIT_OK;
+          const char *out = (const char *)args.out.data;
+          if (round == 0) first.assign(out, out + args.out.extent_bytes);
+          wrong += std::memcmp(first.data(), out, first.size()) != 0;
+        }
+      });
+    }
+    for (auto &thread : threads) thread.join();
+    EXPECT(wrong == 0, "%d", wrong.load());
+  });
+}
+
+#if !defined(__SANITIZE_THREAD__)
+void test_fork() {
+  report.run("a forked child computes alone and closes", [] {
+    Shared shared(3);
+    Random random(1);
+    const TestData data(shared.c, random, Strides::kBatchHeadToken);
+    const svdit_attention_args args = data.args(shared.c);
+    expect_ok([&](svdit_error *e) { return svdit_attention(shared.plan, &args, nullptr, e); });
+    std::vector<char> expected((char *)args.out.data,
+                               (char *)args.out.data + args.out.extent_bytes);
+    const pid_t child = fork();
+    if (child == 0) {
+      alarm(20);
+      std::memset(args.out.data, 0xFF, args.out.extent_bytes);
+      const bool good = svdit_attention(shared.plan, &args, nullptr, nullptr) == SVDIT_OK &&
+                        std::memcmp(expected.data(), args.out.data, expected.size()) == 0;
+      svdit_plan_destroy(shared.plan);
+      svdit_backend_close(shared.backend);
+      _exit(good ? 0 : 1);
+    }
+    int status = -1;
+    waitpid(child, &status, 0);
+    EXPECT(WIFEXITED(status) && WEXITSTATUS(status) == 0, "child's status %d", status);
+  });
+}
+#endif
+
+// A folder that stands for / with the files a cgroup has.
+class FakeRoot {
+ public:
+  FakeRoot() {
+    char name[] = "/tmp/svdit-cgroup-XXXXXX";
+    path = mkdtemp(name);
+  }
+  ~FakeRoot() { (void)!std::system(("rm -rf " + path).c_str()); }
+  void write(const std::string &file, const std::string &text) {
+    for (size_t at = 1; (at = file.find('/', at)) != std::string::npos; ++at) {
+      mkdir((path + file.substr(0, at)).c_str(), 0700);
+    }
+    std::ofstream(path + file) << text;
+  }
+  std::string path;
+};
+
+void test_cgroups() {
+  report.run("no cgroup, no limit", [] {
+    FakeRoot root;
+    EXPECT(cgroup_threads(root.path) == 0);
+    EXPECT(allowed_threads(root.path) >= 1);
+  });
+  report.run("cgroup v2: the least quota of a group and those above it", [] {
+    FakeRoot root;
+    root.write("/proc/self/cgroup", "0::/a/b\n");
+    root.write("/sys/fs/cgroup/a/b/cpu.max", "max 100000\n");
+    EXPECT(cgroup_threads(root.path) == 0);
+    root.write("/sys/fs/cgroup/a/cpu.max", "150000 100000\n");
+    EXPECT(cgroup_threads(root.path) == 2, "1.5 processors keep 2 threads busy");
+    root.write("/sys/fs/cgroup/cpu.max", "100000 100000\n");
+    EXPECT(cgroup_threads(root.path) == 1);
+    EXPECT(allowed_threads(root.path) == 1);
+  });
+  report.run("cgroup v1", [] {
+    FakeRoot root;
+    root.write("/proc/self/cgroup", "5:memory:/x\n4:cpu,cpuacct:/x\n");
+    root.write("/sys/fs/cgroup/cpu,cpuacct/x/cpu.cfs_quota_us", "-1\n");
+    root.write("/sys/fs/cgroup/cpu,cpuacct/x/cpu.cfs_period_us", "100000\n");
+    EXPECT(cgroup_threads(root.path) == 0);
+    root.write("/sys/fs/cgroup/cpu,cpuacct/x/cpu.cfs_quota_us", "320000\n");
+    EXPECT(cgroup_threads(root.path) == 4);
+  });
+}
+
+}  // namespace
+
+int main() {
+  test_every_item_once();
+  test_one_plan_many_threads();
+#if !defined(__SANITIZE_THREAD__)  // ThreadSanitizer does not follow a fork of a threaded process
+  test_fork();
+#endif
+  test_cgroups();
+  return report.finish();
+}
