@@ -5,18 +5,17 @@ import io.github.sparsevdit.DispatchTable.Phase;
 import java.util.ArrayList;
 import java.util.Comparator;
 import java.util.HashMap;
-import java.util.HashSet;
 import java.util.List;
 import java.util.Map;
-import java.util.Set;
 import java.util.stream.IntStream;
+import java.util.stream.LongStream;
 
 /** Adapts a table to another sequence. */
 final class TableRescale {
   private final Sequence from;
   private final Sequence to;
   private final int block;
-  private final Map<Order, int[][]> shares = new HashMap<>();
+  private final Map<Order, long[][]> shares = new HashMap<>();
 
   private TableRescale(Sequence from, Sequence to, int block) {
     this.from = from;
@@ -92,19 +91,17 @@ final class TableRescale {
     if (old.isEmpty()) {
       return List.of();
     }
-    int[][] share = shares(order);
+    long[][] share = shares(order);
     int oldCount = from.videoBlocks(block);
     int count =
         Math.max(1, Math.toIntExact(Math.round((double) old.size() * share.length / oldCount)));
-    Set<Integer> chosen = new HashSet<>(old);
     double[] covered = new double[share.length];
     for (int now = 0; now < share.length; now++) {
-      int tokens = 0;
-      for (int before : share[now]) {
-        covered[now] += chosen.contains(before) ? 1 : 0;
-        tokens++;
+      long chosen = 0;
+      for (int before : old) {
+        chosen += share[now][before];
       }
-      covered[now] /= tokens;
+      covered[now] = (double) chosen / LongStream.of(share[now]).sum();
     }
     return IntStream.range(0, share.length)
         .boxed()
@@ -115,63 +112,72 @@ final class TableRescale {
         .toList();
   }
 
-  /** A new query block takes the list of the old one that most of its tokens come from. */
+  /** A new query block takes the list of the old one that most of it lies in. */
   private List<List<Integer>> lists(Order order, List<List<Integer>> old) {
     Map<List<Integer>, List<Integer>> done = new HashMap<>();
     List<List<Integer>> lists = new ArrayList<>();
-    for (int[] befores : shares(order)) {
-      Map<Integer, Integer> votes = new HashMap<>();
-      for (int before : befores) {
-        votes.merge(before, 1, Integer::sum);
+    for (long[] share : shares(order)) {
+      int most = 0;
+      for (int before = 1; before < share.length; before++) {
+        most = share[before] > share[most] ? before : most;
       }
-      int before =
-          votes.entrySet().stream()
-              .max(
-                  Map.Entry.<Integer, Integer>comparingByValue()
-                      .thenComparing(vote -> -vote.getKey()))
-              .orElseThrow()
-              .getKey();
-      lists.add(done.computeIfAbsent(old.get(before), list -> blocks(order, list)));
+      lists.add(done.computeIfAbsent(old.get(most), list -> blocks(order, list)));
     }
     return lists;
   }
 
-  /** For each new block, the old block that each of its tokens lies in by relative (t, h, w). */
-  private int[][] shares(Order order) {
+  /**
+   * For each new block and each old one how much they overlap, when both videos are stretched over
+   * the same box: frames over frames, rows over rows, columns over columns.
+   */
+  private long[][] shares(Order order) {
     return shares.computeIfAbsent(
         order,
         unused -> {
-          int[] oldBlockOf = new int[from.videoTokens()];
-          int[] oldTokens = order.tokens(from);
-          for (int position = 0; position < oldTokens.length; position++) {
-            oldBlockOf[oldTokens[position]] = position / block;
-          }
-          int[] tokens = order.tokens(to);
-          int[][] share = new int[to.videoBlocks(block)][];
-          for (int now = 0; now < share.length; now++) {
-            int begin = now * block;
-            int end = Math.min(begin + block, tokens.length);
-            share[now] =
-                IntStream.range(begin, end)
-                    .map(position -> oldBlockOf[oldToken(tokens[position])])
-                    .toArray();
+          int[] oldBlock = blockOfToken(order, from);
+          int[] newBlock = blockOfToken(order, to);
+          List<Overlap> t = overlaps(to.frames(), from.frames());
+          List<Overlap> h = overlaps(to.height(), from.height());
+          List<Overlap> w = overlaps(to.width(), from.width());
+          long[][] share = new long[to.videoBlocks(block)][from.videoBlocks(block)];
+          for (Overlap inT : t) {
+            for (Overlap inH : h) {
+              int newRow = (inT.now() * to.height() + inH.now()) * to.width();
+              int oldRow = (inT.before() * from.height() + inH.before()) * from.width();
+              for (Overlap inW : w) {
+                share[newBlock[newRow + inW.now()]][oldBlock[oldRow + inW.before()]] +=
+                    inT.length() * inH.length() * inW.length();
+              }
+            }
           }
           return share;
         });
   }
 
-  /** The old token at the same relative (t, h, w) as a new one, both measured at their middles. */
-  private int oldToken(int token) {
-    int w = token % to.width();
-    int h = token / to.width() % to.height();
-    int t = token / to.width() / to.height();
-    return (relative(t, to.frames(), from.frames()) * from.height()
-                + relative(h, to.height(), from.height()))
-            * from.width()
-        + relative(w, to.width(), from.width());
+  private int[] blockOfToken(Order order, Sequence sequence) {
+    int[] tokens = order.tokens(sequence);
+    int[] blockOf = new int[tokens.length];
+    for (int position = 0; position < tokens.length; position++) {
+      blockOf[tokens[position]] = position / block;
+    }
+    return blockOf;
   }
 
-  private static int relative(int at, int size, int oldSize) {
-    return (int) ((2L * at + 1) * oldSize / (2L * size));
+  /**
+   * How long a new and an old index of one dimension overlap, in units of 1 / (size · old size).
+   */
+  private record Overlap(int now, int before, long length) {}
+
+  private static List<Overlap> overlaps(int size, int oldSize) {
+    List<Overlap> overlaps = new ArrayList<>();
+    for (int now = 0; now < size; now++) {
+      long begin = (long) now * oldSize;
+      long end = begin + oldSize;
+      for (int before = (int) (begin / size); (long) before * size < end; before++) {
+        long length = Math.min(end, (before + 1L) * size) - Math.max(begin, (long) before * size);
+        overlaps.add(new Overlap(now, before, length));
+      }
+    }
+    return overlaps;
   }
 }

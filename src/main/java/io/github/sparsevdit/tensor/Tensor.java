@@ -219,7 +219,7 @@ public final class Tensor implements AutoCloseable {
   public Tensor copyFrom(MemorySegment host) {
     checkBytes(host);
     if (memory.device() == Memory.HOST) {
-      StridedCopy.copy(host, 0, rowMajor(shape), host("copyFrom()"), offset, strides, shape, type);
+      StridedCopy.copy(host, 0, rowMajor(shape), writable(), offset, strides, shape, type);
     } else {
       requireContiguousOnDevice();
       DeviceCopy.toDevice(memory, offset, host);
@@ -258,7 +258,7 @@ public final class Tensor implements AutoCloseable {
         other.host("copyFrom()"),
         other.offset,
         other.strides,
-        host("copyFrom()"),
+        writable(),
         offset,
         strides,
         shape,
@@ -276,7 +276,7 @@ public final class Tensor implements AutoCloseable {
       throw new IllegalArgumentException(
           this + " has " + elements() + " elements; " + values.length + " values were given");
     }
-    StridedCopy.encode(values, host("copyFrom()"), offset, strides, shape, type);
+    StridedCopy.encode(values, writable(), offset, strides, shape, type);
     return this;
   }
 
@@ -319,6 +319,14 @@ public final class Tensor implements AutoCloseable {
       throw new IllegalStateException(what + ": the memory of " + this + " is closed");
     }
     return memory.segment();
+  }
+
+  private MemorySegment writable() {
+    MemorySegment segment = host("copyFrom()");
+    if (segment.isReadOnly()) {
+      throw new IllegalStateException("copyFrom(): the memory of " + this + " is read-only");
+    }
+    return segment;
   }
 
   private void requireContiguousOnDevice() {
