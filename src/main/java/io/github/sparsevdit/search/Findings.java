@@ -92,6 +92,17 @@ public final class Findings {
     return new Findings(setup, state, options, weighted);
   }
 
+  /**
+   * The same findings with each layer's error in each phase counted by what it does to a whole run:
+   * for each phase and each layer a table that is sparse only there is tried. The options' target
+   * (or λ) decides how sparse.
+   *
+   * @param run scores a table by a whole run, of prompts that are calibrated on
+   */
+  public Findings weighted(WholeRun run) {
+    return weighted(new Sensitivity(setup, options, this, scores).measure(run));
+  }
+
   /** Mean error of a candidate over the calibration points. */
   public double error(int phase, int layer, int head, int candidate) {
     return mean(state, state.cell(phase, layer, head, candidate));
