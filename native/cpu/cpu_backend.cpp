@@ -72,7 +72,11 @@ const TierKernels &tier_kernels(uint32_t tier) {
 }
 
 CpuBackend::CpuBackend(uint32_t tier, int32_t threads)
-    : tier_(tier), kernels_(tier_kernels(tier)), pool_(threads), scratches_(threads - 1) {}
+    : tier_(tier),
+      kernels_(tier_kernels(tier)),
+      pool_(threads),
+      scratches_(threads - 1),
+      operations_(tier, pool_) {}
 
 void CpuBackend::describe(svdit_backend_info &info) const {
   describe_cpu(info);

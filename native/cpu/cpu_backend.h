@@ -3,6 +3,7 @@
 #define SVDIT_CPU_CPU_BACKEND_H
 
 #include "backend.h"
+#include "cpu/ops.h"
 #include "cpu/scratch.h"
 #include "cpu/threads.h"
 #include "cpu/tier.h"
@@ -21,6 +22,7 @@ class CpuBackend : public svdit_backend {
   void destroy_stream(svdit_stream stream) override;
   void synchronize(svdit_stream stream) override;
   std::unique_ptr<svdit_plan> compile(Plan &&plan) override;
+  Operations *operations() override { return &operations_; }
 
   uint32_t tier() const { return tier_; }
   const TierKernels &kernels() const { return kernels_; }
@@ -32,6 +34,7 @@ class CpuBackend : public svdit_backend {
   const TierKernels &kernels_;
   ThreadPool pool_;
   ScratchPool scratches_;
+  cpu::CpuOperations operations_;
 };
 
 // Throws INVALID_ARGUMENT unless stream is NULL, the only stream there is.

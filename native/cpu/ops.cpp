@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <vector>
 
+#include "cpu/cpu_backend.h"
 #include "error.h"
 
 namespace svdit::cpu {
@@ -32,8 +33,8 @@ char *at(const svdit_matrix &matrix, int64_t row, int64_t column) {
 
 }  // namespace
 
-CpuOperations::CpuOperations(uint32_t cpu_tier, int threads, RunTasks run_tasks)
-    : kernels_(kernels_of(cpu_tier)), threads_(threads), run_tasks_(std::move(run_tasks)) {}
+CpuOperations::CpuOperations(uint32_t cpu_tier, ThreadPool &pool)
+    : kernels_(kernels_of(cpu_tier)), pool_(pool) {}
 
 void CpuOperations::open_matmul_library(const char *path) {
   const std::lock_guard lock(library_mutex_);
@@ -52,15 +53,17 @@ void CpuOperations::open_matmul_library(const char *path) {
 template <typename F>
 void CpuOperations::each_rows(int64_t rows, int64_t columns, F rows_of) {
   const int64_t worth = std::max<int64_t>(1, rows * columns / kElementsPerTask);
-  const int64_t tasks = std::min({rows, worth, int64_t{threads_} * 4});
-  if (tasks <= 1 || threads_ == 1) {
+  const int64_t tasks = std::min({rows, worth, int64_t{pool_.threads()} * 4});
+  if (tasks <= 1 || pool_.threads() == 1) {
     rows_of(int64_t{0}, rows);
     return;
   }
-  run_tasks_(tasks, [&](int64_t task) { rows_of(rows * task / tasks, rows * (task + 1) / tasks); });
+  pool_.for_each(tasks,
+                 [&](int64_t task) { rows_of(rows * task / tasks, rows * (task + 1) / tasks); });
 }
 
-void CpuOperations::linear(const svdit_linear_args &args, svdit_stream) {
+void CpuOperations::linear(const svdit_linear_args &args, svdit_stream stream) {
+  require_no_stream(stream);
   MatmulLibrary *library = opened_;
   if (library == nullptr) {
     fail(SVDIT_UNAVAILABLE, "no matrix library: svdit_matmul_library was not called");
@@ -74,13 +77,15 @@ void CpuOperations::linear(const svdit_linear_args &args, svdit_stream) {
   const int64_t m = args.x.rows, n = args.weight.rows, k = args.x.columns;
   const double flops = 2.0 * m * n * k;
   int64_t rows = m, outputs = n;
-  if (flops > kFlopsPerTask && threads_ > 1) {
+  if (flops > kFlopsPerTask && pool_.threads() > 1) {
     rows = kPart;
-    while (ceil_div(m, rows) * ceil_div(n, kPart) > 32 * threads_ && rows < 8 * kPart) rows *= 2;
+    while (ceil_div(m, rows) * ceil_div(n, kPart) > 32 * pool_.threads() && rows < 8 * kPart)
+      rows *= 2;
     // Parts of equal width, in multiples of a cache line of fp32.
     outputs = ceil_div(ceil_div(n, ceil_div(n, kPart)), 16) * 16;
     if (m <= rows) {
-      outputs = std::min(outputs, std::max<int64_t>(64, ceil_div(ceil_div(n, threads_), 16) * 16));
+      outputs =
+          std::min(outputs, std::max<int64_t>(64, ceil_div(ceil_div(n, pool_.threads()), 16) * 16));
     }
   }
   const int64_t row_parts = ceil_div(m, rows), output_parts = ceil_div(n, outputs);
@@ -112,7 +117,7 @@ void CpuOperations::linear(const svdit_linear_args &args, svdit_stream) {
   if (row_parts * output_parts == 1) {
     part(0);
   } else {
-    run_tasks_(row_parts * output_parts, part);
+    pool_.for_each(row_parts * output_parts, part);
   }
   if (!failure.empty()) fail(SVDIT_INTERNAL, "%s", failure.c_str());
 }
@@ -171,7 +176,8 @@ class Affine {
 
 }  // namespace
 
-void CpuOperations::norm(const svdit_norm_args &args, svdit_stream) {
+void CpuOperations::norm(const svdit_norm_args &args, svdit_stream stream) {
+  require_no_stream(stream);
   const Affine affine(args, kernels_);
   const NormRows rows = {args.x.data,         args.y.data,
                          args.x.row_stride,   args.y.row_stride,
@@ -183,7 +189,8 @@ void CpuOperations::norm(const svdit_norm_args &args, svdit_stream) {
             [&](int64_t begin, int64_t end) { kernels_.norm(rows, begin, end); });
 }
 
-void CpuOperations::rope(const svdit_rope_args &args, svdit_stream) {
+void CpuOperations::rope(const svdit_rope_args &args, svdit_stream stream) {
+  require_no_stream(stream);
   const RopeRows rows = {args.x.data,
                          args.x.row_stride,
                          args.x.element_type,
@@ -197,7 +204,8 @@ void CpuOperations::rope(const svdit_rope_args &args, svdit_stream) {
             [&](int64_t begin, int64_t end) { kernels_.rope(rows, begin, end); });
 }
 
-void CpuOperations::residual(const svdit_residual_args &args, svdit_stream) {
+void CpuOperations::residual(const svdit_residual_args &args, svdit_stream stream) {
+  require_no_stream(stream);
   const ResidualRows rows = {args.x.data,         args.y.data,
                              args.x.row_stride,   args.y.row_stride,
                              args.x.element_type, args.y.element_type,
@@ -206,7 +214,8 @@ void CpuOperations::residual(const svdit_residual_args &args, svdit_stream) {
             [&](int64_t begin, int64_t end) { kernels_.residual(rows, begin, end); });
 }
 
-void CpuOperations::convert(const svdit_convert_args &args, svdit_stream) {
+void CpuOperations::convert(const svdit_convert_args &args, svdit_stream stream) {
+  require_no_stream(stream);
   const ConvertRows rows = {args.x.data,       args.y.data,         args.x.row_stride,
                             args.y.row_stride, args.x.element_type, args.y.element_type,
                             args.x.columns,    args.activation};

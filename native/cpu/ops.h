@@ -3,25 +3,21 @@
 #define SVDIT_CPU_OPS_H_
 
 #include <atomic>
-#include <functional>
 #include <memory>
 #include <mutex>
 
 #include "cpu/ops_onednn.h"
 #include "cpu/ops_rows.h"
+#include "cpu/threads.h"
 #include "operations.h"
 
 namespace svdit::cpu {
 
-// Runs task(0) … task(tasks - 1), each once, on the backend's threads, and returns when all are
-// done. Tasks do not throw.
-using RunTasks = std::function<void(int64_t tasks, const std::function<void(int64_t)> &task)>;
-
 // Thread-safe.
 class CpuOperations final : public Operations {
  public:
-  // cpu_tier: SVDIT_CPU_TIER_*, not AUTO. threads: how many run() uses.
-  CpuOperations(uint32_t cpu_tier, int threads, RunTasks run_tasks);
+  // cpu_tier: SVDIT_CPU_TIER_*, not AUTO. pool outlives this.
+  CpuOperations(uint32_t cpu_tier, ThreadPool &pool);
 
   void open_matmul_library(const char *path) override;
   void linear(const svdit_linear_args &args, svdit_stream stream) override;
@@ -37,8 +33,7 @@ class CpuOperations final : public Operations {
   void each_rows(int64_t rows, int64_t columns, F rows_of);
 
   const RowKernels &kernels_;
-  const int threads_;
-  const RunTasks run_tasks_;
+  ThreadPool &pool_;
   std::mutex library_mutex_;
   std::unique_ptr<MatmulLibrary> library_;
   std::atomic<MatmulLibrary *> opened_{nullptr};  // library_.get() once it is ready
