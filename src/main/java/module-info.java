@@ -16,6 +16,7 @@ module io.github.sparsevdit {
 
   exports io.github.sparsevdit;
   exports io.github.sparsevdit.eval;
+  exports io.github.sparsevdit.model;
   exports io.github.sparsevdit.search;
   exports io.github.sparsevdit.tensor;
 

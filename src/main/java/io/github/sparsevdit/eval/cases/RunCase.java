@@ -1,0 +1,101 @@
+package io.github.sparsevdit.eval.cases;
+
+import com.fasterxml.jackson.core.JsonProcessingException;
+import com.fasterxml.jackson.databind.JsonNode;
+import com.fasterxml.jackson.databind.ObjectMapper;
+import io.github.sparsevdit.AttentionPlan;
+import io.github.sparsevdit.Backend;
+import io.github.sparsevdit.Sequence;
+import io.github.sparsevdit.UnsupportedException;
+import io.github.sparsevdit.model.AttentionProvider;
+import io.github.sparsevdit.model.Conditioning;
+import io.github.sparsevdit.model.DenoisingLoop;
+import io.github.sparsevdit.model.DenoisingProgress;
+import io.github.sparsevdit.model.Guidance;
+import io.github.sparsevdit.model.Scheduler;
+import io.github.sparsevdit.model.Schedulers;
+import io.github.sparsevdit.model.VideoTransformer;
+import io.github.sparsevdit.tensor.ElementType;
+import io.github.sparsevdit.tensor.Safetensors;
+import io.github.sparsevdit.tensor.Tensor;
+import io.github.sparsevdit.tensor.TensorSource;
+import java.nio.file.Path;
+
+/**
+ * A whole denoising run of one of diffusers' pipelines with a tiny checkpoint, in fp32: the final
+ * latents.
+ */
+record RunCase(Path path, Path denoisers) implements ReferenceCase {
+  private static final double BOUND = 1e-4;
+  private static final ObjectMapper MAPPER = new ObjectMapper();
+
+  @Override
+  public String name() {
+    return ReferenceCases.nameOf(path);
+  }
+
+  @Override
+  public String family() {
+    return "runs";
+  }
+
+  @Override
+  public CaseResult run(Backend backend) {
+    try (TensorSource tensors = Safetensors.open(path);
+        VideoTransformer transformer =
+            VideoTransformer.load(
+                denoisers.resolve(tensors.metadata().get("checkpoint")),
+                backend,
+                ElementType.FP32)) {
+      JsonNode arguments = MAPPER.readTree(tensors.metadata().get("args"));
+      double scale = arguments.path("guidance_scale").asDouble();
+      Scheduler scheduler =
+          scheduler(
+              tensors.metadata().get("scheduler"), arguments.path("num_inference_steps").asInt());
+      Tensor text = tensors.tensor("in.prompt_embeds").select(0, 0);
+      Conditioning prompt =
+          tensors.has("in.pooled_prompt_embeds")
+              ? Conditioning.text(
+                  text,
+                  CaseInputs.valid(tensors.tensor("in.prompt_attention_mask").select(0, 0)),
+                  tensors.tensor("in.pooled_prompt_embeds").select(0, 0),
+                  1000 * scale)
+              : Conditioning.text(text);
+      Conditioning negative =
+          tensors.has("in.negative_prompt_embeds")
+              ? Conditioning.text(tensors.tensor("in.negative_prompt_embeds").select(0, 0))
+              : null;
+      Tensor noise = tensors.tensor("in.latents").select(0, 0);
+      Sequence sequence = transformer.sequence(noise.shape(), prompt.textTokens());
+      try (AttentionPlan plan = DenoiserCase.densePlan(backend, transformer, sequence);
+          Tensor latents = backend.allocate(ElementType.FP32, noise.shape())) {
+        latents.copyFrom(noise);
+        new DenoisingLoop(transformer, scheduler, Guidance.of(scale))
+            .run(latents, prompt, negative, AttentionProvider.of(plan), DenoisingProgress.NONE);
+        Comparison comparison = new Comparison();
+        comparison.add("out", latents.toFloats(), tensors.tensor("out").toFloats());
+        return comparison.result(BOUND);
+      }
+    } catch (UnsupportedException e) {
+      return CaseResult.skipped(e.getMessage());
+    } catch (JsonProcessingException e) {
+      throw new IllegalArgumentException(path + ": args: " + e.getMessage(), e);
+    }
+  }
+
+  /** "unipc flow_shift=3.0", "flow-match-euler shift=7", "cogvideox-ddim". */
+  private static Scheduler scheduler(String description, int steps) {
+    String[] words = description.split("[ =]");
+    return switch (words[0]) {
+      case "unipc" -> Schedulers.create("UniPCMultistepScheduler", json(words), steps, null);
+      case "flow-match-euler" ->
+          Schedulers.create("FlowMatchEulerDiscreteScheduler", json(words), steps, null);
+      case "cogvideox-ddim" -> Schedulers.create("CogVideoXDDIMScheduler", "{}", steps, null);
+      default -> throw new UnsupportedException("scheduler " + description + " is not known");
+    };
+  }
+
+  private static String json(String[] words) {
+    return "{\"" + words[1] + "\": " + words[2] + "}";
+  }
+}

@@ -1,0 +1,10 @@
+package io.github.sparsevdit.model;
+
+/** What follows a linear layer; in the order of the C ABI's SVDIT_ACTIVATION_*. */
+enum Activation {
+  NONE,
+  /** 0.5 x (1 + tanh(√(2/π) (x + 0.044715 x³))). */
+  GELU_TANH,
+  /** x / (1 + e^−x). */
+  SILU
+}

@@ -1,0 +1,95 @@
+package io.github.sparsevdit.model;
+
+import io.github.sparsevdit.Backend;
+import io.github.sparsevdit.tensor.ElementType;
+import io.github.sparsevdit.tensor.Tensor;
+import java.util.ArrayList;
+import java.util.List;
+
+/**
+ * What all families share: weights, operations, buffers for the last sequence, and closing them.
+ */
+abstract class BaseTransformer<W extends Workspace> implements VideoTransformer {
+  final String name;
+  final Weights weights;
+  final Backend backend;
+  final Operations ops;
+  private final List<AutoCloseable> embeddings = new ArrayList<>();
+  private W workspace; // for the last sequence
+  private boolean closed;
+
+  BaseTransformer(String name, Weights weights, Backend backend) {
+    this.name = name;
+    this.weights = weights;
+    this.backend = backend;
+    ops = new Operations(backend);
+  }
+
+  @Override
+  public final ElementType type() {
+    return weights.type();
+  }
+
+  @Override
+  public final String fingerprint() {
+    return weights.fingerprint();
+  }
+
+  @Override
+  public final synchronized void forward(
+      Tensor latents,
+      double timestep,
+      Conditioning conditioning,
+      AttentionFunction attention,
+      Tensor out) {
+    if (closed) {
+      throw new IllegalStateException("the model is closed");
+    }
+    check(latents, conditioning);
+    Inputs.requireVideo("out", out, outputShape(latents.shape()));
+    if (workspace == null || !fits(workspace, latents, conditioning)) {
+      if (workspace != null) {
+        workspace.close();
+        workspace = null;
+      }
+      workspace = makeWorkspace(latents, conditioning);
+    }
+    forward(workspace, latents, timestep, conditioning, attention, out);
+  }
+
+  /** Throws IllegalArgumentException unless the inputs are what the model takes. */
+  abstract void check(Tensor latents, Conditioning conditioning);
+
+  /** Whether the buffers serve these inputs. */
+  abstract boolean fits(W workspace, Tensor latents, Conditioning conditioning);
+
+  /** New buffers for these inputs. */
+  abstract W makeWorkspace(Tensor latents, Conditioning conditioning);
+
+  abstract void forward(
+      W w,
+      Tensor latents,
+      double timestep,
+      Conditioning conditioning,
+      AttentionFunction attention,
+      Tensor out);
+
+  /** Closes an embedding's buffers with the model. */
+  final <T extends AutoCloseable> T closing(T embedding) {
+    embeddings.add(embedding);
+    return embedding;
+  }
+
+  @Override
+  public final synchronized void close() {
+    if (closed) {
+      return;
+    }
+    closed = true;
+    if (workspace != null) {
+      workspace.close();
+    }
+    Workspace.closeAll(embeddings);
+    weights.close();
+  }
+}

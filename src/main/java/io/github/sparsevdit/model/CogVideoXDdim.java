@@ -1,0 +1,34 @@
+package io.github.sparsevdit.model;
+
+import io.github.sparsevdit.Schedule;
+
+/** DDIM without noise on CogVideoX's schedule, the model predicting v: x0 = √ᾱ x − √(1 − ᾱ) v. */
+public final class CogVideoXDdim implements Scheduler {
+  private final CogVideoXSchedule levels;
+
+  public CogVideoXDdim(
+      int steps, int trainTimesteps, double betaStart, double betaEnd, double snrShiftScale) {
+    levels = new CogVideoXSchedule(steps, trainTimesteps, betaStart, betaEnd, snrShiftScale);
+  }
+
+  @Override
+  public Schedule schedule() {
+    return levels.schedule();
+  }
+
+  @Override
+  public void step(int step, float[] modelOutput, float[] sample) {
+    Scheduler.check(schedule(), step, modelOutput, sample);
+    double now = levels.alpha(step);
+    double next = levels.alphaAfter(step);
+    float signal = (float) Math.sqrt(now);
+    float noise = (float) Math.sqrt(1 - now);
+    double a = Math.sqrt((1 - next) / (1 - now));
+    float keep = (float) a;
+    float towards = (float) (Math.sqrt(next) - Math.sqrt(now) * a);
+    for (int i = 0; i < sample.length; i++) {
+      float x0 = signal * sample[i] - noise * modelOutput[i];
+      sample[i] = keep * sample[i] + towards * x0;
+    }
+  }
+}

@@ -1,0 +1,138 @@
+package io.github.sparsevdit.model;
+
+import io.github.sparsevdit.Backend;
+import io.github.sparsevdit.ModelShape;
+import io.github.sparsevdit.Sequence;
+import io.github.sparsevdit.tensor.Tensor;
+
+/**
+ * CogVideoX1.5, text- and image-to-video (diffusers' CogVideoXTransformer3DModel); text comes first
+ * in the sequence. Latents are [T, C, H, W].
+ */
+final class CogVideoXTransformer extends BaseTransformer<CogVideoXWorkspace> {
+  private final CogVideoXConfig config;
+  private final Patches patches;
+  private final Linear patchEmbedding;
+  private final Linear textProjection;
+  private final TimeEmbedding timeEmbedding;
+  private final TimeEmbedding offsetEmbedding; // null without one
+  private final CogVideoXBlock[] blocks;
+  private final Tensor finalNormWeight;
+  private final Tensor finalNormBias;
+  private final Linear headModulation; // shift, scale
+  private final Tensor headNormWeight;
+  private final Tensor headNormBias;
+  private final Linear head;
+
+  CogVideoXTransformer(String name, ConfigFile file, Weights weights, Backend backend) {
+    super(name, weights, backend);
+    config = CogVideoXConfig.of(file);
+    patches = config.patches();
+    int d = config.dims().width();
+    patchEmbedding =
+        weights.linear("patch_embed.proj", (long) config.inChannels() * patches.volume(), d);
+    textProjection = weights.linear("patch_embed.text_proj", config.textFeatures(), d);
+    timeEmbedding = new TimeEmbedding(weights, "time_embedding", d, config.timeWidth());
+    offsetEmbedding =
+        config.offsetWidth() == 0
+            ? null
+            : new TimeEmbedding(weights, "ofs_embedding", config.offsetWidth(), config.timeWidth());
+    blocks = new CogVideoXBlock[config.layers()];
+    for (int i = 0; i < blocks.length; i++) {
+      blocks[i] = new CogVideoXBlock(weights, i, config);
+    }
+    finalNormWeight = weights.stored("norm_final.weight", d);
+    finalNormBias = weights.stored("norm_final.bias", d);
+    headModulation = weights.linear("norm_out.linear", config.timeWidth(), 2L * d);
+    headNormWeight = weights.stored("norm_out.norm.weight", d);
+    headNormBias = weights.stored("norm_out.norm.bias", d);
+    head = weights.linear("proj_out", d, (long) patches.volume() * config.outChannels());
+  }
+
+  @Override
+  public ModelShape shape() {
+    return new ModelShape(name, blocks.length, config.dims().heads(), config.dims().headDim());
+  }
+
+  @Override
+  public long[] outputShape(long[] latentShape) {
+    return new long[] {latentShape[0], config.outChannels(), latentShape[2], latentShape[3]};
+  }
+
+  @Override
+  public Sequence sequence(long[] latentShape, int textTokens) {
+    return patches
+        .sequence(latentShape[1], latentShape[0], latentShape[2], latentShape[3])
+        .withText(textTokens, true);
+  }
+
+  @Override
+  public Tensor outProjection(int layer) {
+    return blocks[layer].outProjection();
+  }
+
+  @Override
+  void check(Tensor latents, Conditioning conditioning) {
+    Inputs.requireLatents(latents, conditioning, 1, config.inChannels());
+    Inputs.requireFeatures("text", conditioning.text(), config.textFeatures());
+    if (offsetEmbedding != null && Double.isNaN(conditioning.offset())) {
+      throw new IllegalArgumentException("this model needs an offset (ofs) to embed");
+    }
+  }
+
+  @Override
+  boolean fits(CogVideoXWorkspace w, Tensor latents, Conditioning conditioning) {
+    return w.sequence.equals(sequence(latents.shape(), conditioning.textTokens()));
+  }
+
+  @Override
+  CogVideoXWorkspace makeWorkspace(Tensor latents, Conditioning conditioning) {
+    Sequence sequence = sequence(latents.shape(), conditioning.textTokens());
+    return new CogVideoXWorkspace(backend, config, type(), sequence);
+  }
+
+  @Override
+  void forward(
+      CogVideoXWorkspace w,
+      Tensor latents,
+      double timestep,
+      Conditioning conditioning,
+      AttentionFunction attention,
+      Tensor out) {
+    Patches.Features order = Patches.Features.CHANNEL_FIRST;
+    patches.gather(latents.transpose(0, 1), w.patches, order, 0, config.inChannels());
+    if (conditioning.latents() != null) {
+      int from = Math.toIntExact(latents.size(1));
+      Tensor image = conditioning.latents().transpose(0, 1);
+      patches.gather(image, w.patches, order, from, config.inChannels());
+    }
+    if (w.patchInput != w.patches) {
+      ops.convert(w.patches, Activation.NONE, w.patchInput);
+    }
+    patchEmbedding.apply(ops, w.patchInput, w.hidden.video());
+    ops.convert(conditioning.text(), Activation.NONE, w.textInput);
+    textProjection.apply(ops, w.textInput, w.hidden.text());
+
+    timeEmbedding.embed(ops, timestep, w.time);
+    if (offsetEmbedding != null) {
+      offsetEmbedding.embed(ops, conditioning.offset(), w.offset);
+      ops.residual(w.offset, null, w.time);
+    }
+    ops.convert(w.time, Activation.SILU, w.activated);
+
+    for (CogVideoXBlock block : blocks) {
+      block.run(ops, w, attention);
+    }
+
+    Tensor hidden = w.hidden.video();
+    float epsilon = config.epsilon();
+    ops.layerNorm(hidden, finalNormWeight, finalNormBias, null, null, epsilon, hidden);
+    headModulation.apply(ops, w.activated, w.headModulation);
+    Tensor shift = w.m[0];
+    Tensor scale = w.m[1];
+    Tensor normed = w.normed.video();
+    ops.layerNorm(hidden, headNormWeight, headNormBias, scale, shift, epsilon, normed);
+    head.apply(ops, normed, w.output);
+    patches.scatter(w.output, order, out.transpose(0, 1));
+  }
+}

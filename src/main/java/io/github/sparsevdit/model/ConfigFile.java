@@ -1,0 +1,144 @@
+package io.github.sparsevdit.model;
+
+import com.fasterxml.jackson.databind.JsonNode;
+import com.fasterxml.jackson.databind.ObjectMapper;
+import com.fasterxml.jackson.databind.node.MissingNode;
+import java.io.IOException;
+import java.io.UncheckedIOException;
+import java.nio.file.Path;
+
+/** A JSON configuration; what is missing or of the wrong kind is reported by name. */
+final class ConfigFile {
+  private static final ObjectMapper MAPPER = new ObjectMapper();
+
+  private final String where;
+  private final JsonNode root;
+
+  private ConfigFile(String where, JsonNode root) {
+    if (!root.isObject()) {
+      throw new IllegalArgumentException(where + ": expected a JSON object");
+    }
+    this.where = where;
+    this.root = root;
+  }
+
+  static ConfigFile read(Path file) {
+    try {
+      return new ConfigFile(file.toString(), MAPPER.readTree(file.toFile()));
+    } catch (IOException e) {
+      throw new UncheckedIOException(file + ": " + e.getMessage(), e);
+    }
+  }
+
+  static ConfigFile parse(String json, String where) {
+    try {
+      return new ConfigFile(where, MAPPER.readTree(json));
+    } catch (IOException e) {
+      throw new UncheckedIOException(where + ": " + e.getMessage(), e);
+    }
+  }
+
+  /** Where it came from, for messages. */
+  String where() {
+    return where;
+  }
+
+  /** Whether the key is there and not null. */
+  boolean has(String key) {
+    return !at(key).isMissingNode();
+  }
+
+  /** Whether a model_index.json names a component: a pair of library and class, neither null. */
+  boolean names(String component) {
+    JsonNode node = at(component);
+    return node.isArray() && node.size() == 2 && node.get(0).isTextual() && node.get(1).isTextual();
+  }
+
+  String text(String key) {
+    JsonNode node = require(key);
+    if (!node.isTextual()) {
+      throw wrong(key, node, "a string");
+    }
+    return node.textValue();
+  }
+
+  String text(String key, String otherwise) {
+    return has(key) ? text(key) : otherwise;
+  }
+
+  int integer(String key) {
+    JsonNode node = require(key);
+    if (!node.canConvertToExactIntegral() || !node.canConvertToInt() || node.intValue() < 0) {
+      throw wrong(key, node, "an integer of at least 0");
+    }
+    return node.intValue();
+  }
+
+  int integer(String key, int otherwise) {
+    return has(key) ? integer(key) : otherwise;
+  }
+
+  double number(String key) {
+    JsonNode node = require(key);
+    if (!node.isNumber()) {
+      throw wrong(key, node, "a number");
+    }
+    return node.doubleValue();
+  }
+
+  double number(String key, double otherwise) {
+    return has(key) ? number(key) : otherwise;
+  }
+
+  boolean flag(String key, boolean otherwise) {
+    if (!has(key)) {
+      return otherwise;
+    }
+    if (!at(key).isBoolean()) {
+      throw wrong(key, at(key), "true or false");
+    }
+    return at(key).booleanValue();
+  }
+
+  /** Three integers. */
+  int[] triple(String key) {
+    JsonNode node = require(key);
+    if (!node.isArray() || node.size() != 3) {
+      throw wrong(key, node, "three integers");
+    }
+    int[] triple = new int[3];
+    for (int i = 0; i < 3; i++) {
+      if (!node.get(i).canConvertToInt() || node.get(i).intValue() < 0) {
+        throw wrong(key, node, "three integers");
+      }
+      triple[i] = node.get(i).intValue();
+    }
+    return triple;
+  }
+
+  /** Throws unless the key is absent or has this value. */
+  void expect(String key, String value) {
+    if (has(key) && !at(key).asText().equals(value)) {
+      throw new IllegalArgumentException(
+          where + ": " + key + " is " + at(key) + "; only " + value + " is supported");
+    }
+  }
+
+  private JsonNode at(String key) {
+    JsonNode node = root.path(key);
+    return node.isNull() ? MissingNode.getInstance() : node;
+  }
+
+  private JsonNode require(String key) {
+    JsonNode node = at(key);
+    if (node.isMissingNode()) {
+      throw new IllegalArgumentException(where + ": " + key + " is missing");
+    }
+    return node;
+  }
+
+  private IllegalArgumentException wrong(String key, JsonNode node, String expected) {
+    return new IllegalArgumentException(
+        where + ": " + key + " is " + node + "; expected " + expected);
+  }
+}

@@ -1,0 +1,224 @@
+package io.github.sparsevdit.model;
+
+import io.github.sparsevdit.AttentionPlan;
+import io.github.sparsevdit.Backend;
+import io.github.sparsevdit.ModelShape;
+import io.github.sparsevdit.Pattern;
+import io.github.sparsevdit.Schedule;
+import io.github.sparsevdit.Sequence;
+import io.github.sparsevdit.search.CalibrationSource;
+import io.github.sparsevdit.tensor.ElementType;
+import io.github.sparsevdit.tensor.Tensor;
+import java.lang.foreign.Arena;
+import java.lang.foreign.MemorySegment;
+import java.lang.foreign.ValueLayout;
+import java.nio.charset.StandardCharsets;
+import java.security.MessageDigest;
+import java.security.NoSuchAlgorithmException;
+import java.util.Arrays;
+import java.util.Collections;
+import java.util.HexFormat;
+import java.util.List;
+
+/**
+ * Q, K and V of a denoiser as it runs, densely, over some prompts: every step, layer and guidance
+ * branch. A visit runs each sample as far as the last step that is wanted of it.
+ *
+ * <p>Visits may come from any thread, one at a time. The transformer and the prompts stay the
+ * caller's.
+ */
+public final class DenoiserSource implements CalibrationSource {
+  /**
+   * One run.
+   *
+   * @param negative the unconditional branch, or null
+   * @param seed of the noise
+   */
+  public record Sample(Conditioning prompt, Conditioning negative, long seed) {}
+
+  private final VideoTransformer transformer;
+  private final DenoisingLoop loop;
+  private final String description;
+  private final List<Sample> samples;
+  private final long[] latentShape;
+  private final Sequence sequence;
+  private final AttentionPlan dense;
+  private final Tensor[] outProjections;
+  private final int branches;
+
+  /**
+   * @param scheduler of every run; not used elsewhere while this is
+   * @param latentShape of the noise, as the transformer takes it
+   * @param samples all with a negative prompt, or none
+   */
+  public DenoiserSource(
+      Backend backend,
+      VideoTransformer transformer,
+      Scheduler scheduler,
+      Guidance guidance,
+      long[] latentShape,
+      List<Sample> samples) {
+    if (samples.isEmpty()) {
+      throw new IllegalArgumentException("a source needs at least one sample");
+    }
+    this.transformer = transformer;
+    this.samples = List.copyOf(samples);
+    this.latentShape = latentShape.clone();
+    loop = new DenoisingLoop(transformer, scheduler, guidance);
+    branches = samples.get(0).negative() == null ? 1 : 2;
+    int text = samples.get(0).prompt().textTokens();
+    for (Sample sample : samples) {
+      if ((sample.negative() == null ? 1 : 2) != branches) {
+        throw new IllegalArgumentException(
+            "either all samples have a negative prompt, or none has one");
+      }
+      if (sample.prompt().textTokens() != text
+          || branches == 2 && sample.negative().textTokens() != text) {
+        throw new IllegalArgumentException("all prompts must have " + text + " text tokens");
+      }
+    }
+    ModelShape shape = transformer.shape();
+    sequence = transformer.sequence(latentShape, text);
+    outProjections = new Tensor[shape.layers()];
+    for (int layer = 0; layer < outProjections.length; layer++) {
+      outProjections[layer] = transformer.outProjection(layer);
+    }
+    description =
+        shape
+            + " "
+            + sequence
+            + " "
+            + scheduler.schedule()
+            + " "
+            + guidance
+            + " "
+            + Arrays.toString(latentShape);
+    dense =
+        backend.plan(
+            sequence,
+            transformer.type(),
+            shape.headDim(),
+            128,
+            Collections.nCopies(shape.heads(), Pattern.full()));
+  }
+
+  @Override
+  public ModelShape model() {
+    return transformer.shape();
+  }
+
+  @Override
+  public Sequence sequence() {
+    return sequence;
+  }
+
+  @Override
+  public ElementType type() {
+    return transformer.type();
+  }
+
+  @Override
+  public Schedule schedule() {
+    return loop.schedule();
+  }
+
+  @Override
+  public int samples() {
+    return samples.size();
+  }
+
+  @Override
+  public long points() {
+    return (long) samples.size() * schedule().steps() * outProjections.length * branches;
+  }
+
+  @Override
+  public String sha256() {
+    try {
+      MessageDigest digest = MessageDigest.getInstance("SHA-256");
+      digest.update(
+          (transformer.fingerprint() + " " + description).getBytes(StandardCharsets.UTF_8));
+      for (Sample sample : samples) {
+        digest.update((" seed " + sample.seed()).getBytes(StandardCharsets.UTF_8));
+        update(digest, sample.prompt());
+        if (sample.negative() != null) {
+          update(digest, sample.negative());
+        }
+      }
+      return HexFormat.of().formatHex(digest.digest());
+    } catch (NoSuchAlgorithmException e) {
+      throw new IllegalStateException(e);
+    }
+  }
+
+  private static void update(MessageDigest digest, Conditioning c) {
+    digest.update(
+        (" " + c.textValid() + " " + c.guidance() + " " + c.offset())
+            .getBytes(StandardCharsets.UTF_8));
+    for (Tensor tensor : new Tensor[] {c.text(), c.pooled(), c.image(), c.latents()}) {
+      if (tensor != null) {
+        digest.update(tensor.toString().getBytes(StandardCharsets.UTF_8));
+        byte[] bytes = new byte[Math.toIntExact(tensor.elements() * tensor.type().bytes())];
+        tensor.copyTo(MemorySegment.ofArray(bytes));
+        digest.update(bytes);
+      }
+    }
+  }
+
+  @Override
+  public void visit(Visitor visitor) {
+    int steps = schedule().steps();
+    int layers = outProjections.length;
+    try (Arena arena = Arena.ofShared()) {
+      long elements = Arrays.stream(latentShape).reduce(1, Math::multiplyExact);
+      Tensor latents =
+          Tensor.of(
+              arena.allocate(ValueLayout.JAVA_FLOAT, elements), ElementType.FP32, latentShape);
+      for (int sample = 0; sample < samples.size(); sample++) {
+        boolean[] wanted = new boolean[steps * branches * layers];
+        int stepsToRun = 0;
+        for (int step = 0; step < steps; step++) {
+          for (int branch = 0; branch < branches; branch++) {
+            for (int layer = 0; layer < layers; layer++) {
+              if (visitor.wants(new Key(sample, step, layer, branch))) {
+                wanted[(step * branches + branch) * layers + layer] = true;
+                stepsToRun = step + 1;
+              }
+            }
+          }
+        }
+        if (stepsToRun > 0) {
+          Noise.fill(latents, samples.get(sample).seed());
+          run(sample, latents, wanted, stepsToRun, visitor);
+        }
+      }
+    }
+  }
+
+  private void run(int sample, Tensor latents, boolean[] wanted, int steps, Visitor visitor) {
+    Sample inputs = samples.get(sample);
+    AttentionProvider.PlanCalls calls = new AttentionProvider.PlanCalls();
+    AttentionProvider attention =
+        (step, branch) ->
+            (layer, q, k, v, textValid, out) -> {
+              if (wanted[(step * branches + branch) * outProjections.length + layer]) {
+                visitor.accept(
+                    new Point(
+                        new Key(sample, step, layer, branch),
+                        schedule().timesteps().get(step),
+                        q,
+                        k,
+                        v,
+                        outProjections[layer],
+                        textValid == null ? null : textValid.clone()));
+              }
+              calls.run(dense, q, k, v, textValid, out);
+            };
+    loop.run(latents, inputs.prompt(), inputs.negative(), attention, DenoisingProgress.NONE, steps);
+  }
+
+  @Override
+  public void close() {
+    dense.close();
+  }
+}

@@ -1,0 +1,125 @@
+package io.github.sparsevdit.model;
+
+import io.github.sparsevdit.Schedule;
+import io.github.sparsevdit.tensor.Tensor;
+import java.lang.foreign.Arena;
+import java.lang.foreign.MemorySegment;
+import java.util.Arrays;
+import java.util.concurrent.CancellationException;
+
+/**
+ * Takes latents from noise to a video: at each step the transformer's word on both guidance
+ * branches, then the scheduler's step. For one run at a time; buffers are kept from run to run, so
+ * the steps make next to no garbage.
+ */
+public final class DenoisingLoop {
+  private final VideoTransformer transformer;
+  private final Scheduler scheduler;
+  private final Guidance guidance;
+
+  private long[] shape = {}; // of the latents the buffers below are for
+  private float[] sample;
+  private float[] conditional;
+  private float[] unconditional;
+  private MemorySegment sampleSegment;
+  private Tensor output;
+
+  /** The transformer and the scheduler stay the caller's. */
+  public DenoisingLoop(VideoTransformer transformer, Scheduler scheduler, Guidance guidance) {
+    this.transformer = transformer;
+    this.scheduler = scheduler;
+    this.guidance = guidance;
+  }
+
+  /** The timesteps of a run. */
+  public Schedule schedule() {
+    return scheduler.schedule();
+  }
+
+  /**
+   * Denoises latents in place. If it is cancelled, they are as they were before the step it was
+   * cancelled in.
+   *
+   * @param latents FP32, host memory, as the transformer takes and gives them
+   * @param negative the unconditional branch; null for a model without one, when the guidance scale
+   *     is not used
+   * @throws CancellationException if progress says so
+   */
+  public void run(
+      Tensor latents,
+      Conditioning prompt,
+      Conditioning negative,
+      AttentionProvider attention,
+      DenoisingProgress progress) {
+    run(latents, prompt, negative, attention, progress, scheduler.schedule().steps());
+  }
+
+  /** The same for the first steps only. */
+  void run(
+      Tensor latents,
+      Conditioning prompt,
+      Conditioning negative,
+      AttentionProvider attention,
+      DenoisingProgress progress,
+      int steps) {
+    prepare(latents);
+    Schedule schedule = scheduler.schedule();
+    latents.copyTo(sampleSegment);
+    for (int step = 0; step < steps; step++) {
+      double timestep = schedule.timesteps().get(step);
+      forward(latents, step, 0, timestep, prompt, attention, progress, conditional);
+      if (negative != null) {
+        forward(latents, step, 1, timestep, negative, attention, progress, unconditional);
+        float scale = (float) guidance.at(timestep, schedule.steps());
+        for (int i = 0; i < conditional.length; i++) {
+          conditional[i] = unconditional[i] + scale * (conditional[i] - unconditional[i]);
+        }
+      }
+      scheduler.step(step, conditional, sample);
+      latents.copyFrom(sampleSegment);
+      progress.step(step, schedule.steps());
+    }
+  }
+
+  private void forward(
+      Tensor latents,
+      int step,
+      int branch,
+      double timestep,
+      Conditioning conditioning,
+      AttentionProvider attention,
+      DenoisingProgress progress,
+      float[] result) {
+    AttentionFunction function = attention.at(step, branch);
+    AttentionFunction watched =
+        (layer, q, k, v, textValid, out) -> {
+          if (progress.cancelled()) {
+            throw new CancellationException("cancelled at step " + step + ", layer " + layer);
+          }
+          progress.block(step, branch, layer);
+          function.attend(layer, q, k, v, textValid, out);
+        };
+    transformer.forward(latents, timestep, conditioning, watched, output);
+    output.copyTo(MemorySegment.ofArray(result));
+  }
+
+  private void prepare(Tensor latents) {
+    if (!Arrays.equals(shape, latents.shape())) {
+      long[] given = transformer.outputShape(latents.shape());
+      if (!Arrays.equals(given, latents.shape())) {
+        throw new IllegalArgumentException(
+            "latents of "
+                + Arrays.toString(latents.shape())
+                + ": the model gives back "
+                + Arrays.toString(given));
+      }
+      int elements = Math.toIntExact(latents.elements());
+      output = Tensor.of(Arena.ofAuto().allocate(4L * elements, 64), latents.type(), given);
+      sample = new float[elements];
+      sampleSegment = MemorySegment.ofArray(sample);
+      conditional = new float[elements];
+      unconditional = new float[elements];
+      shape = latents.shape();
+    }
+  }
+}

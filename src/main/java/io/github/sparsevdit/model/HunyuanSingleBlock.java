@@ -1,0 +1,65 @@
+package io.github.sparsevdit.model;
+
+import io.github.sparsevdit.tensor.Tensor;
+
+/**
+ * HunyuanVideo's single-stream block: all tokens share weights, and attention and FFN run side by
+ * side.
+ */
+final class HunyuanSingleBlock {
+  private final int layer;
+  private final Linear modulation; // shift, scale, gate
+  private final Linear q;
+  private final Linear k;
+  private final Linear v;
+  private final Tensor normQ;
+  private final Tensor normK;
+  private final Linear mlp;
+  private final Linear out; // of [attention | mlp]
+
+  /**
+   * @param index among the single blocks
+   * @param layer among all blocks
+   */
+  HunyuanSingleBlock(Weights weights, int index, int layer, HunyuanConfig config) {
+    this.layer = layer;
+    String name = "single_transformer_blocks." + index + ".";
+    int d = config.dims().width();
+    int headDim = config.dims().headDim();
+    modulation = weights.linear(name + "norm.linear", d, 3L * d);
+    q = weights.linear(name + "attn.to_q", d, d);
+    k = weights.linear(name + "attn.to_k", d, d);
+    v = weights.linear(name + "attn.to_v", d, d);
+    normQ = weights.stored(name + "attn.norm_q.weight", headDim);
+    normK = weights.stored(name + "attn.norm_k.weight", headDim);
+    mlp = weights.linear(name + "proj_mlp", d, config.ffn());
+    out = weights.linear(name + "proj_out", d + config.ffn(), d);
+  }
+
+  /** The columns of proj_out that attention's output meets. */
+  Tensor outProjection() {
+    return out.weight().slice(1, 0, out.outputs());
+  }
+
+  /** Advances w.hidden by this block. */
+  void run(Operations ops, HunyuanWorkspace w, AttentionFunction attention) {
+    int headDim = w.dims.headDim();
+    float epsilon = HunyuanConfig.EPSILON;
+    modulation.apply(ops, w.activated, w.modulation.slice(1, 0, 3L * out.outputs()));
+    Tensor shift = w.m[0];
+    Tensor scale = w.m[1];
+    Tensor gate = w.m[2];
+    ops.layerNorm(w.hidden.all(), null, null, scale, shift, epsilon, w.normed.all());
+    mlp.apply(ops, w.normed.all(), Activation.GELU_TANH, w.wideMlp);
+    q.apply(ops, w.normed.all(), w.q.all());
+    k.apply(ops, w.normed.all(), w.k.all());
+    v.apply(ops, w.normed.all(), w.v.all());
+    ops.rmsNorm(w.q.all(), normQ, headDim, epsilon, w.q.all());
+    ops.rmsNorm(w.k.all(), normK, headDim, epsilon, w.k.all());
+    ops.rope(w.q.video(), headDim, w.rotary);
+    ops.rope(w.k.video(), headDim, w.rotary);
+    attention.attend(layer, w.qHeads, w.kHeads, w.vHeads, w.textValid, w.wideHeads);
+    out.apply(ops, w.wide, w.normed.all());
+    ops.residual(w.normed.all(), gate, w.hidden.all());
+  }
+}

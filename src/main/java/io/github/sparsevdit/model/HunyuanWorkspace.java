@@ -1,0 +1,108 @@
+package io.github.sparsevdit.model;
+
+import io.github.sparsevdit.AttentionPlan;
+import io.github.sparsevdit.Backend;
+import io.github.sparsevdit.Sequence;
+import io.github.sparsevdit.tensor.ElementType;
+import io.github.sparsevdit.tensor.Tensor;
+
+/** HunyuanVideo's buffers for one sequence, video tokens first. */
+final class HunyuanWorkspace extends Workspace {
+  /** Rows of tokens with those of each stream. */
+  record Rows(Tensor all, Tensor video, Tensor text) {}
+
+  final ModelDims dims;
+  final Sequence sequence;
+  final RotaryTable rotary;
+  final Tensor patches; // FP32, as gathered
+  final Tensor patchInput; // in the type that is computed in
+  final Rows hidden; // FP32: the residual stream
+  final Rows normed;
+  final Rows q;
+  final Rows k;
+  final Rows v;
+  final Rows ffn;
+  final Tensor qHeads;
+  final Tensor kHeads;
+  final Tensor vHeads;
+  final Tensor normedHeads;
+  final Tensor wide; // [attention | mlp] of a single block
+  final Tensor wideHeads; // its attention part, as heads
+  final Tensor wideMlp;
+  final Tensor output; // FP32 patches
+  final Tensor time; // FP32 [1, d]: what modulates
+  final Tensor part; // FP32 [1, d]: one summand of it
+  final Tensor activated; // silu(time), in the type that is computed in
+  final Tensor modulation; // FP32 [1, 6 d]
+  final Tensor[] m;
+  final Tensor textModulation; // FP32 [1, 6 d]
+  final Tensor[] tm;
+  final Tensor textInput; // the prompt in the type that is computed in
+  final Tensor pooled;
+  final AttentionPlan refiner;
+  final Tensor[] refinerHeads; // q, k, v, out of the text rows
+  final int[] textValid = new int[1];
+
+  HunyuanWorkspace(Backend backend, HunyuanConfig config, ElementType type, Sequence sequence) {
+    super(backend);
+    this.dims = config.dims();
+    this.sequence = sequence;
+    long tokens = sequence.tokens();
+    int d = dims.width();
+    int volume = config.patches().volume();
+    rotary = own(RotaryTable.of(backend, sequence, config.rotaryDims(), config.rotaryTheta()));
+    patches = buffer(ElementType.FP32, sequence.videoTokens(), (long) config.inChannels() * volume);
+    patchInput =
+        type == ElementType.FP32
+            ? patches
+            : buffer(type, sequence.videoTokens(), (long) config.inChannels() * volume);
+    hidden = rows(ElementType.FP32, d);
+    normed = rows(type, d);
+    q = rows(type, d);
+    k = rows(type, d);
+    v = rows(type, d);
+    ffn = rows(type, config.ffn());
+    qHeads = heads(q.all(), dims);
+    kHeads = heads(k.all(), dims);
+    vHeads = heads(v.all(), dims);
+    normedHeads = heads(normed.all(), dims);
+    int width = d + config.ffn();
+    if (width % dims.headDim() != 0) {
+      throw new IllegalArgumentException(
+          "an FFN of "
+              + config.ffn()
+              + " features is no multiple of the head dim "
+              + dims.headDim());
+    }
+    wide = buffer(type, tokens, width);
+    wideHeads =
+        wide.view(1, tokens, width / dims.headDim(), dims.headDim())
+            .slice(2, 0, dims.heads())
+            .transpose(1, 2);
+    wideMlp = wide.slice(1, d, width);
+    output = buffer(ElementType.FP32, sequence.videoTokens(), (long) config.outChannels() * volume);
+    time = buffer(ElementType.FP32, 1, d);
+    part = buffer(ElementType.FP32, 1, d);
+    activated = buffer(type, 1, d);
+    modulation = buffer(ElementType.FP32, 1, 6L * d);
+    m = parts(modulation, 6);
+    textModulation = buffer(ElementType.FP32, 1, 6L * d);
+    tm = parts(textModulation, 6);
+    textInput = buffer(type, sequence.text(), config.textFeatures());
+    pooled = buffer(ElementType.FP32, 1, config.textFeatures());
+    refiner = crossPlan(sequence.text(), sequence.text(), type, dims);
+    refinerHeads =
+        new Tensor[] {
+          heads(q.text(), dims),
+          heads(k.text(), dims),
+          heads(v.text(), dims),
+          heads(normed.text(), dims)
+        };
+  }
+
+  private Rows rows(ElementType type, long width) {
+    Tensor all = buffer(type, sequence.tokens(), width);
+    int video = sequence.videoTokens();
+    return new Rows(all, all.slice(0, 0, video), all.slice(0, video, sequence.tokens()));
+  }
+}

@@ -1,0 +1,174 @@
+package io.github.sparsevdit.model;
+
+import io.github.sparsevdit.Backend;
+import io.github.sparsevdit.bindings.Svdit;
+import io.github.sparsevdit.bindings.svdit_convert_args;
+import io.github.sparsevdit.bindings.svdit_linear_args;
+import io.github.sparsevdit.bindings.svdit_matrix;
+import io.github.sparsevdit.bindings.svdit_norm_args;
+import io.github.sparsevdit.bindings.svdit_residual_args;
+import io.github.sparsevdit.bindings.svdit_rope_args;
+import io.github.sparsevdit.internal.BackendHandle;
+import io.github.sparsevdit.internal.MatrixLibrary;
+import io.github.sparsevdit.internal.NativeCalls;
+import io.github.sparsevdit.tensor.Tensor;
+import java.lang.foreign.Arena;
+import java.lang.foreign.MemorySegment;
+import java.lang.foreign.ValueLayout;
+
+/**
+ * A denoiser's operations besides attention, on tensors of the backend. A tensor of one dimension
+ * is a row; one of more than two is the rows of its last dimension, and must be contiguous.
+ *
+ * <p>Calls block until done and make no garbage. For one thread at a time; the caller keeps the
+ * tensors open meanwhile.
+ */
+final class Operations {
+  private final BackendHandle backend;
+  private final Arena arena = Arena.ofAuto();
+  private final MemorySegment error = NativeCalls.newError(arena);
+  private final MemorySegment linear = svdit_linear_args.allocate(arena);
+  private final MemorySegment norm = svdit_norm_args.allocate(arena);
+  private final MemorySegment rope = svdit_rope_args.allocate(arena);
+  private final MemorySegment residual = svdit_residual_args.allocate(arena);
+  private final MemorySegment convert = svdit_convert_args.allocate(arena);
+
+  /**
+   * Opens the backend's matrix library if it has none yet; BackendUnavailableException where there
+   * is none.
+   */
+  Operations(Backend backend) {
+    this.backend = backend.handle();
+    MatrixLibrary.open(this.backend);
+    svdit_linear_args.struct_bytes(linear, (int) svdit_linear_args.sizeof());
+    svdit_norm_args.struct_bytes(norm, (int) svdit_norm_args.sizeof());
+    svdit_rope_args.struct_bytes(rope, (int) svdit_rope_args.sizeof());
+    svdit_residual_args.struct_bytes(residual, (int) svdit_residual_args.sizeof());
+    svdit_convert_args.struct_bytes(convert, (int) svdit_convert_args.sizeof());
+  }
+
+  /**
+   * y = activation(x weightᵀ + bias), accumulated in fp32.
+   *
+   * @param x [n, in], BF16 or FP32
+   * @param weight [out, in], of x's type
+   * @param bias [out], or null
+   * @param y [n, out], of x's type or FP32
+   */
+  void linear(Tensor x, Tensor weight, Tensor bias, Activation activation, Tensor y) {
+    svdit_linear_args.activation(linear, activation.ordinal());
+    matrix(linear, svdit_linear_args.x$offset(), x);
+    matrix(linear, svdit_linear_args.weight$offset(), weight);
+    matrix(linear, svdit_linear_args.bias$offset(), bias);
+    matrix(linear, svdit_linear_args.y$offset(), y);
+    check(Svdit.svdit_linear(backend.pointer(), linear, MemorySegment.NULL, error));
+  }
+
+  /**
+   * y = n · weight + bias, then · (1 + scale) + shift, where n is a row less its mean, divided by
+   * its deviation. weight, bias, scale and shift may be null; scale and shift are FP32. y may be x.
+   */
+  void layerNorm(
+      Tensor x, Tensor weight, Tensor bias, Tensor scale, Tensor shift, float epsilon, Tensor y) {
+    norm(Svdit.SVDIT_NORM_LAYER(), x, weight, bias, scale, shift, 0, epsilon, y);
+  }
+
+  /** The layer norm of each group of columns apart, with one weight and bias for all groups. */
+  void layerNormGroups(Tensor x, Tensor weight, Tensor bias, long group, float epsilon, Tensor y) {
+    norm(Svdit.SVDIT_NORM_LAYER(), x, weight, bias, null, null, group, epsilon, y);
+  }
+
+  /**
+   * y = x · weight / root mean square, of each group of columns apart.
+   *
+   * @param group columns per group; 0 for one group of all
+   */
+  void rmsNorm(Tensor x, Tensor weight, long group, float epsilon, Tensor y) {
+    norm(Svdit.SVDIT_NORM_RMS(), x, weight, null, null, null, group, epsilon, y);
+  }
+
+  private void norm(
+      int kind,
+      Tensor x,
+      Tensor weight,
+      Tensor bias,
+      Tensor scale,
+      Tensor shift,
+      long group,
+      float epsilon,
+      Tensor y) {
+    svdit_norm_args.kind(norm, kind);
+    matrix(norm, svdit_norm_args.x$offset(), x);
+    matrix(norm, svdit_norm_args.y$offset(), y);
+    matrix(norm, svdit_norm_args.weight$offset(), weight);
+    matrix(norm, svdit_norm_args.bias$offset(), bias);
+    matrix(norm, svdit_norm_args.scale$offset(), scale);
+    matrix(norm, svdit_norm_args.shift$offset(), shift);
+    svdit_norm_args.group_columns(norm, group);
+    svdit_norm_args.epsilon(norm, epsilon);
+    check(Svdit.svdit_norm(backend.pointer(), norm, MemorySegment.NULL, error));
+  }
+
+  /** Rotates the pairs of each head of x [tokens, heads · headDim] in place. */
+  void rope(Tensor x, int headDim, RotaryTable table) {
+    svdit_rope_args.head_dim(rope, headDim);
+    matrix(rope, svdit_rope_args.x$offset(), x);
+    matrix(rope, svdit_rope_args.cosine$offset(), table.cosine());
+    matrix(rope, svdit_rope_args.sine$offset(), table.sine());
+    check(Svdit.svdit_rope(backend.pointer(), rope, MemorySegment.NULL, error));
+  }
+
+  /** y += gate · x; gate is an FP32 row, or null for 1; y is FP32 or of x's type. */
+  void residual(Tensor x, Tensor gate, Tensor y) {
+    matrix(residual, svdit_residual_args.x$offset(), x);
+    matrix(residual, svdit_residual_args.gate$offset(), gate);
+    matrix(residual, svdit_residual_args.y$offset(), y);
+    check(Svdit.svdit_residual(backend.pointer(), residual, MemorySegment.NULL, error));
+  }
+
+  /** y = activation(x), in y's type. */
+  void convert(Tensor x, Activation activation, Tensor y) {
+    svdit_convert_args.activation(convert, activation.ordinal());
+    matrix(convert, svdit_convert_args.x$offset(), x);
+    matrix(convert, svdit_convert_args.y$offset(), y);
+    check(Svdit.svdit_convert(backend.pointer(), convert, MemorySegment.NULL, error));
+  }
+
+  private void check(int status) {
+    if (status != Svdit.SVDIT_OK()) {
+      throw NativeCalls.failure(status, error);
+    }
+  }
+
+  private static final long DATA = svdit_matrix.data$offset();
+  private static final long EXTENT = svdit_matrix.extent_bytes$offset();
+  private static final long ROWS = svdit_matrix.rows$offset();
+  private static final long COLUMNS = svdit_matrix.columns$offset();
+  private static final long ROW_STRIDE = svdit_matrix.row_stride$offset();
+  private static final long ELEMENT_TYPE = svdit_matrix.element_type$offset();
+
+  /** Writes the svdit_matrix at offset; null writes one without data. */
+  private static void matrix(MemorySegment args, long offset, Tensor tensor) {
+    if (tensor == null) {
+      args.set(ValueLayout.JAVA_LONG, offset + DATA, 0);
+      return;
+    }
+    if (!tensor.memory().alive()) {
+      throw new IllegalStateException("the memory of " + tensor + " is closed");
+    }
+    int rank = tensor.rank();
+    long columns = tensor.size(rank - 1);
+    if (tensor.stride(rank - 1) != 1 && columns != 1 || rank > 2 && !tensor.contiguous()) {
+      throw new IllegalArgumentException("not a matrix with contiguous columns: " + tensor);
+    }
+    args.set(ValueLayout.JAVA_LONG, offset + DATA, tensor.address());
+    args.set(ValueLayout.JAVA_LONG, offset + EXTENT, tensor.spanBytes());
+    args.set(ValueLayout.JAVA_LONG, offset + ROWS, tensor.elements() / columns);
+    args.set(ValueLayout.JAVA_LONG, offset + COLUMNS, columns);
+    args.set(
+        ValueLayout.JAVA_LONG,
+        offset + ROW_STRIDE,
+        rank == 2 ? Math.max(tensor.stride(0), columns) : columns);
+    args.set(ValueLayout.JAVA_INT, offset + ELEMENT_TYPE, tensor.type().code());
+  }
+}

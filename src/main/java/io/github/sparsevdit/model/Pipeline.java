@@ -1,0 +1,67 @@
+package io.github.sparsevdit.model;
+
+import io.github.sparsevdit.Backend;
+import io.github.sparsevdit.tensor.ElementType;
+import java.nio.file.Files;
+import java.nio.file.Path;
+
+/**
+ * A checkpoint's folder in diffusers' layout, with its transformer open: either a pipeline's
+ * ({@code model_index.json}, {@code scheduler/}, {@code transformer/}) or a transformer's alone.
+ * Text encoders and VAEs are not run: prompts come as embeddings, and latents are the result, which
+ * are RGB in [−1, 1] where a pipeline has no VAE.
+ */
+public final class Pipeline implements AutoCloseable {
+  private final Path folder;
+  private final VideoTransformer transformer;
+  private final boolean pixels;
+
+  private Pipeline(Path folder, VideoTransformer transformer, boolean pixels) {
+    this.folder = folder;
+    this.transformer = transformer;
+    this.pixels = pixels;
+  }
+
+  /** Opens the transformer; see {@link VideoTransformer#load}. */
+  public static Pipeline open(Path folder, Backend backend, ElementType computeType) {
+    Path index = folder.resolve("model_index.json");
+    boolean pixels = Files.exists(index) && !ConfigFile.read(index).names("vae");
+    return new Pipeline(folder, VideoTransformer.load(folder, backend, computeType), pixels);
+  }
+
+  /** The transformer; this object closes it. */
+  public VideoTransformer transformer() {
+    return transformer;
+  }
+
+  /** Whether the latents are the video's pixels. */
+  public boolean pixels() {
+    return pixels;
+  }
+
+  /** Whether the folder says which scheduler to use. */
+  public boolean hasScheduler() {
+    return Files.exists(schedulerConfig());
+  }
+
+  /**
+   * The scheduler of the folder's {@code scheduler/scheduler_config.json}.
+   *
+   * @param seed of the random term, where the scheduler has one
+   */
+  public Scheduler scheduler(int steps, long seed) {
+    if (!hasScheduler()) {
+      throw new IllegalArgumentException(folder + " has no scheduler/scheduler_config.json");
+    }
+    return Schedulers.read(schedulerConfig(), steps, seed);
+  }
+
+  private Path schedulerConfig() {
+    return folder.resolve("scheduler").resolve("scheduler_config.json");
+  }
+
+  @Override
+  public void close() {
+    transformer.close();
+  }
+}

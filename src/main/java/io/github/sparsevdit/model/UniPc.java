@@ -1,0 +1,171 @@
+package io.github.sparsevdit.model;
+
+import io.github.sparsevdit.Schedule;
+import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.List;
+
+/**
+ * UniPC (arXiv 2302.04867) of order 2 in its B(h) = e^h − 1 form, predicting x0 from a
+ * flow-matching velocity: the scheduler of Wan. Each step first corrects the sample with the new
+ * model output, then predicts the next one; the last steps fall back to lower orders. α = 1 − σ, λ
+ * = ln α − ln σ.
+ */
+public final class UniPc implements Scheduler {
+  private static final double SIGMA_BELOW_ONE = 1e-6; // λ is finite at the first step
+
+  private final double[] sigmas; // of each step, and 0
+  private final int order;
+  private final Schedule schedule;
+
+  // The run so far: x0 predicted at this step and the one before, and the sample this step
+  // predicted from.
+  private float[] prediction = {};
+  private float[] previousPrediction = {};
+  private float[] lastSample = {};
+  private int nextStep;
+  private int lastOrder;
+
+  /**
+   * @param shift σ' = shift · σ / (1 + (shift − 1) σ)
+   * @param order 1 or 2
+   */
+  public UniPc(int steps, double shift, int order, int trainTimesteps) {
+    if (steps < 1) {
+      throw new IllegalArgumentException("steps must be at least 1: " + steps);
+    }
+    if (order < 1 || order > 2) {
+      throw new IllegalArgumentException("order must be 1 or 2: " + order);
+    }
+    this.order = order;
+    sigmas = new double[steps + 1];
+    List<Double> timesteps = new ArrayList<>();
+    for (int i = 0; i < steps; i++) {
+      double sigma = 1 + (1.0 / trainTimesteps - 1) * i / steps;
+      sigma = FlowMatchEuler.shifted(sigma, shift);
+      if (Math.abs(sigma - 1) < SIGMA_BELOW_ONE) {
+        sigma -= SIGMA_BELOW_ONE;
+      }
+      timesteps.add(Math.floor(sigma * trainTimesteps));
+      sigmas[i] = (float) sigma;
+    }
+    schedule = new Schedule(timesteps);
+  }
+
+  @Override
+  public Schedule schedule() {
+    return schedule;
+  }
+
+  @Override
+  public void step(int step, float[] modelOutput, float[] sample) {
+    Scheduler.check(schedule, step, modelOutput, sample);
+    if (step == 0) {
+      begin(sample.length);
+    } else if (step != nextStep || lastSample.length != sample.length) {
+      throw new IllegalStateException("step " + step + " after step " + (nextStep - 1));
+    }
+    nextStep = step + 1;
+
+    float sigma = (float) sigmas[step];
+    for (int i = 0; i < sample.length; i++) {
+      modelOutput[i] = sample[i] - sigma * modelOutput[i]; // x0
+    }
+    if (step > 0) {
+      correct(step, modelOutput, sample);
+    }
+    float[] oldest = previousPrediction;
+    previousPrediction = prediction;
+    prediction = oldest;
+    System.arraycopy(modelOutput, 0, prediction, 0, sample.length);
+    System.arraycopy(sample, 0, lastSample, 0, sample.length);
+
+    lastOrder = Math.min(Math.min(order, schedule.steps() - step), step + 1);
+    predict(step, sample);
+  }
+
+  private void begin(int length) {
+    if (lastSample.length != length) {
+      prediction = new float[length];
+      previousPrediction = new float[length];
+      lastSample = new float[length];
+    }
+  }
+
+  /** UniP: from σ of this step to that of the next. */
+  private void predict(int step, float[] sample) {
+    Coefficients c = new Coefficients(sigmas[step], sigmas[step + 1]);
+    float keep = (float) c.keep;
+    float towards = (float) c.towards;
+    float slope = lastOrder == 1 ? 0 : (float) (0.5 * c.bend / ratio(c, step, step - 1));
+    for (int i = 0; i < sample.length; i++) {
+      float x = keep * sample[i] - towards * prediction[i];
+      sample[i] = lastOrder == 1 ? x : x - slope * (previousPrediction[i] - prediction[i]);
+    }
+  }
+
+  /** UniC: the step just made, once more, now that the model's word at its end is known. */
+  private void correct(int step, float[] x0, float[] sample) {
+    Coefficients c = new Coefficients(sigmas[step - 1], sigmas[step]);
+    float keep = (float) c.keep;
+    float towards = (float) c.towards;
+    if (lastOrder == 1) {
+      float half = (float) (0.5 * c.bend);
+      for (int i = 0; i < sample.length; i++) {
+        float x = keep * lastSample[i] - towards * prediction[i];
+        sample[i] = x - half * (x0[i] - prediction[i]);
+      }
+      return;
+    }
+    // Solve [1 1; r 1] ρ = b for the weights of the older difference and of the new one.
+    double r = ratio(c, step - 1, step - 2);
+    double older = (c.b1 - c.b2) / (1 - r);
+    double newer = c.b1 - older;
+    float slopeOlder = (float) (c.bend * older / r);
+    float slopeNewer = (float) (c.bend * newer);
+    for (int i = 0; i < sample.length; i++) {
+      float x = keep * lastSample[i] - towards * prediction[i];
+      float change =
+          slopeOlder * (previousPrediction[i] - prediction[i])
+              + slopeNewer * (x0[i] - prediction[i]);
+      sample[i] = x - change;
+    }
+  }
+
+  /** (λ of an earlier step − λ at the begin) / h. */
+  private double ratio(Coefficients c, int from, int earlier) {
+    return (lambda(sigmas[earlier]) - lambda(sigmas[from])) / c.h;
+  }
+
+  private static double lambda(double sigma) {
+    return Math.log(1 - sigma) - Math.log(sigma);
+  }
+
+  @Override
+  public String toString() {
+    return "UniPC of order " + order + ", sigmas " + Arrays.toString(sigmas);
+  }
+
+  /** x' = keep · x − towards · x0 − bend · (differences of x0). */
+  private static final class Coefficients {
+    final double h;
+    final double keep;
+    final double towards;
+    final double bend;
+    final double b1;
+    final double b2;
+
+    Coefficients(double from, double to) {
+      h = lambda(to) - lambda(from);
+      double alpha = 1 - to;
+      double phi1 = Math.expm1(-h);
+      double phi2 = phi1 / -h - 1;
+      double phi3 = phi2 / -h - 0.5;
+      keep = to / from;
+      towards = alpha * phi1;
+      bend = alpha * phi1; // B(h) = e^-h − 1
+      b1 = phi2 / phi1;
+      b2 = 2 * phi3 / phi1;
+    }
+  }
+}

@@ -1,0 +1,123 @@
+package io.github.sparsevdit.model;
+
+import io.github.sparsevdit.Backend;
+import io.github.sparsevdit.ModelShape;
+import io.github.sparsevdit.Sequence;
+import io.github.sparsevdit.UnsupportedException;
+import io.github.sparsevdit.tensor.ElementType;
+import io.github.sparsevdit.tensor.Safetensors;
+import io.github.sparsevdit.tensor.Tensor;
+import io.github.sparsevdit.tensor.TensorSource;
+import java.nio.file.Files;
+import java.nio.file.Path;
+
+/**
+ * A video diffusion transformer: given noisy latents and a timestep, says where they should go.
+ *
+ * <p>{@code forward} may be called from any thread, one call at a time. Buffers for the last
+ * sequence are kept, so calls on the same sequence make next to no garbage.
+ */
+public interface VideoTransformer extends AutoCloseable {
+  /** Layers, heads and head dim of the self-attention. */
+  ModelShape shape();
+
+  /** What weights and activations are: BF16, or FP32. */
+  ElementType type();
+
+  /**
+   * The shape of the latents [C, T, H, W] (CogVideoX: [T, C, H, W]) that forward gives back for
+   * latents of such a shape.
+   */
+  long[] outputShape(long[] latentShape);
+
+  /**
+   * The self-attention's sequence for latents of that shape; IllegalArgumentException where they do
+   * not fit the patches.
+   */
+  Sequence sequence(long[] latentShape, int textTokens);
+
+  /** The same for a family whose self-attention sees no text. */
+  default Sequence sequence(long[] latentShape) {
+    return sequence(latentShape, 0);
+  }
+
+  /**
+   * One forward pass over one video.
+   *
+   * @param latents FP32, host memory, contiguous: [C, T, H, W], or [T, C, H, W] for CogVideoX
+   * @param timestep in [0, 1000]
+   * @param attention computes the self-attention of each layer, in order
+   * @param out FP32, host memory, contiguous, of {@link #outputShape}
+   */
+  void forward(
+      Tensor latents,
+      double timestep,
+      Conditioning conditioning,
+      AttentionFunction attention,
+      Tensor out);
+
+  /**
+   * A layer's output projection as stored, [d, heads · headDim]; this object's. Null where the
+   * layer has none of its own.
+   */
+  Tensor outProjection(int layer);
+
+  /**
+   * Tells checkpoints apart, cheaply: a digest of all weights' names, types and shapes, and of a
+   * part of their values.
+   */
+  String fingerprint();
+
+  /** Frees its buffers and closes its weights; waits for a running forward. May be called twice. */
+  @Override
+  void close();
+
+  /**
+   * Opens a checkpoint in diffusers' layout: a transformer's folder (config.json,
+   * diffusion_pytorch_model*), or a pipeline's that holds one in {@code transformer/}. Weights are
+   * mapped from disk and, where their element type is the one computed in, used in place.
+   *
+   * @param computeType BF16 or FP32
+   * @throws IllegalArgumentException if the model's class is unknown, or a weight is missing,
+   *     unexpected or of a wrong shape; the message names it
+   */
+  static VideoTransformer load(Path folder, Backend backend, ElementType computeType) {
+    if (computeType == ElementType.FP16) {
+      throw new IllegalArgumentException("denoisers compute in BF16 or FP32, not in FP16");
+    }
+    Path home =
+        Files.exists(folder.resolve("config.json")) ? folder : folder.resolve("transformer");
+    if (!Files.exists(home.resolve("config.json"))) {
+      throw new IllegalArgumentException(
+          folder
+              + " holds no checkpoint: there is neither config.json nor transformer/config.json");
+    }
+    ConfigFile config = ConfigFile.read(home.resolve("config.json"));
+    String name = Checkpoints.name(home);
+    String className = config.text("_class_name");
+    TensorSource source = Safetensors.open(home);
+    Weights weights = new Weights(source, backend, computeType, home.toString());
+    try {
+      VideoTransformer transformer =
+          switch (className) {
+            case "WanTransformer3DModel" -> new WanTransformer(name, config, weights, backend);
+            case "HunyuanVideoTransformer3DModel" ->
+                new HunyuanTransformer(name, config, weights, backend);
+            case "CogVideoXTransformer3DModel" ->
+                new CogVideoXTransformer(name, config, weights, backend);
+            default ->
+                throw new UnsupportedException(
+                    config.where()
+                        + ": model class "
+                        + className
+                        + " is not supported; WanTransformer3DModel, HunyuanVideoTransformer3DModel and"
+                        + " CogVideoXTransformer3DModel are");
+          };
+      weights.requireAllUsed();
+      return transformer;
+    } catch (RuntimeException | Error failure) {
+      weights.close();
+      throw failure;
+    }
+  }
+}

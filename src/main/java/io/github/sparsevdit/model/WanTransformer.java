@@ -1,0 +1,151 @@
+package io.github.sparsevdit.model;
+
+import io.github.sparsevdit.Backend;
+import io.github.sparsevdit.ModelShape;
+import io.github.sparsevdit.Sequence;
+import io.github.sparsevdit.tensor.Tensor;
+
+/** Wan 2.1 and 2.2 (diffusers' WanTransformer3DModel), text- and image-to-video. */
+final class WanTransformer extends BaseTransformer<WanWorkspace> {
+  private final WanConfig config;
+  private final Patches patches;
+  private final Linear patchEmbedding;
+  private final TimeEmbedding timeEmbedding;
+  private final Linear timeProjection;
+  private final TextEmbedding textEmbedding;
+  private final WanImageEmbedding imageEmbedding; // null without an image branch
+  private final WanBlock[] blocks;
+  private final Tensor headTable; // [1, 2 d]: shift, scale
+  private final Linear head;
+
+  WanTransformer(String name, ConfigFile file, Weights weights, Backend backend) {
+    super(name, weights, backend);
+    this.config = WanConfig.of(file);
+    this.patches = config.patches();
+    int d = config.dims().width();
+    int[] patch = config.patch();
+    patchEmbedding =
+        weights.patchLinear(
+            "patch_embedding", d, config.inChannels(), patch[0], patch[1], patch[2]);
+    timeEmbedding =
+        new TimeEmbedding(weights, "condition_embedder.time_embedder", config.timeFrequencies(), d);
+    timeProjection = weights.linear("condition_embedder.time_proj", d, 6 * d);
+    textEmbedding =
+        closing(
+            new TextEmbedding(
+                weights,
+                backend,
+                "condition_embedder.text_embedder",
+                config.textFeatures(),
+                d,
+                Activation.GELU_TANH));
+    boolean withImage = config.imageFeatures() > 0;
+    imageEmbedding =
+        withImage
+            ? closing(new WanImageEmbedding(weights, backend, config.imageFeatures(), d))
+            : null;
+    blocks = new WanBlock[config.layers()];
+    for (int i = 0; i < blocks.length; i++) {
+      blocks[i] =
+          new WanBlock(weights, i, config.dims(), config.ffn(), withImage, config.epsilon());
+    }
+    headTable = weights.fp32("scale_shift_table", 1, 2, d).view(1, 2L * d);
+    head = weights.linear("proj_out", d, (long) patches.volume() * config.outChannels());
+  }
+
+  @Override
+  public ModelShape shape() {
+    return new ModelShape(name, config.layers(), config.dims().heads(), config.dims().headDim());
+  }
+
+  @Override
+  public long[] outputShape(long[] latentShape) {
+    return new long[] {config.outChannels(), latentShape[1], latentShape[2], latentShape[3]};
+  }
+
+  @Override
+  public Sequence sequence(long[] latentShape, int textTokens) {
+    return patches.sequence(latentShape[0], latentShape[1], latentShape[2], latentShape[3]);
+  }
+
+  @Override
+  public Tensor outProjection(int layer) {
+    return blocks[layer].outProjection();
+  }
+
+  @Override
+  void check(Tensor latents, Conditioning conditioning) {
+    Inputs.requireLatents(latents, conditioning, 0, config.inChannels());
+    Inputs.requireFeatures("text", conditioning.text(), config.textFeatures());
+    if ((imageEmbedding == null) != (conditioning.image() == null)) {
+      throw new IllegalArgumentException(
+          imageEmbedding == null
+              ? "this model has no image branch; no image features are expected"
+              : "this model needs the image's features");
+    }
+  }
+
+  private static int imageTokens(Conditioning conditioning) {
+    return conditioning.image() == null ? 0 : Math.toIntExact(conditioning.image().size(0));
+  }
+
+  @Override
+  boolean fits(WanWorkspace w, Tensor latents, Conditioning conditioning) {
+    return w.fits(sequence(latents.shape()), conditioning.textTokens(), imageTokens(conditioning));
+  }
+
+  @Override
+  WanWorkspace makeWorkspace(Tensor latents, Conditioning conditioning) {
+    return new WanWorkspace(
+        backend,
+        config,
+        type(),
+        sequence(latents.shape()),
+        conditioning.textTokens(),
+        imageTokens(conditioning));
+  }
+
+  @Override
+  void forward(
+      WanWorkspace w,
+      Tensor latents,
+      double timestep,
+      Conditioning conditioning,
+      AttentionFunction attention,
+      Tensor out) {
+    patches.gather(latents, w.patches, Patches.Features.CHANNEL_FIRST, 0, config.inChannels());
+    if (conditioning.latents() != null) {
+      patches.gather(
+          conditioning.latents(),
+          w.patches,
+          Patches.Features.CHANNEL_FIRST,
+          Math.toIntExact(latents.size(0)),
+          config.inChannels());
+    }
+    if (w.patchInput != w.patches) {
+      ops.convert(w.patches, Activation.NONE, w.patchInput);
+    }
+    patchEmbedding.apply(ops, w.patchInput, w.hidden);
+
+    timeEmbedding.embed(ops, timestep, w.time);
+    ops.convert(w.time, Activation.SILU, w.timeActivated);
+    timeProjection.apply(ops, w.timeActivated, w.timeProjection);
+    textEmbedding.embed(ops, conditioning.text(), w.textTokens);
+    if (imageEmbedding != null) {
+      imageEmbedding.embed(ops, conditioning.image(), w.imageTokens);
+    }
+
+    for (WanBlock block : blocks) {
+      block.run(ops, w, attention);
+    }
+
+    ops.convert(headTable, Activation.NONE, w.headModulation);
+    Tensor shift = w.headModulationParts[0];
+    Tensor scale = w.headModulationParts[1];
+    ops.residual(w.time, null, shift);
+    ops.residual(w.time, null, scale);
+    ops.layerNorm(w.hidden, null, null, scale, shift, config.epsilon(), w.normed);
+    head.apply(ops, w.normed, w.output);
+    patches.scatter(w.output, Patches.Features.CHANNEL_LAST, out);
+  }
+}

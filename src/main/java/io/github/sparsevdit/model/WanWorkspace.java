@@ -1,0 +1,118 @@
+package io.github.sparsevdit.model;
+
+import io.github.sparsevdit.AttentionPlan;
+import io.github.sparsevdit.Backend;
+import io.github.sparsevdit.Sequence;
+import io.github.sparsevdit.tensor.ElementType;
+import io.github.sparsevdit.tensor.Tensor;
+
+/** Wan's buffers for one sequence, text length and image length (0 without an image). */
+final class WanWorkspace extends Workspace {
+  /**
+   * In a model with an image branch, image and text tokens follow each other, and the last 512 are
+   * what the text's keys are made of, as diffusers has it: all of the text, as long as prompts are
+   * padded to 512.
+   */
+  private static final int IMAGE_MODEL_TEXT_KEYS = 512;
+
+  final ModelDims dims;
+  final Sequence sequence;
+  final RotaryTable rotary;
+  final Tensor patches; // FP32, as gathered
+  final Tensor patchInput; // in the type that is computed in
+  final Tensor hidden; // FP32: the residual stream
+  final Tensor normed;
+  final Tensor q;
+  final Tensor k;
+  final Tensor v;
+  final Tensor normedHeads;
+  final Tensor qHeads;
+  final Tensor kHeads;
+  final Tensor vHeads;
+  final Tensor ffn;
+  final Tensor output; // FP32 patches
+  final Tensor time; // FP32 [1, d]
+  final Tensor timeActivated;
+  final Tensor timeProjection; // FP32 [1, 6 d]
+  final Tensor modulation; // FP32 [1, 6 d], of one block
+  final Tensor[] modulationParts;
+  final Tensor headModulation; // FP32 [1, 2 d]
+  final Tensor[] headModulationParts;
+  final Tensor imageTokens; // null without an image
+  final Tensor textTokens;
+  final Keys text;
+  final Keys image; // null where no tokens are left for it
+
+  /** Tokens that are attended to across, and their keys and values in one block. */
+  final class Keys {
+    final Tensor tokens;
+    final Tensor k;
+    final Tensor v;
+    final Tensor kHeads;
+    final Tensor vHeads;
+    final AttentionPlan plan;
+
+    Keys(Tensor tokens) {
+      this.tokens = tokens;
+      int count = Math.toIntExact(tokens.size(0));
+      ElementType type = tokens.type();
+      k = buffer(type, count, dims.width());
+      v = buffer(type, count, dims.width());
+      kHeads = heads(k, dims);
+      vHeads = heads(v, dims);
+      plan = crossPlan(sequence.tokens(), count, type, dims);
+    }
+  }
+
+  WanWorkspace(
+      Backend backend,
+      WanConfig config,
+      ElementType type,
+      Sequence sequence,
+      int textTokens,
+      int imageTokens) {
+    super(backend);
+    this.dims = config.dims();
+    this.sequence = sequence;
+    long tokens = sequence.tokens();
+    int d = dims.width();
+    int volume = config.patches().volume();
+    rotary = own(RotaryTable.of(backend, sequence, config.rotaryDims(), config.rotaryTheta()));
+    patches = buffer(ElementType.FP32, tokens, (long) config.inChannels() * volume);
+    patchInput =
+        type == ElementType.FP32
+            ? patches
+            : buffer(type, tokens, (long) config.inChannels() * volume);
+    hidden = buffer(ElementType.FP32, tokens, d);
+    normed = buffer(type, tokens, d);
+    q = buffer(type, tokens, d);
+    k = buffer(type, tokens, d);
+    v = buffer(type, tokens, d);
+    normedHeads = heads(normed, dims);
+    qHeads = heads(q, dims);
+    kHeads = heads(k, dims);
+    vHeads = heads(v, dims);
+    ffn = buffer(type, tokens, config.ffn());
+    output = buffer(ElementType.FP32, tokens, (long) config.outChannels() * volume);
+    time = buffer(ElementType.FP32, 1, d);
+    timeActivated = buffer(type, 1, d);
+    timeProjection = buffer(ElementType.FP32, 1, 6L * d);
+    modulation = buffer(ElementType.FP32, 1, 6L * d);
+    modulationParts = parts(modulation, 6);
+    headModulation = buffer(ElementType.FP32, 1, 2L * d);
+    headModulationParts = parts(headModulation, 2);
+    int all = imageTokens + textTokens;
+    Tensor context = buffer(type, all, d);
+    this.imageTokens = imageTokens == 0 ? null : context.slice(0, 0, imageTokens);
+    this.textTokens = context.slice(0, imageTokens, all);
+    int imageKeys = imageTokens == 0 ? 0 : Math.max(0, all - IMAGE_MODEL_TEXT_KEYS);
+    text = new Keys(context.slice(0, imageKeys, all));
+    image = imageKeys == 0 ? null : new Keys(context.slice(0, 0, imageKeys));
+  }
+
+  boolean fits(Sequence other, int textTokens, int imageTokens) {
+    return sequence.equals(other)
+        && this.textTokens.size(0) == textTokens
+        && (this.imageTokens == null ? 0 : this.imageTokens.size(0)) == imageTokens;
+  }
+}

@@ -1,0 +1,163 @@
+package io.github.sparsevdit.model;
+
+import io.github.sparsevdit.Backend;
+import io.github.sparsevdit.tensor.ElementType;
+import io.github.sparsevdit.tensor.Tensor;
+import io.github.sparsevdit.tensor.TensorSource;
+import java.lang.foreign.MemorySegment;
+import java.nio.charset.StandardCharsets;
+import java.security.MessageDigest;
+import java.security.NoSuchAlgorithmException;
+import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.HashSet;
+import java.util.HexFormat;
+import java.util.List;
+import java.util.Set;
+import java.util.TreeSet;
+
+/**
+ * A checkpoint's weights as a denoiser takes them: each by name, with the shape it must have. One
+ * stored in the wanted element type is used where it is mapped; any other is converted once.
+ */
+final class Weights implements AutoCloseable {
+  private static final int NAMES_SHOWN = 5;
+  private static final long BYTES_DIGESTED = 4096; // of each weight
+
+  private final TensorSource source;
+  private final Backend backend;
+  private final ElementType type;
+  private final String where;
+  private final Operations operations;
+  private final Set<String> taken = new HashSet<>();
+  private final List<Tensor> owned = new ArrayList<>();
+
+  Weights(TensorSource source, Backend backend, ElementType type, String where) {
+    this.source = source;
+    this.backend = backend;
+    this.type = type;
+    this.where = where;
+    try {
+      operations = new Operations(backend);
+    } catch (RuntimeException | Error failure) {
+      source.close();
+      throw failure;
+    }
+  }
+
+  /** The element type that is computed in. */
+  ElementType type() {
+    return type;
+  }
+
+  /**
+   * {@code name.weight} [outputs, inputs] and {@code name.bias} [outputs], in the type that is
+   * computed in.
+   */
+  Linear linear(String name, long inputs, long outputs) {
+    return linear(name, type, inputs, outputs);
+  }
+
+  /** The same in FP32. */
+  Linear linearFp32(String name, long inputs, long outputs) {
+    return linear(name, ElementType.FP32, inputs, outputs);
+  }
+
+  /**
+   * A convolution whose stride is its kernel: {@code name.weight} [outputs, …kernel] as a linear
+   * layer on whole patches.
+   */
+  Linear patchLinear(String name, long outputs, long... kernel) {
+    long[] shape = new long[kernel.length + 1];
+    shape[0] = outputs;
+    System.arraycopy(kernel, 0, shape, 1, kernel.length);
+    long inputs = Arrays.stream(kernel).reduce(1, (a, b) -> a * b);
+    return new Linear(
+        as(type, stored(name + ".weight", shape).view(outputs, inputs)),
+        as(type, stored(name + ".bias", outputs)));
+  }
+
+  private Linear linear(String name, ElementType as, long inputs, long outputs) {
+    return new Linear(
+        as(as, stored(name + ".weight", outputs, inputs)), as(as, stored(name + ".bias", outputs)));
+  }
+
+  /** A tensor of the given shape in FP32. */
+  Tensor fp32(String name, long... shape) {
+    return as(ElementType.FP32, stored(name, shape));
+  }
+
+  /** A tensor of the given shape as it is stored. */
+  Tensor stored(String name, long... shape) {
+    if (!source.has(name)) {
+      throw new IllegalArgumentException(where + ": weight " + name + " is missing");
+    }
+    taken.add(name);
+    Tensor tensor = source.tensor(name);
+    if (!Arrays.equals(tensor.shape(), shape)) {
+      throw new IllegalArgumentException(
+          where
+              + ": weight "
+              + name
+              + " is "
+              + Arrays.toString(tensor.shape())
+              + "; the configuration asks for "
+              + Arrays.toString(shape));
+    }
+    return tensor;
+  }
+
+  /** Memory that lives as long as the weights. */
+  Tensor buffer(ElementType type, long... shape) {
+    Tensor tensor = backend.allocate(type, shape);
+    owned.add(tensor);
+    return tensor;
+  }
+
+  /** Throws IllegalArgumentException if the checkpoint holds weights that nothing asked for. */
+  void requireAllUsed() {
+    Set<String> unexpected = new TreeSet<>(source.names());
+    unexpected.removeAll(taken);
+    if (!unexpected.isEmpty()) {
+      List<String> shown = unexpected.stream().limit(NAMES_SHOWN).toList();
+      throw new IllegalArgumentException(
+          where
+              + ": "
+              + unexpected.size()
+              + " unexpected weights: "
+              + String.join(", ", shown)
+              + (unexpected.size() > NAMES_SHOWN ? ", …" : ""));
+    }
+  }
+
+  /** SHA-256 of all names, types and shapes, and of the first bytes of each weight. */
+  String fingerprint() {
+    try {
+      MessageDigest digest = MessageDigest.getInstance("SHA-256");
+      for (String name : new TreeSet<>(source.names())) {
+        Tensor tensor = source.tensor(name);
+        digest.update((name + " " + tensor + "\n").getBytes(StandardCharsets.UTF_8));
+        MemorySegment bytes = tensor.segment();
+        digest.update(bytes.asSlice(0, Math.min(bytes.byteSize(), BYTES_DIGESTED)).asByteBuffer());
+      }
+      return HexFormat.of().formatHex(digest.digest());
+    } catch (NoSuchAlgorithmException e) {
+      throw new IllegalStateException(e);
+    }
+  }
+
+  private Tensor as(ElementType wanted, Tensor tensor) {
+    if (tensor.type() == wanted) {
+      return tensor;
+    }
+    Tensor copy = buffer(wanted, tensor.shape());
+    operations.convert(tensor, Activation.NONE, copy);
+    return copy;
+  }
+
+  @Override
+  public void close() {
+    owned.forEach(Tensor::close);
+    source.close();
+  }
+}
