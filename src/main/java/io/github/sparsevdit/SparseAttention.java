@@ -4,6 +4,7 @@ import io.github.sparsevdit.tensor.ElementType;
 import io.github.sparsevdit.tensor.Tensor;
 import java.util.ArrayList;
 import java.util.HashMap;
+import java.util.IdentityHashMap;
 import java.util.List;
 import java.util.Map;
 
@@ -47,6 +48,9 @@ public final class SparseAttention implements AutoCloseable {
     ModelShape model = policy.model();
     AttentionPlan[] plans = new AttentionPlan[Math.multiplyExact(schedule.steps(), model.layers())];
     Map<List<Pattern>, AttentionPlan> distinct = new HashMap<>();
+    // A table gives the same list at every step of a phase: comparing its blocks one by one can
+    // wait.
+    Map<List<Pattern>, AttentionPlan> known = new IdentityHashMap<>();
     try {
       for (int step = 0; step < schedule.steps(); step++) {
         for (int layer = 0; layer < model.layers(); layer++) {
@@ -62,10 +66,14 @@ public final class SparseAttention implements AutoCloseable {
                     + "; expected one per head, "
                     + model.heads());
           }
-          AttentionPlan plan = distinct.get(patterns);
+          AttentionPlan plan = known.get(patterns);
           if (plan == null) {
-            plan = backend.plan(sequence, type, model.headDim(), policy.block(), patterns);
-            distinct.put(plan.patterns(), plan);
+            plan = distinct.get(patterns);
+            if (plan == null) {
+              plan = backend.plan(sequence, type, model.headDim(), policy.block(), patterns);
+              distinct.put(plan.patterns(), plan);
+            }
+            known.put(patterns, plan);
           }
           plans[step * model.layers() + layer] = plan;
         }

@@ -184,7 +184,7 @@ final class TensorCheck {
               + " lies in an arena confined to another thread; expected one this thread may"
               + " access");
     }
-    if (tensor.address() % tensor.type().bytes() != 0) {
+    if ((tensor.address() & (tensor.type().bytes() - 1)) != 0) { // bytes is a power of two
       throw new IllegalArgumentException(
           name
               + " begins at address 0x"

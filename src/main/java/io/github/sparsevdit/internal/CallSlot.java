@@ -37,7 +37,7 @@ public final class CallSlot {
 
   /** Gives it to the next call. */
   public void release() {
-    held.set(false);
+    held.setRelease(false);
   }
 
   /** A svdit_attention_args with struct_bytes set; the other fields are the last call's. */

@@ -23,6 +23,7 @@ public final class Tensor implements AutoCloseable {
   private final long[] shape;
   private final long[] strides;
   private final boolean owner;
+  private final long spanBytes;
 
   private Tensor(
       Memory memory, long offset, ElementType type, long[] shape, long[] strides, boolean owner) {
@@ -32,6 +33,7 @@ public final class Tensor implements AutoCloseable {
     this.shape = shape;
     this.strides = strides;
     this.owner = owner;
+    this.spanBytes = spanBytes(type, shape, strides);
   }
 
   /**
@@ -119,14 +121,7 @@ public final class Tensor implements AutoCloseable {
 
   /** Bytes from the first element's begin to the last one's end; 0 where there is none. */
   public long spanBytes() {
-    long last = 0;
-    for (int dim = 0; dim < shape.length; dim++) {
-      if (shape[dim] == 0) {
-        return 0;
-      }
-      last += (shape[dim] - 1) * strides[dim];
-    }
-    return (last + 1) * type.bytes();
+    return spanBytes;
   }
 
   /**
@@ -352,6 +347,17 @@ public final class Tensor implements AutoCloseable {
               + " bytes; the segment has "
               + host.byteSize());
     }
+  }
+
+  private static long spanBytes(ElementType type, long[] shape, long[] strides) {
+    long last = 0;
+    for (int dim = 0; dim < shape.length; dim++) {
+      if (shape[dim] == 0) {
+        return 0;
+      }
+      last += (shape[dim] - 1) * strides[dim];
+    }
+    return (last + 1) * type.bytes();
   }
 
   private static long[] rowMajor(long[] shape) {
