@@ -22,11 +22,23 @@ import picocli.CommandLine.Spec;
     description = "Structured sparse attention for video diffusion transformers.",
     footerHeading = "%nFor a start:%n",
     footer = {
-      "  svdit doctor                  what this machine offers and what will be used",
+      "  svdit doctor             what this machine offers and what will be used",
+      "  svdit check              do the kernels agree with the reference cases?",
+      "  svdit demo --out out     search, generate, compare: the whole chain in minutes",
       "",
-      "Each command's help shows how to use it: svdit bench --help"
+      "Each command's help shows how to use it: svdit search --help"
     },
-    subcommands = {DoctorCommand.class, ShowCommand.class, BenchCommand.class, HelpCommand.class})
+    subcommands = {
+      DoctorCommand.class,
+      CheckCommand.class,
+      SearchCommand.class,
+      CaptureCommand.class,
+      ShowCommand.class,
+      GenerateCommand.class,
+      BenchCommand.class,
+      DemoCommand.class,
+      HelpCommand.class
+    })
 final class Svdit implements Runnable {
   @Option(
       names = "--verbose",

@@ -9,6 +9,9 @@ import io.github.sparsevdit.tensor.ElementType;
  * over the heads and batch rows of a call.
  */
 public final class AccuracyBound {
+  /** No element type's own rounding moves the plain formula this far, of the greatest result. */
+  private static final double PLAUSIBLE = 0.05;
+
   private final ElementType type;
   private final boolean lse;
   private long count;
@@ -76,6 +79,14 @@ public final class AccuracyBound {
   /** What meanError() may be at most. */
   public double meanBound() {
     return 2 * sumLow / Math.max(count, 1) + floor();
+  }
+
+  /**
+   * Whether the plain formula comes anywhere near the exact results, as it does unless these belong
+   * to other inputs: the bound means nothing then.
+   */
+  public boolean meaningful() {
+    return maxLow <= PLAUSIBLE * maxExact;
   }
 
   /** Whether both hold. */

@@ -202,6 +202,9 @@ public final class AttentionCase implements ReferenceCase {
         lseBound.add(range(computedLse, row, queries), exactLse, low.lse());
       }
     }
+    if (!outBound.meaningful()) {
+      return CaseResult.failed("the reference output does not belong to the inputs");
+    }
     if (!lseBound.holds()) {
       return new CaseResult(CaseResult.Status.FAILED, lseBound.error(), lseBound.bound(), "LSE");
     }

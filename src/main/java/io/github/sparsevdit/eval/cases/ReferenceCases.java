@@ -32,7 +32,12 @@ public final class ReferenceCases {
 
   private static void collect(Path path, List<ReferenceCase> cases) {
     for (CaseFamily family : FAMILIES) {
-      Optional<ReferenceCase> found = family.open(path);
+      Optional<ReferenceCase> found;
+      try {
+        found = family.open(path);
+      } catch (RuntimeException e) { // no reason not to run the others
+        found = Optional.of(new Unknown(path, CaseResult.failed(message(e))));
+      }
       if (found.isPresent()) {
         cases.add(found.get());
         return;
@@ -59,7 +64,16 @@ public final class ReferenceCases {
     return path.getFileName().toString().replaceFirst("\\.safetensors$", "");
   }
 
-  private record Unknown(Path path) implements ReferenceCase {
+  private static String message(RuntimeException e) {
+    return e.getMessage() == null ? e.toString() : e.getMessage();
+  }
+
+  /** A file that is no case. */
+  private record Unknown(Path path, CaseResult result) implements ReferenceCase {
+    Unknown(Path path) {
+      this(path, CaseResult.skipped("no family of cases knows this file"));
+    }
+
     @Override
     public String name() {
       return nameOf(path);
@@ -72,7 +86,7 @@ public final class ReferenceCases {
 
     @Override
     public CaseResult run(Backend backend) {
-      return CaseResult.skipped("no family of cases knows this file");
+      return result;
     }
   }
 }

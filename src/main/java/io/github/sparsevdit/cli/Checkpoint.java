@@ -1,0 +1,265 @@
+package io.github.sparsevdit.cli;
+
+import com.fasterxml.jackson.core.JsonProcessingException;
+import com.fasterxml.jackson.databind.JsonNode;
+import com.fasterxml.jackson.databind.ObjectMapper;
+import io.github.sparsevdit.Backend;
+import io.github.sparsevdit.ModelShape;
+import io.github.sparsevdit.Policy;
+import io.github.sparsevdit.Schedule;
+import io.github.sparsevdit.Sequence;
+import io.github.sparsevdit.SparseAttention;
+import io.github.sparsevdit.model.AttentionProvider;
+import io.github.sparsevdit.model.Conditioning;
+import io.github.sparsevdit.model.DenoiserSource;
+import io.github.sparsevdit.model.DenoisingLoop;
+import io.github.sparsevdit.model.DenoisingProgress;
+import io.github.sparsevdit.model.Guidance;
+import io.github.sparsevdit.model.Noise;
+import io.github.sparsevdit.model.Pipeline;
+import io.github.sparsevdit.model.Scheduler;
+import io.github.sparsevdit.search.CalibrationSource;
+import io.github.sparsevdit.tensor.ElementType;
+import io.github.sparsevdit.tensor.Safetensors;
+import io.github.sparsevdit.tensor.Tensor;
+import io.github.sparsevdit.tensor.TensorSource;
+import java.io.IOException;
+import java.lang.foreign.Arena;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.List;
+import java.util.function.IntConsumer;
+
+/**
+ * A denoiser's folder made ready to run: its transformer, scheduler, prompts and size of the
+ * latents.
+ */
+final class Checkpoint implements AutoCloseable {
+  private static final ObjectMapper JSON = new ObjectMapper();
+  private static final String NEGATIVE = "negative";
+
+  private final Backend backend;
+  private final Pipeline pipeline;
+  private final TensorSource embeddings;
+  private final Scheduler scheduler;
+  private final Guidance guidance;
+  private final long[] latents;
+  private final int framesPerSecond;
+  private final long seed;
+  private final Arena arena = Arena.ofShared();
+
+  private Checkpoint(Path folder, Backend backend, RunOptions options) throws IOException {
+    JsonNode defaults = read(folder.resolve("generation_config.json"));
+    JsonNode config = config(folder);
+    int steps =
+        options.steps != null ? options.steps : defaults.path("num_inference_steps").asInt(50);
+    this.backend = backend;
+    this.latents = latents(options.latents, defaults.path("latents"), config);
+    this.guidance =
+        Guidance.of(
+            options.guidance != null
+                ? options.guidance
+                : defaults.path("guidance_scale").asDouble(5));
+    this.framesPerSecond = defaults.path("fps").asInt(16);
+    this.seed = options.seed;
+    this.embeddings = Safetensors.open(embeddings(folder, options));
+    this.pipeline = Pipeline.open(folder, backend, options.type);
+    this.scheduler =
+        pipeline.hasScheduler()
+            ? pipeline.scheduler(steps, seed)
+            : FamilyDefaults.scheduler(config.path("_class_name").asText(), steps, seed);
+  }
+
+  /** Opens the folder; the backend stays the caller's. */
+  static Checkpoint open(Path folder, Backend backend, RunOptions options) throws IOException {
+    return new Checkpoint(folder, backend, options);
+  }
+
+  /** Whether the folder holds a transformer or a pipeline. */
+  static boolean isOne(Path folder) {
+    return Files.exists(folder.resolve("config.json"))
+        || Files.exists(folder.resolve("transformer/config.json"));
+  }
+
+  private static JsonNode config(Path folder) throws IOException {
+    Path own = folder.resolve("config.json");
+    Path config = Files.exists(own) ? own : folder.resolve("transformer/config.json");
+    if (!Files.exists(config)) {
+      throw new CommandFailure(
+          folder + " is no checkpoint: it has neither config.json nor transformer/config.json");
+    }
+    return read(config);
+  }
+
+  private static JsonNode read(Path file) throws IOException {
+    if (!Files.exists(file)) {
+      return JSON.createObjectNode();
+    }
+    try {
+      return JSON.readTree(file.toFile());
+    } catch (JsonProcessingException e) {
+      throw new CommandFailure(file + " is no JSON: " + e.getOriginalMessage(), e);
+    }
+  }
+
+  private static Path embeddings(Path folder, RunOptions options) {
+    Path file =
+        options.embeddings != null
+            ? options.embeddings
+            : folder.resolve("prompt_embeds.safetensors");
+    if (!Files.exists(file)) {
+      throw new CommandFailure(
+          "there are no prompt embeddings at " + file + "; name a file with --embeddings");
+    }
+    return file;
+  }
+
+  private static long[] latents(String given, JsonNode usual, JsonNode config) {
+    int[] size;
+    if (given != null) {
+      size = RunOptions.size(given);
+    } else if (usual.size() == 3) {
+      size = new int[] {usual.get(0).asInt(), usual.get(1).asInt(), usual.get(2).asInt()};
+    } else {
+      throw new CommandFailure(
+          "the checkpoint does not say how large its latents are; give --latents"
+              + " FRAMESxHEIGHTxWIDTH");
+    }
+    int channels = config.path("out_channels").asInt(config.path("in_channels").asInt());
+    return FamilyDefaults.framesFirst(config.path("_class_name").asText())
+        ? new long[] {size[0], channels, size[1], size[2]}
+        : new long[] {channels, size[0], size[1], size[2]};
+  }
+
+  /** The prompts that have an embedding, sorted. */
+  List<String> prompts() {
+    return embeddings.names().stream().filter(name -> !name.equals(NEGATIVE)).sorted().toList();
+  }
+
+  /** Layers, heads and head dim. */
+  ModelShape shape() {
+    return pipeline.transformer().shape();
+  }
+
+  /** What one self-attention call sees. */
+  Sequence sequence() {
+    return pipeline.transformer().sequence(latents, textTokens());
+  }
+
+  /** The timesteps of a run. */
+  Schedule schedule() {
+    return scheduler.schedule();
+  }
+
+  /** Whether what it generates can be looked at. */
+  boolean pixels() {
+    return pipeline.pixels() && latents[0] == 3;
+  }
+
+  /** Shape of what it generates: [channels, frames, height, width]. */
+  long[] latentShape() {
+    return latents.clone();
+  }
+
+  /** How fast its videos play. */
+  int framesPerSecond() {
+    return framesPerSecond;
+  }
+
+  private int textTokens() {
+    return Math.toIntExact(embeddings.tensor(prompts().getFirst()).size(0));
+  }
+
+  /** Throws CommandFailure for the first that has no embedding. */
+  void requirePrompts(List<String> wanted) {
+    for (String prompt : wanted) {
+      if (!embeddings.has(prompt)) {
+        throw new CommandFailure(
+            "there is no prompt '" + prompt + "'; there are " + String.join(", ", prompts()));
+      }
+    }
+  }
+
+  private Conditioning conditioning(String prompt) {
+    requirePrompts(List.of(prompt));
+    return Conditioning.text(embeddings.tensor(prompt));
+  }
+
+  /**
+   * The unconditional branch: the embedding called "negative", else zeros; null where guidance is
+   * 1.
+   */
+  private Conditioning negative(String prompt) {
+    if (guidance.scale() == 1) {
+      return null;
+    }
+    if (embeddings.has(NEGATIVE)) {
+      return conditioning(NEGATIVE);
+    }
+    Tensor like = embeddings.tensor(prompt);
+    long bytes = like.elements() * ElementType.FP32.bytes();
+    return Conditioning.text(Tensor.of(arena.allocate(bytes, 64), ElementType.FP32, like.shape()));
+  }
+
+  /** Dense runs over some prompts; the n-th begins from the noise of seed + n. */
+  CalibrationSource calibration(List<String> prompts) {
+    List<DenoiserSource.Sample> samples = new ArrayList<>();
+    for (String prompt : prompts) {
+      samples.add(
+          new DenoiserSource.Sample(conditioning(prompt), negative(prompt), seed + samples.size()));
+    }
+    return new DenoiserSource(
+        backend, pipeline.transformer(), scheduler, guidance, latents, samples);
+  }
+
+  /**
+   * What a run gave.
+   *
+   * @param latents of {@link #latentShape}, row-major
+   * @param seconds it took
+   * @param attentionSeconds of these that self-attention took
+   * @param density of self-attention, over all steps, layers and heads
+   */
+  record Generated(float[] latents, double seconds, double attentionSeconds, double density) {}
+
+  /** Generates from the noise of {@code noise}; {@code stepDone} is told each step. */
+  Generated generate(String prompt, long noise, Policy policy, IntConsumer stepDone) {
+    Conditioning conditioning = conditioning(prompt);
+    Conditioning negative = negative(prompt);
+    long elements = Arrays.stream(latents).reduce(1, Math::multiplyExact);
+    try (Arena run = Arena.ofShared();
+        SparseAttention attention =
+            SparseAttention.of(
+                backend, policy, sequence(), schedule(), pipeline.transformer().type())) {
+      Tensor sample =
+          Tensor.of(
+              run.allocate(elements * ElementType.FP32.bytes(), 64), ElementType.FP32, latents);
+      Noise.fill(sample, noise);
+      AttentionTimer timer = new AttentionTimer(AttentionProvider.of(attention));
+      long start = System.nanoTime();
+      new DenoisingLoop(pipeline.transformer(), scheduler, guidance)
+          .run(sample, conditioning, negative, timer, progress(stepDone));
+      double seconds = (System.nanoTime() - start) * 1e-9;
+      return new Generated(sample.toFloats(), seconds, timer.seconds(), attention.density());
+    }
+  }
+
+  private static DenoisingProgress progress(IntConsumer stepDone) {
+    return new DenoisingProgress() {
+      @Override
+      public void step(int step, int steps) {
+        stepDone.accept(step);
+      }
+    };
+  }
+
+  /** Closes transformer and embeddings. */
+  @Override
+  public void close() {
+    pipeline.close();
+    embeddings.close();
+    arena.close();
+  }
+}

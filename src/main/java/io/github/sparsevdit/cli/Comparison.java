@@ -1,0 +1,45 @@
+package io.github.sparsevdit.cli;
+
+import io.github.sparsevdit.eval.Psnr;
+import io.github.sparsevdit.eval.Ssim;
+import io.github.sparsevdit.eval.Video;
+
+/**
+ * How near a sparse run comes to the dense one from the same noise.
+ *
+ * @param psnr in dB, over pixels in [0, 1]; NaN where latents are no pixels
+ * @param ssim structural similarity; NaN where latents are no pixels, or frames are smaller than
+ *     its window
+ * @param relative norm of the difference of the latents over the norm of the dense ones
+ */
+record Comparison(double psnr, double ssim, double relative) {
+  static Comparison of(Checkpoint checkpoint, float[] dense, float[] sparse) {
+    double psnr = Double.NaN;
+    double ssim = Double.NaN;
+    if (checkpoint.pixels()) {
+      Video reference = video(checkpoint, dense);
+      Video video = video(checkpoint, sparse);
+      psnr = Psnr.of(reference, video);
+      if (Math.min(video.height(), video.width()) >= Ssim.WINDOW) {
+        ssim = Ssim.of(reference, video);
+      }
+    }
+    return new Comparison(psnr, ssim, relative(dense, sparse));
+  }
+
+  private static Video video(Checkpoint checkpoint, float[] latents) {
+    long[] shape = checkpoint.latentShape();
+    return Video.ofPixelLatents(
+        latents, (int) shape[0], (int) shape[1], (int) shape[2], (int) shape[3]);
+  }
+
+  private static double relative(float[] dense, float[] sparse) {
+    double difference = 0;
+    double norm = 0;
+    for (int i = 0; i < dense.length; i++) {
+      difference += Math.pow((double) dense[i] - sparse[i], 2);
+      norm += (double) dense[i] * dense[i];
+    }
+    return Math.sqrt(difference / norm);
+  }
+}

@@ -1,0 +1,158 @@
+package io.github.sparsevdit.cli;
+
+import com.fasterxml.jackson.databind.node.ObjectNode;
+import io.github.sparsevdit.DispatchTable;
+import io.github.sparsevdit.Mode;
+import io.github.sparsevdit.cli.map.ModeMaps;
+import io.github.sparsevdit.search.ParetoFront;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Locale;
+import java.util.Map;
+import java.util.function.ToDoubleFunction;
+
+/**
+ * What the main job found.
+ *
+ * @param backend where it ran
+ * @param checkpoint what was run
+ * @param front of the search
+ * @param prompts generated for; run i of every list is of prompt i
+ * @param dense the dense runs
+ * @param sparse the tables with their runs, densest first
+ */
+record DemoResult(
+    String backend,
+    Checkpoint checkpoint,
+    ParetoFront front,
+    List<String> prompts,
+    List<Checkpoint.Generated> dense,
+    List<Sparse> sparse) {
+  DemoResult(
+      String backend,
+      Checkpoint checkpoint,
+      ParetoFront front,
+      List<String> prompts,
+      List<Sparse> sparse) {
+    this(backend, checkpoint, front, prompts, new ArrayList<>(), sparse);
+  }
+
+  /**
+   * One table.
+   *
+   * @param target the density asked for
+   * @param runs with it
+   */
+  record Sparse(double target, DispatchTable table, List<Checkpoint.Generated> runs) {
+    Sparse(double target, DispatchTable table) {
+      this(target, table, new ArrayList<>());
+    }
+
+    double density() {
+      return runs.getFirst().density();
+    }
+  }
+
+  /** How near run {@code prompt} of {@code sparse} comes to the dense one. */
+  Comparison comparison(Sparse sparse, int prompt) {
+    return Comparison.of(
+        checkpoint, dense.get(prompt).latents(), sparse.runs().get(prompt).latents());
+  }
+
+  private double mean(Sparse sparse, ToDoubleFunction<Comparison> value) {
+    double sum = 0;
+    for (int i = 0; i < prompts.size(); i++) {
+      sum += value.applyAsDouble(comparison(sparse, i));
+    }
+    return sum / prompts.size();
+  }
+
+  private static double attention(List<Checkpoint.Generated> runs) {
+    return runs.stream().mapToDouble(Checkpoint.Generated::attentionSeconds).sum();
+  }
+
+  private static double total(List<Checkpoint.Generated> runs) {
+    return runs.stream().mapToDouble(Checkpoint.Generated::seconds).sum();
+  }
+
+  private double speedup(Sparse sparse) {
+    return attention(dense) / attention(sparse.runs());
+  }
+
+  /** The table that the main job prints. */
+  String table() {
+    TextTable table =
+        new TextTable(
+            "heads per mode",
+            "density",
+            "PSNR dB",
+            "SSIM",
+            "attention dense s",
+            "sparse s",
+            "speed-up");
+    for (Sparse each : sparse) {
+      table.add(
+          modes(each.table()),
+          String.format(Locale.ROOT, "%.3f", each.density()),
+          String.format(Locale.ROOT, "%.2f", mean(each, Comparison::psnr)),
+          String.format(Locale.ROOT, "%.3f", mean(each, Comparison::ssim)),
+          String.format(Locale.ROOT, "%.2f", attention(dense)),
+          String.format(Locale.ROOT, "%.2f", attention(each.runs())),
+          String.format(Locale.ROOT, "%.2f", speedup(each)));
+    }
+    return table
+        + "Means over %d prompts that the search did not see; times are their sum, on %s.%n"
+            .formatted(prompts.size(), backend);
+  }
+
+  /** Over all phases: a head counts once in each. */
+  private static String modes(DispatchTable table) {
+    StringBuilder text = new StringBuilder();
+    for (Map.Entry<Mode, Integer> entry : ModeMaps.of(table).counts().entrySet()) {
+      text.append(text.isEmpty() ? "" : ", ");
+      text.append(entry.getKey().json()).append(' ').append(entry.getValue());
+    }
+    return text.toString();
+  }
+
+  /** The same and more, for a script. */
+  ObjectNode json() {
+    ObjectNode report = Json.object();
+    report.put("backend", backend);
+    report.put("model", checkpoint.shape().name());
+    report.put("steps", checkpoint.schedule().steps());
+    var front = report.putArray("front");
+    for (ParetoFront.Point point : front().points()) {
+      front
+          .addObject()
+          .put("knob", point.knob())
+          .put("density", point.density())
+          .put("error", point.error());
+    }
+    var tables = report.putArray("tables");
+    for (Sparse each : sparse) {
+      ObjectNode node = tables.addObject();
+      ObjectNode heads = node.putObject("headsPerMode");
+      ModeMaps.of(each.table()).counts().forEach((mode, n) -> heads.put(mode.json(), n));
+      node.put("targetDensity", each.target());
+      node.put("density", each.density());
+      node.put("psnr", mean(each, Comparison::psnr));
+      node.put("ssim", mean(each, Comparison::ssim));
+      node.put("attentionSecondsDense", attention(dense));
+      node.put("attentionSecondsSparse", attention(each.runs()));
+      node.put("attentionSpeedup", speedup(each));
+      node.put("secondsDense", total(dense));
+      node.put("secondsSparse", total(each.runs()));
+      var videos = node.putArray("videos");
+      for (int i = 0; i < prompts.size(); i++) {
+        Comparison comparison = comparison(each, i);
+        videos
+            .addObject()
+            .put("prompt", prompts.get(i))
+            .put("psnr", comparison.psnr())
+            .put("ssim", comparison.ssim());
+      }
+    }
+    return report;
+  }
+}

@@ -1,0 +1,31 @@
+package io.github.sparsevdit.cli;
+
+import io.github.sparsevdit.model.Scheduler;
+import io.github.sparsevdit.model.Schedulers;
+
+/** What the published pipelines use, for a transformer that comes without a pipeline. */
+final class FamilyDefaults {
+  private FamilyDefaults() {}
+
+  /** The scheduler of the family that {@code className}, a transformer's, belongs to. */
+  static Scheduler scheduler(String className, int steps, long seed) {
+    return switch (className) {
+      case "HunyuanVideoTransformer3DModel" ->
+          Schedulers.create("FlowMatchEulerDiscreteScheduler", "{\"shift\": 7.0}", steps, seed);
+      case "CogVideoXTransformer3DModel" ->
+          Schedulers.create("CogVideoXDDIMScheduler", "{}", steps, seed);
+      default ->
+          Schedulers.create(
+              "UniPCMultistepScheduler",
+              "{\"prediction_type\": \"flow_prediction\", \"use_flow_sigmas\": true,"
+                  + " \"flow_shift\": 5.0}",
+              steps,
+              seed);
+    };
+  }
+
+  /** Whether its latents are [frames, channels, height, width] and not channels first. */
+  static boolean framesFirst(String className) {
+    return className.equals("CogVideoXTransformer3DModel");
+  }
+}

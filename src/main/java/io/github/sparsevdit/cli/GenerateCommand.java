@@ -1,0 +1,183 @@
+package io.github.sparsevdit.cli;
+
+import com.fasterxml.jackson.databind.node.ObjectNode;
+import io.github.sparsevdit.Backend;
+import io.github.sparsevdit.DispatchTable;
+import io.github.sparsevdit.Policy;
+import io.github.sparsevdit.cli.media.Clip;
+import java.io.IOException;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Locale;
+import java.util.concurrent.Callable;
+import picocli.CommandLine.ArgGroup;
+import picocli.CommandLine.Command;
+import picocli.CommandLine.Mixin;
+import picocli.CommandLine.Model.CommandSpec;
+import picocli.CommandLine.Option;
+import picocli.CommandLine.ParameterException;
+import picocli.CommandLine.Parameters;
+import picocli.CommandLine.Spec;
+
+/** {@code svdit generate}. */
+@Command(
+    name = "generate",
+    description = {
+      "Generates a video: densely, with a dispatch table, or both from the same noise.",
+      "",
+      "Writes GIF and MP4 where the checkpoint works in pixels, else its latents as safetensors,"
+          + " for a VAE elsewhere. There is no text encoder: a prompt is the name of an embedding."
+    },
+    footerHeading = "%nExamples:%n",
+    footer = {
+      "  svdit generate calibration/tiny-wan --prompt horse --out out/horse",
+      "  svdit generate calibration/tiny-wan --prompt horse --table table.json --compare \\",
+      "      --out out/horse         out/horse-dense.*, -sparse.*, -both.*"
+    })
+final class GenerateCommand implements Callable<Integer> {
+  @Parameters(paramLabel = "CHECKPOINT", description = "A pipeline's or a transformer's folder.")
+  Path folder;
+
+  @Option(
+      names = "--prompt",
+      paramLabel = "NAME",
+      required = true,
+      description = "Which of the embeddings to generate for.")
+  String prompt;
+
+  @Option(names = "--table", paramLabel = "FILE", description = "Run sparsely, as this table says.")
+  Path table;
+
+  @Option(
+      names = "--rescale",
+      description = "Carry the table over from the size it was searched on to this one.")
+  boolean rescale;
+
+  @Option(
+      names = "--compare",
+      description = "Also run densely from the same noise, and say how near the two are.")
+  boolean compare;
+
+  @Option(
+      names = {"-o", "--out"},
+      paramLabel = "STEM",
+      description = "Where the files go, without their ending (default: the prompt).")
+  Path out;
+
+  @Option(names = "--json", description = "Print one JSON object.")
+  boolean json;
+
+  @ArgGroup(validate = false, heading = "%nHow the denoiser runs:%n")
+  RunOptions runs = new RunOptions();
+
+  @Mixin BackendOptions backendOptions;
+  @Spec CommandSpec spec;
+  private final Console console;
+
+  GenerateCommand(Console console) {
+    this.console = console;
+  }
+
+  @Override
+  public Integer call() throws IOException {
+    if (compare && table == null) {
+      throw new ParameterException(
+          spec.commandLine(), "--compare needs a --table to compare with the dense run");
+    }
+    DispatchTable read = table == null ? null : DispatchTable.read(table);
+    try (Backend backend = backendOptions.open();
+        Checkpoint checkpoint = Checkpoint.open(folder, backend, runs)) {
+      checkpoint.requirePrompts(List.of(prompt));
+      Policy policy = policy(checkpoint, read);
+      List<Path> files = new ArrayList<>();
+      Checkpoint.Generated dense = null;
+      if (compare) {
+        dense = run(checkpoint, "dense", Policy.dense(checkpoint.shape(), policy.block()));
+        files.addAll(write(checkpoint, stem("-dense"), dense));
+      }
+      Checkpoint.Generated made = run(checkpoint, table == null ? "dense" : "sparse", policy);
+      files.addAll(write(checkpoint, stem(compare ? "-sparse" : ""), made));
+      if (compare && checkpoint.pixels()) {
+        Clip both =
+            Clips.beside(
+                List.of(
+                    Clips.of(checkpoint, dense.latents()), Clips.of(checkpoint, made.latents())));
+        files.addAll(Clips.write(stem("-both"), both));
+      }
+      report(checkpoint, dense, made, files);
+    }
+    return 0;
+  }
+
+  private Policy policy(Checkpoint checkpoint, DispatchTable read) {
+    if (read == null) {
+      return Policy.dense(checkpoint.shape(), 128);
+    }
+    return rescale ? read.rescale(checkpoint.sequence()) : read;
+  }
+
+  private Checkpoint.Generated run(Checkpoint checkpoint, String what, Policy policy) {
+    try (ProgressDisplay progress =
+        new ProgressDisplay(console, what, checkpoint.schedule().steps())) {
+      return checkpoint.generate(prompt, runs.seed, policy, step -> progress.step());
+    }
+  }
+
+  private Path stem(String suffix) {
+    Path stem = out == null ? Path.of(prompt) : out;
+    return stem.resolveSibling(stem.getFileName() + suffix);
+  }
+
+  private static List<Path> write(Checkpoint checkpoint, Path stem, Checkpoint.Generated made)
+      throws IOException {
+    return checkpoint.pixels()
+        ? Clips.write(stem, Clips.of(checkpoint, made.latents()))
+        : Clips.writeLatents(stem, checkpoint, made.latents());
+  }
+
+  private void report(
+      Checkpoint checkpoint,
+      Checkpoint.Generated dense,
+      Checkpoint.Generated made,
+      List<Path> files) {
+    ObjectNode report = Json.object();
+    report.put("prompt", prompt);
+    report.put("seed", runs.seed);
+    report.put("density", rounded(made.density(), 4));
+    report.put("seconds", rounded(made.seconds(), 3));
+    report.put("attentionSeconds", rounded(made.attentionSeconds(), 3));
+    if (dense != null) {
+      Comparison comparison = Comparison.of(checkpoint, dense.latents(), made.latents());
+      report.put("denseSeconds", rounded(dense.seconds(), 3));
+      report.put("denseAttentionSeconds", rounded(dense.attentionSeconds(), 3));
+      double speedup = dense.attentionSeconds() / made.attentionSeconds();
+      report.put("attentionSpeedup", rounded(speedup, 2));
+      report.put("relativeDifference", rounded(comparison.relative(), 4));
+      if (!Double.isNaN(comparison.psnr())) {
+        report.put("psnr", rounded(comparison.psnr(), 2));
+      }
+      if (!Double.isNaN(comparison.ssim())) {
+        report.put("ssim", rounded(comparison.ssim(), 4));
+      }
+    }
+    files.forEach(file -> report.withArray("files").add(file.toString()));
+    if (json) {
+      Json.print(console.out(), report);
+    } else {
+      for (var entry : report.properties()) {
+        if (entry.getValue().isArray()) {
+          entry.getValue().forEach(file -> console.out().println("wrote " + file.asText()));
+        } else {
+          console.out().printf("%-22s %s%n", entry.getKey(), entry.getValue().asText());
+        }
+      }
+    }
+  }
+
+  private static double rounded(double value, int digits) {
+    return Double.isFinite(value)
+        ? Double.parseDouble(String.format(Locale.ROOT, "%." + digits + "f", value))
+        : value;
+  }
+}

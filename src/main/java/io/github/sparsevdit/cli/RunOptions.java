@@ -1,0 +1,63 @@
+package io.github.sparsevdit.cli;
+
+import io.github.sparsevdit.tensor.ElementType;
+import java.nio.file.Path;
+import picocli.CommandLine.Option;
+
+/**
+ * How a denoiser runs. What is not given comes from the checkpoint's {@code
+ * generation_config.json}.
+ */
+final class RunOptions {
+  @Option(
+      names = "--steps",
+      paramLabel = "N",
+      description = "Denoising steps (default: the checkpoint's, else 50).")
+  Integer steps;
+
+  @Option(
+      names = "--guidance",
+      paramLabel = "G",
+      description = "Guidance scale; 1 for none (default: the checkpoint's, else 5).")
+  Double guidance;
+
+  @Option(
+      names = "--latents",
+      paramLabel = "FxHxW",
+      description = "Size of the latents: frames x height x width (default: the checkpoint's).")
+  String latents;
+
+  @Option(
+      names = "--seed",
+      paramLabel = "N",
+      defaultValue = "100",
+      description = "Seed of the noise; the n-th prompt takes seed + n (default: 100).")
+  long seed;
+
+  @Option(
+      names = "--embeddings",
+      paramLabel = "FILE",
+      description =
+          "Prompt embeddings: a safetensors file with a tensor per prompt (default:"
+              + " prompt_embeds.safetensors in the checkpoint).")
+  Path embeddings;
+
+  @Option(
+      names = "--type",
+      paramLabel = "TYPE",
+      defaultValue = "bf16",
+      description = "What the denoiser computes in: bf16 or fp32 (default: bf16).")
+  ElementType type;
+
+  /** Frames, height and width out of {@code text}. */
+  static int[] size(String text) {
+    if (!text.matches("[1-9]\\d{0,5}x[1-9]\\d{0,5}x[1-9]\\d{0,5}")) {
+      throw new CommandFailure(
+          "--latents " + text + " is no size; write FRAMESxHEIGHTxWIDTH, as in 21x60x104");
+    }
+    String[] parts = text.split("x");
+    return new int[] {
+      Integer.parseInt(parts[0]), Integer.parseInt(parts[1]), Integer.parseInt(parts[2])
+    };
+  }
+}

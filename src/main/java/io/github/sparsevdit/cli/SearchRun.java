@@ -1,0 +1,84 @@
+package io.github.sparsevdit.cli;
+
+import io.github.sparsevdit.Backend;
+import io.github.sparsevdit.search.CalibrationSource;
+import io.github.sparsevdit.search.CostMeasurement;
+import io.github.sparsevdit.search.Findings;
+import io.github.sparsevdit.search.OfflineSearch;
+import io.github.sparsevdit.search.SearchOptions;
+import java.nio.file.Path;
+import java.util.Locale;
+import java.util.concurrent.CountDownLatch;
+import java.util.concurrent.TimeUnit;
+
+/** A search with its progress shown. */
+final class SearchRun {
+  private static final int PARTS = 1000;
+  private static final int COST_ROUNDS = 7;
+
+  private SearchRun() {}
+
+  /**
+   * Measures the candidates.
+   *
+   * @param resume where to keep what was found; null for nowhere
+   */
+  static Findings measure(
+      Console console,
+      Backend backend,
+      CalibrationSource points,
+      SearchRuleOptions.Cost cost,
+      SearchOptions options,
+      Path resume) {
+    SearchOptions priced = options;
+    if (cost == SearchRuleOptions.Cost.MEASURED) {
+      console.err().println("search: timing some plans for the cost model");
+      priced =
+          options.withCost(
+              CostMeasurement.measure(
+                  backend,
+                  points.sequence(),
+                  points.type(),
+                  points.model().headDim(),
+                  points.model().heads(),
+                  options.block(),
+                  COST_ROUNDS));
+    }
+    OfflineSearch search = new OfflineSearch(backend, priced);
+    if (resume != null) {
+      search.checkpoint(resume);
+    }
+    CountDownLatch ended = new CountDownLatch(1);
+    Thread stop = new Thread(() -> stop(search, ended));
+    Runtime.getRuntime().addShutdownHook(stop);
+    try (ProgressDisplay progress = new ProgressDisplay(console, "search", PARTS)) {
+      search.listener(
+          at -> {
+            progress.note(at.stage().name().toLowerCase(Locale.ROOT));
+            progress.reached(Math.round(PARTS * at.fraction()));
+          });
+      return search.measure(points);
+    } finally {
+      ended.countDown();
+      removeHook(stop);
+    }
+  }
+
+  /** Ctrl-C: the search stops before its next point and keeps what it has. */
+  private static void stop(OfflineSearch search, CountDownLatch ended) {
+    search.cancel();
+    try {
+      ended.await(20, TimeUnit.SECONDS);
+    } catch (InterruptedException e) {
+      Thread.currentThread().interrupt();
+    }
+  }
+
+  private static void removeHook(Thread hook) {
+    try {
+      Runtime.getRuntime().removeShutdownHook(hook);
+    } catch (IllegalStateException e) {
+      // The machine is already shutting down, which is why the search ended.
+    }
+  }
+}

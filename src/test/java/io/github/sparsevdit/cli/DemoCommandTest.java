@@ -1,0 +1,67 @@
+package io.github.sparsevdit.cli;
+
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import com.fasterxml.jackson.databind.JsonNode;
+import com.fasterxml.jackson.databind.ObjectMapper;
+import io.github.sparsevdit.DispatchTable;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import javax.imageio.ImageIO;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
+
+class DemoCommandTest {
+  @TempDir Path folder;
+
+  /** The main job on fewer steps, prompts and densities. */
+  @Test
+  void theMainJobLeavesWhatItPromises() throws Exception {
+    Run run =
+        Run.svdit(
+            "demo",
+            "--out",
+            folder.toString(),
+            "--calibrate",
+            "bunny",
+            "--prompts",
+            "horse",
+            "--densities",
+            "0.5",
+            "--steps",
+            "4",
+            "--json");
+    assertEquals(0, run.code(), run.err());
+    JsonNode table = new ObjectMapper().readTree(run.out()).at("/tables/0");
+    assertTrue(table.path("density").asDouble() <= 0.5, run.out());
+    double psnr = table.path("psnr").asDouble();
+    assertTrue(psnr > 5 && psnr < 60, run.out());
+    assertTrue(table.path("attentionSecondsDense").asDouble() > 0, run.out());
+    int heads = 0;
+    for (JsonNode count : table.path("headsPerMode")) {
+      heads += count.asInt();
+    }
+    DispatchTable stored = DispatchTable.read(folder.resolve("table-0.50.json"));
+    assertEquals(stored.phases().size() * 6 * 4, heads);
+    for (String file :
+        new String[] {
+          "report.json", "mode-map-0.50.svg", "horse-dense.mp4", "horse-0.50.mp4", "horse-all.mp4"
+        }) {
+      assertTrue(Files.size(folder.resolve(file)) > 0, file);
+    }
+    for (String picture :
+        new String[] {
+          "contact-sheet.png", "pareto-front.png", "mode-map-0.50.png", "horse-all.gif"
+        }) {
+      assertTrue(ImageIO.read(folder.resolve(picture).toFile()).getWidth() > 100, picture);
+    }
+  }
+
+  @Test
+  void promptsOfTheSearchAreNotJudgedOn() {
+    Run run = Run.svdit("demo", "--calibrate", "horse,dog", "--prompts", "dog");
+    assertEquals(2, run.code());
+    assertTrue(run.err().contains("prompt dog is in --calibrate and in --prompts"), run.err());
+  }
+}
