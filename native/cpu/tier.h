@@ -11,7 +11,7 @@
 
 namespace svdit {
 
-enum { kBlockQueries = 128, kChunkKeys = 96, kLargestHeadDim = 256 };
+enum { kBlockQueries = 128, kChunkKeys = 144, kLargestHeadDim = 256 };
 
 // Memory of one participant: a query block's state and the buffers of one chunk. 64-byte aligned;
 // sizes for the largest head dim in fp32. "Units" are 4 bytes: one fp32, or a pair of bf16 that one
