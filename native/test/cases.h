@@ -73,7 +73,8 @@ class GuardedBytes {
 };
 
 // How a tensor lies in memory.
-enum class Strides { kBatchHeadToken, kBatchTokenHead, kGaps };
+// Aligned gaps keep every row at a multiple of 16 bytes, as CUDA wants it.
+enum class Strides { kBatchHeadToken, kBatchTokenHead, kGaps, kAlignedGaps };
 
 // A [batch, heads, tokens, d] tensor in guarded memory. What lies between rows is NaN (0xFF bytes).
 class TestTensor {

@@ -149,4 +149,37 @@ void Accuracy::expect_within() const {
          sum_out_ / (double)count_, 2 * sum_low_ / (double)count_ + floor);
 }
 
+void expect_matches(const TestCase &c, const TestData &data) {
+  Accuracy accuracy(c.type);
+  double worst_lse = 0;
+  bool wrong_empty = false;
+  for (int32_t h = 0; h < c.heads(); ++h) {
+    const Visibility visibility(c, h);
+    for (int32_t b = 0; b < c.batch; ++b) {
+      for (int32_t query = 0; query < c.queries(); ++query) {
+        const ReferenceRow row = reference_row(c, data, b, h, query, [&](int32_t key) {
+          return visibility.sees(query, key, c.valid(b));
+        });
+        const double lse = data.lse(c, b, h, query);
+        if (std::isinf(row.lse)) {
+          wrong_empty |= !(std::isinf(lse) && lse < 0);
+          for (int32_t i = 0; i < c.head_dim; ++i) {
+            wrong_empty |= data.out.at(b, h, query, i) != 0;
+          }
+          continue;
+        }
+        const double error = std::fabs(lse - row.lse) / (1 + std::fabs(row.lse));
+        if (!(error <= worst_lse)) worst_lse = error;
+        for (int32_t i = 0; i < c.head_dim; ++i) {
+          accuracy.add(data.out.at(b, h, query, i), row.low[i], row.out[i]);
+        }
+      }
+    }
+  }
+  accuracy.expect_within();
+  EXPECT(worst_lse <= 1e-5, "LSE is off by %g", worst_lse);
+  EXPECT(!wrong_empty, "a row that sees nothing is not 0 with LSE -inf");
+  EXPECT(data.out.touched_gaps() == 0, "bytes between out's rows were written");
+}
+
 }  // namespace svdit::test

@@ -57,6 +57,10 @@ class Accuracy {
   bool bad_ = false;
 };
 
+// Expects all rows of out and lse to be the reference's within the bound, rows that see nothing to
+// be 0 with LSE -inf, and nothing between out's rows to be written.
+void expect_matches(const TestCase &c, const TestData &data);
+
 }  // namespace svdit::test
 
 #endif
