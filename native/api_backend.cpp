@@ -30,10 +30,12 @@ void check_options(const svdit_backend_options *options) {
   }
 }
 
+#if !SVDIT_WITH_CUDA
 [[noreturn]] void no_cuda() {
   fail(SVDIT_UNAVAILABLE,
        "the CUDA backend is not built into this library (it was built without nvcc)");
 }
+#endif
 
 void check_memory_kind(uint32_t kind) {
   if (kind > SVDIT_MEMORY_HOST) {

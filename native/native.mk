@@ -27,7 +27,7 @@ CUDA_SOURCES := $(wildcard native/cuda/*.cu)
 CUDA_HOST_SOURCES := $(wildcard native/cuda/*.cpp)
 TEST_SOURCES := $(wildcard native/test/*_test.cpp)
 BENCH_SOURCES := $(wildcard native/test/*_bench.cpp)
-TEST_COMMON := $(filter-out $(TEST_SOURCES) $(BENCH_SOURCES),$(wildcard native/test/*.cpp native/sim/*.cpp))
+TEST_COMMON := $(filter-out $(TEST_SOURCES) $(BENCH_SOURCES),$(wildcard native/test/*.cpp))
 
 object = $(patsubst native/%,$(NATIVE)/obj/%.o,$1)
 # From the lowest tier up: of an inline function that several files define the linker keeps the first copy, which must
@@ -90,7 +90,8 @@ $(NATIVE)/obj-cpu/%.cpp.o: native/%.cpp $(NATIVE)/flags native/native.mk
 
 $(NATIVE)/obj/%.cu.o: native/%.cu $(NATIVE)/flags native/native.mk
 	@mkdir -p $(@D)
-	$(Q)$(NVCC) $(NVCC_FLAGS) $(call cuda_arch,$<) -MMD -MP -MF $(@:.o=.d) -c $< -o $@
+	$(Q)$(NVCC) $(NVCC_FLAGS) -Xptxas -v $(call cuda_arch,$<) -MMD -MP -MF $(@:.o=.d) -c $< -o $@ \
+	  2> $(@:.o=.ptxas) || { cat $(@:.o=.ptxas) >&2; false; }
 
 # The hash names the header's text, so the file that carries it follows the header even where it need not.
 $(NATIVE)/obj/api.cpp.o $(NATIVE)/obj-cpu/api.cpp.o: native/include/svdit.h
@@ -130,11 +131,17 @@ $(TESTS) $(BENCHES): $(NATIVE)/test/%: $(NATIVE)/obj/test/%.cpp.o $(call object,
 # The double-precision reference has one thread and takes most of the time, so it is not slowed down more.
 $(NATIVE)/obj/test/reference.cpp.o: override SANITIZE :=
 
+# What the kernels take of a multiprocessor, against the checked-in table.
+.PHONY: cuda-resources
+cuda-resources: $(call object,$(CUDA_SOURCES))
+	@native/cuda/check_resources.sh native/cuda/resources.txt $(patsubst %.o,%.ptxas,$^)
+
 include native/sim/sim.mk
+include native/gpu/gpu.mk
 
 # Runs every test; one line each, the whole output of those that fail.
 .PHONY: native-test
-native-test: $(TESTS) $(SIM_TESTS)
+native-test: $(TESTS) $(SIM_TESTS) $(if $(WITH_CUDA),cuda-resources)
 	@failed=; for test in $(TESTS) $(SIM_TESTS); do \
 	  if $$test > $$test.log 2>&1; then echo "$$(basename $$test): $$(tail -n 1 $$test.log)"; \
 	  else cat $$test.log; echo "$$(basename $$test): FAILED"; failed=1; fi; done; test -z "$$failed"

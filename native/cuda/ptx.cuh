@@ -19,7 +19,13 @@ struct alignas(16) Bits128 {
 
 // ---- place ------------------------------------------------------------------------------------
 
-__device__ __forceinline__ int thread_index() { return static_cast<int>(threadIdx.x); }
+// Volatile, so that what is computed from it is computed where it is asked for: a compiler that
+// moves all of a persistent kernel's addresses out of its outermost loop runs out of registers.
+__device__ __forceinline__ int thread_index() {
+  int index;
+  asm volatile("mov.u32 %0, %%tid.x;" : "=r"(index));
+  return index;
+}
 __device__ __forceinline__ int block_index() { return static_cast<int>(blockIdx.x); }
 __device__ __forceinline__ int block_count() { return static_cast<int>(gridDim.x); }
 
@@ -43,9 +49,9 @@ __device__ __forceinline__ void warp_sync() {
 
 // ---- shared memory ----------------------------------------------------------------------------
 
-// Address of the block's dynamic shared memory, a multiple of 128.
+// Address of the block's dynamic shared memory, a multiple of 1024.
 __device__ __forceinline__ std::uint32_t shared_memory() {
-  extern __shared__ __align__(128) unsigned char dynamic_shared_memory[];
+  extern __shared__ __align__(1024) unsigned char dynamic_shared_memory[];
   return static_cast<std::uint32_t>(__cvta_generic_to_shared(dynamic_shared_memory));
 }
 

@@ -1,0 +1,36 @@
+// A plan on a CUDA device: its arrays in device memory, its kernels loaded, its grid sized.
+#ifndef SVDIT_CUDA_CUDA_PLAN_H
+#define SVDIT_CUDA_CUDA_PLAN_H
+
+#include "backend.h"
+#include "cuda/kernels.h"
+#include "cuda/prepare.h"
+
+namespace svdit::cuda {
+
+class CudaPlan : public svdit_plan {
+ public:
+  // Throws Error UNSUPPORTED for what the kernels do not compute.
+  CudaPlan(Plan &&compiled, int device, int multiprocessors);
+  ~CudaPlan() override;
+
+  uint64_t workspace_bytes(int32_t batch) const override;
+  void attention(const svdit_attention_args &args, svdit_stream stream) const override;
+  void sweep(const svdit_sweep_args &args, svdit_stream stream) const override;
+
+ private:
+  void upload();
+  void load_kernels();
+
+  const int device_, multiprocessors_;
+  const PlanTables tables_;
+  void *memory_ = nullptr;  // holds what arrays_ points to
+  PlanArrays arrays_{};
+  AttentionKernel kernel_{};
+  PermuteKernel permute_{};
+  int resident_ = 0;  // blocks of the attention kernel that the device runs at once
+};
+
+}  // namespace svdit::cuda
+
+#endif

@@ -1,0 +1,30 @@
+// The kernels as the host launches them.
+#ifndef SVDIT_CUDA_KERNELS_H
+#define SVDIT_CUDA_KERNELS_H
+
+#include <cstdint>
+
+#include "svdit.h"
+
+namespace svdit::cuda {
+
+// Takes an AttentionParams.
+struct AttentionKernel {
+  const void *function;
+  int threads;
+  int shared_bytes;
+};
+
+// Takes a PermuteParams; any number of blocks.
+struct PermuteKernel {
+  const void *function;
+  int threads;
+};
+
+// For BF16 and FP16, head dims 64 and 128, blocks 64 and 128.
+AttentionKernel attention_kernel_sm80(uint32_t element_type, int32_t head_dim, int32_t block);
+PermuteKernel permute_kernel();
+
+}  // namespace svdit::cuda
+
+#endif

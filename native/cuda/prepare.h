@@ -1,0 +1,60 @@
+// From a plan and a call's arguments to what the kernels are given. Plain C++: the runtime uses it
+// with device memory, the simulator with its own.
+#ifndef SVDIT_CUDA_PREPARE_H
+#define SVDIT_CUDA_PREPARE_H
+
+#include <cstdint>
+#include <vector>
+
+#include "cuda/params.h"
+#include "plan/plan.h"
+#include "svdit.h"
+
+namespace svdit::cuda {
+
+// What the device needs of a plan beside the plan's own arrays, and in which order to take the
+// heads.
+struct PlanTables {
+  std::vector<HeadOrder> head_orders;
+  std::vector<int32_t> stored;   // see PlanArrays
+  std::vector<int32_t> by_cost;  // heads, costliest first
+  int32_t slots = 0;             // permuted copies of K and V a call needs
+};
+
+// Throws Error UNSUPPORTED for what the kernels do not compute: element types but BF16 and FP16,
+// head dims but 64 and 128, blocks but 64 and 128.
+PlanTables make_tables(const Plan &plan);
+
+// Bytes of workspace a call needs: one counter for each launch, then the permuted keys and values.
+uint64_t workspace_bytes(const Plan &plan, const PlanTables &tables, int32_t batch);
+inline constexpr uint64_t kCounterBytes = 256;
+
+// What one svdit_attention is: clear the counters, permute, attend. arrays and args' pointers are
+// the device's.
+class Call {
+ public:
+  // Throws Error for addresses and strides that are no multiples of 16 bytes and for sizes the
+  // kernels cannot count.
+  Call(const Plan &plan, const PlanTables &tables, const PlanArrays &arrays,
+       const svdit_attention_args &args);
+
+  // Fills params for the index-th launch; false where there are no more. Not every call permutes.
+  bool permute_launch(int32_t index, PermuteParams *params) const;
+  bool attention_launch(int32_t index, AttentionParams *params) const;
+
+  void *counters() const { return args_.workspace; }
+
+ private:
+  template <class Wanted>
+  bool list_heads(int32_t index, HeadList *list, const Wanted &wanted) const;
+
+  const Plan &plan_;
+  const PlanTables &tables_;
+  const PlanArrays &arrays_;
+  const svdit_attention_args &args_;
+  PermutedKeys permuted_;
+};
+
+}  // namespace svdit::cuda
+
+#endif

@@ -1,0 +1,88 @@
+// Online softmax over tiles of scores in mma's accumulator layout: a thread holds, of each of its
+// rows, two neighbouring columns in every eight; the four threads of a quad hold the whole row.
+#ifndef SVDIT_CUDA_SOFTMAX_CUH
+#define SVDIT_CUDA_SOFTMAX_CUH
+
+#include <cstdint>
+
+#include "cuda/ptx.cuh"
+
+namespace svdit::cuda {
+
+inline constexpr float kMinusInfinity = -__builtin_huge_valf();
+
+// kRowTiles tiles of 16 rows; row i of this thread is row lane / 4 + 8 (i % 2) of tile i / 2.
+template <int kRowTiles>
+class Softmax {
+ public:
+  static constexpr int kRows = 2 * kRowTiles;
+
+  __device__ __forceinline__ Softmax() {
+#pragma unroll
+    for (int i = 0; i < kRows; ++i) {
+      max_[i] = kMinusInfinity;
+      sum_[i] = 0;
+    }
+  }
+
+  // Turns scores q.k into exp2((q.k - row maximum) scale_log2), and multiplies what was summed
+  // under the old maximum down to the new one. Every row must see at least one key of the tile.
+  template <int kColumnTiles, int kOutTiles>
+  __device__ __forceinline__ void update(float (&scores)[kRowTiles][kColumnTiles][4],
+                                         float (&out)[kRowTiles][kOutTiles][4], float scale_log2) {
+#pragma unroll
+    for (int i = 0; i < kRows; ++i) {
+      const int tile = i / 2, e = i % 2 * 2;
+      float max = max_[i];
+#pragma unroll
+      for (int j = 0; j < kColumnTiles; ++j) {
+        max = fmaxf(max, fmaxf(scores[tile][j][e], scores[tile][j][e + 1]));
+      }
+      max = fmaxf(max, ptx::shuffle_xor(max, 1));
+      max = fmaxf(max, ptx::shuffle_xor(max, 2));
+      const float shrink = ptx::exp2_approx((max_[i] - max) * scale_log2);
+      max_[i] = max;
+      const float offset = max * scale_log2;
+      float sum =
+          sum_[i] * shrink;  // of this thread's columns; the quad's are added up once, at the end
+#pragma unroll
+      for (int j = 0; j < kColumnTiles; ++j) {
+#pragma unroll
+        for (int c = e; c < e + 2; ++c) {
+          scores[tile][j][c] = ptx::exp2_approx(fmaf(scores[tile][j][c], scale_log2, -offset));
+          sum += scores[tile][j][c];
+        }
+      }
+      sum_[i] = sum;
+#pragma unroll
+      for (int j = 0; j < kOutTiles; ++j) {
+        out[tile][j][e] *= shrink;
+        out[tile][j][e + 1] *= shrink;
+      }
+    }
+  }
+
+  // Adds up the row sums. After it, inverse(i) is what the row's output is to be multiplied with (0
+  // where the row saw no key), and log_sum(i) the natural logarithm of its denominator.
+  __device__ __forceinline__ void finish() {
+#pragma unroll
+    for (int i = 0; i < kRows; ++i) {
+      sum_[i] += ptx::shuffle_xor(sum_[i], 1);
+      sum_[i] += ptx::shuffle_xor(sum_[i], 2);
+    }
+  }
+  __device__ __forceinline__ float inverse(int i) const { return sum_[i] == 0 ? 0 : 1 / sum_[i]; }
+  __device__ __forceinline__ float log_sum(int i, float scale_log2) const {
+    constexpr float kLn2 = 0.693147180559945309f;
+    return sum_[i] == 0 ? kMinusInfinity
+                        : (max_[i] * scale_log2 + ptx::log2_approx(sum_[i])) * kLn2;
+  }
+
+ private:
+  float max_[kRows];  // of q.k, unscaled
+  float sum_[kRows];
+};
+
+}  // namespace svdit::cuda
+
+#endif

@@ -1,0 +1,27 @@
+# Programs that need a GPU to run; built by gpu-check only. Included by native.mk.
+
+GPU_PROGRAMS := $(patsubst %,$(NATIVE)/gpu/%,golden gpu_test timing)
+
+$(NATIVE)/obj/gpu/%.cpp.o: native/gpu/%.cpp $(NATIVE)/flags native/gpu/gpu.mk
+	@mkdir -p $(@D)
+	$(Q)$(CXX) $(CXX_COMMON) $(CUDA_INCLUDES) -MMD -MP -c $< -o $@
+
+$(NATIVE)/gpu/gpu_test $(NATIVE)/gpu/timing: $(NATIVE)/gpu/%: $(NATIVE)/obj/gpu/%.cpp.o \
+    $(call object,$(TEST_COMMON)) $(OBJECTS)
+	@mkdir -p $(@D)
+	$(Q)$(CXX) -pthread $^ $(LDFLAGS) $(CUDA_LIBRARIES) -ldl -o $@
+
+$(NATIVE)/gpu/golden: native/gpu/golden.cu native/test/sim/golden.cuh native/test/sim/golden_source.h \
+    native/cuda/ptx.cuh native/gpu/gpu.mk
+	@mkdir -p $(@D)
+	$(Q)$(NVCC) $(filter-out -lineinfo,$(NVCC_FLAGS)) $(call cuda_arch,any_sm80.cu) $< -o $@
+
+.PHONY: gpu-programs gpu-check
+gpu-programs: $(if $(CUDA_LEFT_OUT),gpu-impossible,$(GPU_PROGRAMS) $(LIBRARY))
+gpu-check: ## checks and times the CUDA backend on this machine's GPU (STAGES="build golden correct ...")
+	@native/gpu/gpu_check.sh $(STAGES)
+.PHONY: gpu-impossible
+gpu-impossible:
+	@echo 'gpu-check needs the CUDA backend, which is left out: $(CUDA_LEFT_OUT)'; false
+
+-include $(wildcard $(NATIVE)/obj/gpu/*.d)

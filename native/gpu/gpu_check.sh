@@ -1,0 +1,99 @@
+#!/bin/bash
+# Checks and times the CUDA backend on this machine's GPU. Needs nvcc 13 and make; python3 with PyTorch for the peers.
+#
+# usage: native/gpu/gpu_check.sh [STAGE ...]      (make gpu-check STAGES="...")
+#   build      the library and the programs of this check
+#   golden     every primitive on the GPU, recorded; the simulator replays the record
+#   correct    fixtures, random shapes, graph capture, streams, misuse
+#   sanitize   compute-sanitizer memcheck, racecheck, initcheck on a small set
+#   time:CASE  all modes at a model's geometry, PyTorch's peers beside them; CASE hunyuan, wan14b, cogvideox
+# Without arguments, all. Each takes less than ten minutes; what they wrote lies in OUT (default out/gpu-check).
+set -u
+cd "$(dirname "$0")/../.." || exit 1
+OUT=${OUT:-out/gpu-check}
+LIMIT=590
+mkdir -p "$OUT"
+declare -A result
+
+run() { timeout "$LIMIT" "$@"; }
+
+build() {
+  run make gpu-programs 2>&1 | tee "$OUT/build.log"
+  return "${PIPESTATUS[0]}"
+}
+
+golden() {
+  run target/native/gpu/golden "$OUT/golden.txt" || return 1
+  run make target/native/test/sim/golden_test >"$OUT/golden-build.log" 2>&1 ||
+    { echo "the simulator was not built here (see golden-build.log): replay $OUT/golden.txt elsewhere"; return 0; }
+  run target/native/test/sim/golden_test "$OUT/golden.txt" | tee "$OUT/golden.log"
+  return "${PIPESTATUS[0]}"
+}
+
+correct() {
+  run target/native/gpu/gpu_test | tee "$OUT/correct.log" | grep -v '^ok'
+  return "${PIPESTATUS[0]}"
+}
+
+sanitize() {
+  command -v compute-sanitizer >/dev/null || { echo 'skipped: compute-sanitizer is not installed'; return 77; }
+  local tool code worst=77
+  for tool in memcheck racecheck initcheck; do
+    timeout 190 compute-sanitizer --tool "$tool" --error-exitcode 9 target/native/gpu/gpu_test --small \
+      >"$OUT/$tool.log" 2>&1
+    code=$?
+    if grep -qi 'not supported\|Unable to find\|Internal Sanitizer Error' "$OUT/$tool.log"; then
+      echo "$tool: skipped: refused ($(grep -im 1 'not supported\|Unable to find\|Internal Sanitizer Error' "$OUT/$tool.log"))"
+    elif [ $code = 124 ]; then
+      echo "$tool: not finished in 190 s"
+    elif [ $code = 0 ]; then
+      echo "$tool: $(grep 'ERROR SUMMARY\|RACECHECK SUMMARY' "$OUT/$tool.log" | tail -n 1)"
+      [ $worst = 77 ] && worst=0
+    else
+      echo "$tool: FAILED ($code), see $OUT/$tool.log"
+      worst=1
+    fi
+  done
+  return $worst
+}
+
+state() {
+  nvidia-smi --query-gpu=name,driver_version,clocks.sm,clocks.mem,power.draw,temperature.gpu --format=csv,noheader |
+    sed "s/.*/{\"case\": \"$1\", \"who\": \"nvidia-smi\", \"what\": \"$2\", \"state\": \"&\"}/"
+}
+
+# Ours, the peers, ours again: what moves between the two is the machine.
+timing() {
+  local file="$OUT/timing-$1.jsonl"
+  {
+    state "$1" before
+    timeout 150 target/native/gpu/timing "$1" || echo "{\"case\": \"$1\", \"error\": \"timing failed\"}"
+    state "$1" between
+    timeout 280 python3 native/gpu/torch_peers.py "$1" 2>"$OUT/peers-$1.log" ||
+      echo "{\"case\": \"$1\", \"error\": \"the peers did not finish, see peers-$1.log\"}"
+    timeout 150 target/native/gpu/timing "$1" || echo "{\"case\": \"$1\", \"error\": \"timing failed\"}"
+    state "$1" after
+  } | tee "$file"
+  ! grep -q 'timing failed' "$file"
+}
+
+stages=("$@")
+[ $# -eq 0 ] && stages=(build golden correct sanitize time:hunyuan time:wan14b time:cogvideox)
+failed=0
+for stage in "${stages[@]}"; do
+  echo "== $stage"
+  case $stage in
+    build | golden | correct | sanitize) "$stage" ;;
+    time:*) timing "${stage#time:}" ;;
+    *) echo "no such stage"; false ;;
+  esac
+  code=$?
+  case $code in
+    0) result[$stage]=ok ;;
+    77) result[$stage]=skipped ;;
+    *) result[$stage]=FAILED; failed=1 ;;
+  esac
+done
+echo "== summary"
+for stage in "${stages[@]}"; do echo "$stage: ${result[$stage]}"; done
+exit $failed

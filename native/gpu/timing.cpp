@@ -1,0 +1,229 @@
+// Times attention at the geometry of three models, one JSON line a measurement: the median, least
+// and most of CUDA-event times, and TFLOP/s counted on visible (query, key) pairs. Text is left
+// out: for timing the video decides. Inputs are random, never zeros. usage: timing [CASE ...];
+// CASE: hunyuan | wan14b | cogvideox
+#include <cuda_runtime_api.h>
+
+#include <algorithm>
+#include <cmath>
+#include <cstdio>
+#include <cstdlib>
+#include <cstring>
+#include <string>
+#include <vector>
+
+#include "test/cases.h"
+
+using namespace svdit::test;
+
+namespace {
+
+struct Geometry {
+  const char *name;
+  int32_t frames, height, width, heads, head_dim;
+};
+constexpr Geometry kGeometry[] = {{"hunyuan", 33, 45, 80, 24, 128},
+                                  {"wan14b", 21, 45, 80, 40, 128},
+                                  {"cogvideox", 11, 48, 85, 48, 64}};
+constexpr double kDensities[] = {0.1, 0.3};
+constexpr int kStreams = 4, kWarmUp = 2, kRepeats = 7;
+
+svdit_backend *backend = nullptr;
+
+void must(cudaError_t code, const char *what) {
+  if (code == cudaSuccess) return;
+  std::fprintf(stderr, "%s: %s\n", what, cudaGetErrorString(code));
+  std::exit(1);
+}
+template <class Call>
+void must(Call &&call) {
+  svdit_error error = new_error();
+  if (call(&error) == SVDIT_OK) return;
+  std::fprintf(stderr, "%s\n", error.message);
+  std::exit(1);
+}
+
+// Normal numbers: a drawn piece, repeated with a prime length so that rows differ.
+void *random_tensor(uint64_t elements, uint64_t seed) {
+  constexpr uint64_t kPiece = 16777213;
+  std::vector<uint16_t> piece(kPiece);
+  Random random(seed);
+  for (uint16_t &x : piece) from_float(SVDIT_BF16, random.normal(), &x);
+  char *device = nullptr;
+  must(cudaMalloc((void **)&device, elements * 2), "cudaMalloc");
+  for (uint64_t at = 0; at < elements; at += kPiece) {
+    must(cudaMemcpy(device + at * 2, piece.data(), std::min(kPiece, elements - at) * 2,
+                    cudaMemcpyHostToDevice),
+         "cudaMemcpy");
+  }
+  return device;
+}
+
+TestPattern pattern_of(uint32_t mode, double density, const TestCase &c) {
+  TestPattern pattern;
+  pattern.mode = mode;
+  if (mode == SVDIT_MODE_MULTI_DIAGONAL) pattern.order = SVDIT_ORDER_TOKEN_MAJOR;
+  if (mode == SVDIT_MODE_DIAGONAL || mode == SVDIT_MODE_MULTI_DIAGONAL) {
+    pattern.window = (int64_t)(density * c.video() / 2);
+  } else if (mode == SVDIT_MODE_VERTICAL_STRIPE) {
+    const int32_t stripes = std::max(1, (int32_t)std::lround(density * c.video_blocks()));
+    for (int32_t i = 0; i < stripes; ++i) {
+      pattern.blocks.push_back((int32_t)((int64_t)i * c.video_blocks() / stripes));
+    }
+  }
+  return pattern;
+}
+
+struct Times {
+  double median, least, most;
+};
+template <class Work>
+Times time_ms(cudaStream_t stream, const Work &work) {
+  cudaEvent_t begin, end;
+  must(cudaEventCreate(&begin), "event");
+  must(cudaEventCreate(&end), "event");
+  for (int i = 0; i < kWarmUp; ++i) work();
+  std::vector<float> times;
+  for (int i = 0; i < kRepeats; ++i) {
+    must(cudaEventRecord(begin, stream), "record");
+    work();
+    must(cudaEventRecord(end, stream), "record");
+    must(cudaEventSynchronize(end), "attention");
+    float ms = 0;
+    must(cudaEventElapsedTime(&ms, begin, end), "elapsed");
+    times.push_back(ms);
+  }
+  cudaEventDestroy(begin);
+  cudaEventDestroy(end);
+  std::sort(times.begin(), times.end());
+  return {times[times.size() / 2], times.front(), times.back()};
+}
+
+// A plan for a case with what its calls need.
+struct Layer {
+  Layer(const TestCase &c, const svdit_attention_args &tensors, int workspaces) : args(tensors) {
+    const PlanDesc desc(c);
+    must([&](svdit_error *e) { return svdit_plan_create(backend, &desc.desc, &plan, e); });
+    must([&](svdit_error *e) { return svdit_plan_workspace(plan, 1, &args.workspace_bytes, e); });
+    for (int i = 0; i < workspaces; ++i) {
+      workspace.push_back(nullptr);
+      must(cudaMalloc(&workspace.back(), args.workspace_bytes), "cudaMalloc");
+    }
+    std::vector<double> densities(c.heads());
+    must([&](svdit_error *e) { return svdit_plan_density(plan, -1, densities.data(), e); });
+    for (double d : densities) density += d / c.heads();
+    flop = 4.0 * c.heads() * c.video() * c.video() * c.head_dim * density;
+  }
+  ~Layer() {
+    svdit_plan_destroy(plan);
+    for (void *w : workspace) cudaFree(w);
+  }
+  void run(int slot, int32_t head_begin, int32_t head_end, cudaStream_t stream) {
+    args.workspace = workspace[slot];
+    args.head_begin = head_begin;
+    args.head_end = head_end;
+    must([&](svdit_error *e) { return svdit_attention(plan, &args, stream, e); });
+  }
+  svdit_plan *plan = nullptr;
+  std::vector<void *> workspace;
+  svdit_attention_args args;
+  double density = 0, flop = 0;
+};
+
+void say(const Geometry &g, const TestCase &c, const char *what, double arg, const Layer &layer,
+         const Times &t) {
+  std::printf(
+      "{\"case\": \"%s\", \"who\": \"svdit sm_80\", \"what\": \"%s\", \"arg\": %g, \"block\": %d, "
+      "\"tokens\": %d, \"heads\": %d, \"dim\": %d, \"density\": %.4f, \"ms\": %.4f, \"least\": "
+      "%.4f, "
+      "\"most\": %.4f, \"tflops\": %.1f}\n",
+      g.name, what, arg, c.block, c.video(), c.heads(), c.head_dim, layer.density, t.median,
+      t.least, t.most, layer.flop / t.median / 1e9);
+  std::fflush(stdout);
+}
+
+// A layer of mixed heads: in one launch, and with a launch a head over four streams.
+void time_mixed(const Geometry &g, TestCase c, const svdit_attention_args &tensors,
+                cudaStream_t *streams) {
+  c.patterns.clear();
+  for (int32_t h = 0; h < g.heads; ++h) {
+    const uint32_t modes[] = {SVDIT_MODE_FULL,           SVDIT_MODE_DIAGONAL,
+                              SVDIT_MODE_MULTI_DIAGONAL, SVDIT_MODE_VERTICAL_STRIPE,
+                              SVDIT_MODE_SKIP,           SVDIT_MODE_DIAGONAL};
+    c.patterns.push_back(pattern_of(modes[h % 6], kDensities[h / 6 % 2], c));
+  }
+  Layer layer(c, tensors, kStreams);
+  say(g, c, "mixed, one launch", 0, layer,
+      time_ms(streams[0], [&] { layer.run(0, 0, g.heads, streams[0]); }));
+  cudaEvent_t fork, join[kStreams];
+  must(cudaEventCreateWithFlags(&fork, cudaEventDisableTiming), "event");
+  for (cudaEvent_t &e : join) must(cudaEventCreateWithFlags(&e, cudaEventDisableTiming), "event");
+  say(g, c, "mixed, a launch a head, four streams", 0, layer, time_ms(streams[0], [&] {
+        must(cudaEventRecord(fork, streams[0]), "fork");
+        for (int s = 1; s < kStreams; ++s) must(cudaStreamWaitEvent(streams[s], fork, 0), "fork");
+        for (int32_t h = 0; h < g.heads; ++h)
+          layer.run(h % kStreams, h, h + 1, streams[h % kStreams]);
+        for (int s = 1; s < kStreams; ++s) {
+          must(cudaEventRecord(join[s], streams[s]), "join");
+          must(cudaStreamWaitEvent(streams[0], join[s], 0), "join");
+        }
+      }));
+}
+
+void time_geometry(const Geometry &g, cudaStream_t *streams) {
+  TestCase c;
+  c.type = SVDIT_BF16;
+  c.frames = g.frames;
+  c.height = g.height;
+  c.width = g.width;
+  c.head_dim = g.head_dim;
+  const uint64_t elements = (uint64_t)g.heads * c.video() * g.head_dim;
+  svdit_attention_args args{};
+  args.struct_bytes = sizeof args;
+  args.batch = 1;
+  uint64_t seed = 1;
+  for (svdit_tensor *t : {&args.q, &args.k, &args.v, &args.out}) {
+    *t = {random_tensor(elements, seed++), elements * 2, (int64_t)elements,
+          (int64_t)c.video() * g.head_dim, g.head_dim};
+  }
+  const struct {
+    uint32_t mode;
+    const char *name;
+  } modes[] = {{SVDIT_MODE_DIAGONAL, "diagonal"},
+               {SVDIT_MODE_MULTI_DIAGONAL, "multi-diagonal"},
+               {SVDIT_MODE_VERTICAL_STRIPE, "vertical-stripe"}};
+  for (const int32_t block : {128, 64}) {
+    c.block = block;
+    const auto measure = [&](const TestPattern &pattern, const char *name, double arg) {
+      c.patterns.assign(g.heads, pattern);
+      Layer layer(c, args, 1);
+      say(g, c, name, arg, layer,
+          time_ms(streams[0], [&] { layer.run(0, 0, g.heads, streams[0]); }));
+    };
+    measure(TestPattern{}, "full", 1);
+    for (const double density : kDensities) {
+      for (const auto &[mode, name] : modes) measure(pattern_of(mode, density, c), name, density);
+    }
+    time_mixed(g, c, args, streams);
+    measure(TestPattern{}, "full, again", 1);  // the spread between the two is noise
+  }
+  for (const svdit_tensor *t : {&args.q, &args.k, &args.v, &args.out}) cudaFree(t->data);
+}
+
+}  // namespace
+
+int main(int count, char **arguments) {
+  svdit_backend_options options{};
+  options.struct_bytes = sizeof options;
+  options.kind = SVDIT_BACKEND_CUDA;
+  must([&](svdit_error *e) { return svdit_backend_open(&options, &backend, e); });
+  cudaStream_t streams[kStreams];
+  for (cudaStream_t &stream : streams) must(cudaStreamCreate(&stream), "cudaStreamCreate");
+  for (const Geometry &g : kGeometry) {
+    bool wanted = count == 1;
+    for (int i = 1; i < count; ++i) wanted |= std::strcmp(arguments[i], g.name) == 0;
+    if (wanted) time_geometry(g, streams);
+  }
+  svdit_backend_close(backend);
+  return 0;
+}
