@@ -6,7 +6,10 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 import io.github.sparsevdit.Backend;
 import io.github.sparsevdit.CpuOptions;
 import io.github.sparsevdit.TestBackends;
+import io.github.sparsevdit.internal.Json;
 import io.github.sparsevdit.tensor.ElementType;
+import io.github.sparsevdit.tensor.Safetensors;
+import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
 import java.util.stream.Stream;
@@ -50,6 +53,50 @@ class AttentionCasesTest {
         ReferenceCases.find(Path.of("src/test/resources/cases/attention"));
     assertEquals(12, packaged.size());
     assertTrue(packaged.stream().allMatch(one -> one.family().equals("attention")));
+  }
+
+  /** The reference the random tests stand on, against results computed by another program. */
+  @Test
+  void theReferenceInJavaGivesTheFilesResults() throws Exception {
+    try (Stream<Path> files = Files.list(Path.of("src/test/resources/cases/attention"))) {
+      for (Path path : files.toList()) {
+        try (Safetensors file = Safetensors.open(path)) {
+          Json json = Json.parse(path.toString(), file.metadata().get("case"), 8);
+          AttentionCase.Description description = AttentionCase.Description.of(json, file);
+          long[] shape = file.shape("q");
+          for (int row = 0; row < shape[0]; row++) {
+            for (int head = 0; head < shape[1]; head++) {
+              ReferenceAttention.Result exact =
+                  ReferenceAttention.exact(
+                      head(file, "q", row, head),
+                      head(file, "k", row, head),
+                      head(file, "v", row, head),
+                      description.headDim(),
+                      1 / Math.sqrt(description.headDim()),
+                      description.mask(head, row));
+              requireClose(head(file, "out", row, head), exact.out(), path);
+              requireClose(head(file, "lse", row, head), exact.lse(), path);
+            }
+          }
+        }
+      }
+    }
+  }
+
+  private static float[] head(Safetensors file, String name, int row, int head) {
+    return file.tensor(name).select(0, row).select(0, head).toFloats();
+  }
+
+  /** The files hold float64 results rounded to float. */
+  private static void requireClose(float[] expected, double[] computed, Path path) {
+    for (int i = 0; i < expected.length; i++) {
+      if (Float.isFinite(expected[i])) {
+        assertEquals(
+            expected[i], computed[i], 1e-7 * Math.max(1, Math.abs(expected[i])), path::toString);
+      } else {
+        assertEquals((double) expected[i], computed[i], path::toString);
+      }
+    }
   }
 
   private static List<AttentionCase> cases() {
