@@ -60,6 +60,11 @@ install: $(JAR_LIBRARIES) ## the jars into the local Maven repository
 newcomer: install ## a small project outside this one, on the installed artifacts: class path and module path
 	@tools/newcomer
 
+.PHONY: jmh
+jmh: $(JAR_LIBRARIES) ## benchmarks, this library's and its peers': ratios here, JSON in out/jmh.json (QUICK=1; ONLY='Dense Call')
+	@$(MVN) test -Pjmh
+	@tools/jmh out/jmh.json $(if $(QUICK),quick) $(ONLY)
+
 .PHONY: reproducible
 reproducible: ## builds the committed tree twice and compares the artifacts
 	@tools/reproducible
