@@ -1,0 +1,152 @@
+package io.github.sparsevdit.model;
+
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertThrows;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import io.github.sparsevdit.Backend;
+import io.github.sparsevdit.UnsupportedException;
+import io.github.sparsevdit.tensor.ElementType;
+import io.github.sparsevdit.tensor.Safetensors;
+import io.github.sparsevdit.tensor.Tensor;
+import io.github.sparsevdit.tensor.TensorSource;
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.LinkedHashMap;
+import java.util.Map;
+import java.util.function.Consumer;
+import org.junit.jupiter.api.AfterAll;
+import org.junit.jupiter.api.BeforeAll;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
+
+/** What is wrong with a checkpoint is named. */
+class CheckpointTest {
+  private static final Path WAN = Path.of("src/test/resources/cases/denoisers/wan2.1-t2v-tiny");
+  private static Backend backend;
+  @TempDir Path folder;
+
+  @BeforeAll
+  static void open() {
+    backend = Backend.cpu();
+  }
+
+  @AfterAll
+  static void close() {
+    backend.close();
+  }
+
+  @Test
+  void namesTheModelAfterItsFolder() {
+    try (VideoTransformer wan = VideoTransformer.load(WAN, backend, ElementType.FP32)) {
+      assertEquals("wan2.1-t2v-tiny: 2 layers x 2 heads x 64", wan.shape().toString());
+    }
+    Path pipeline = Path.of("calibration/tiny-wan");
+    try (Pipeline tiny = Pipeline.open(pipeline, backend, ElementType.BF16)) {
+      assertEquals("tiny-wan: 6 layers x 4 heads x 64", tiny.transformer().shape().toString());
+      assertTrue(tiny.pixels());
+      assertEquals(20, tiny.scheduler(20, 0).schedule().steps());
+    }
+  }
+
+  @Test
+  void missingWeight() throws IOException {
+    refused("blocks.1.ffn.net.2.bias is missing", w -> w.remove("blocks.1.ffn.net.2.bias"));
+  }
+
+  @Test
+  void unexpectedWeight() throws IOException {
+    refused(
+        "1 unexpected weights: blocks.7.extra",
+        w -> w.put("blocks.7.extra", w.get("proj_out.bias")));
+  }
+
+  @Test
+  void wrongShape() throws IOException {
+    refused(
+        "proj_out.bias is [128]; the configuration asks for [16]",
+        w -> w.put("proj_out.bias", w.get("blocks.0.norm2.bias")));
+  }
+
+  @Test
+  void unknownClass() throws IOException {
+    config("WanTransformer3DModel", "OtherModel");
+    write(w -> {});
+    UnsupportedException e = assertThrows(UnsupportedException.class, this::load);
+    assertTrue(e.getMessage().contains("OtherModel"), e::getMessage);
+  }
+
+  @Test
+  void missingSetting() throws IOException {
+    config("\"ffn_dim\"", "\"other\"");
+    write(w -> {});
+    IllegalArgumentException e = assertThrows(IllegalArgumentException.class, this::load);
+    assertTrue(e.getMessage().contains("ffn_dim is missing"), e::getMessage);
+  }
+
+  @Test
+  void unsupportedSetting() throws IOException {
+    config("rms_norm_across_heads", "layer_norm");
+    write(w -> {});
+    IllegalArgumentException e = assertThrows(IllegalArgumentException.class, this::load);
+    assertTrue(e.getMessage().contains("qk_norm"), e::getMessage);
+  }
+
+  @Test
+  void noCheckpoint() {
+    IllegalArgumentException e = assertThrows(IllegalArgumentException.class, this::load);
+    assertTrue(e.getMessage().contains("config.json"), e::getMessage);
+  }
+
+  @Test
+  void inputsThatDoNotFit() {
+    try (VideoTransformer wan = VideoTransformer.load(WAN, backend, ElementType.FP32);
+        Tensor latents = backend.allocate(ElementType.FP32, 4, 3, 16, 12);
+        Tensor odd = backend.allocate(ElementType.FP32, 4, 3, 15, 12);
+        Tensor text = backend.allocate(ElementType.FP32, 12, 24);
+        Tensor wide = backend.allocate(ElementType.FP32, 12, 25)) {
+      AttentionFunction none = (layer, q, k, v, valid, out) -> {};
+      refused("15", () -> wan.forward(odd, 1, Conditioning.text(text), none, odd));
+      refused("24 features", () -> wan.forward(latents, 1, Conditioning.text(wide), none, latents));
+      refused(
+          "out is",
+          () -> wan.forward(latents, 1, Conditioning.text(text), none, latents.slice(1, 0, 2)));
+      Conditioning withLatents = Conditioning.text(text).withImage(null, latents);
+      refused("8 channels", () -> wan.forward(latents, 1, withLatents, none, latents));
+      wan.close();
+      assertThrows(
+          IllegalStateException.class,
+          () -> wan.forward(latents, 1, Conditioning.text(text), none, latents));
+    }
+  }
+
+  private void refused(String why, Consumer<Map<String, Tensor>> change) throws IOException {
+    Files.copy(WAN.resolve("config.json"), folder.resolve("config.json"));
+    write(change);
+    refused(why, (Runnable) this::load);
+  }
+
+  private static void refused(String why, Runnable call) {
+    IllegalArgumentException e = assertThrows(IllegalArgumentException.class, call::run);
+    assertTrue(e.getMessage().contains(why), e::getMessage);
+  }
+
+  private void load() {
+    VideoTransformer.load(folder, backend, ElementType.FP32).close();
+  }
+
+  private void config(String from, String to) throws IOException {
+    String text = Files.readString(WAN.resolve("config.json"));
+    Files.writeString(folder.resolve("config.json"), text.replace(from, to));
+  }
+
+  private void write(Consumer<Map<String, Tensor>> change) {
+    try (TensorSource source = Safetensors.open(WAN)) {
+      Map<String, Tensor> weights = new LinkedHashMap<>();
+      source.names().forEach(name -> weights.put(name, source.tensor(name)));
+      change.accept(weights);
+      Safetensors.write(folder.resolve("diffusion_pytorch_model.safetensors"), weights, Map.of());
+    }
+  }
+}
