@@ -12,6 +12,7 @@ final class Selector {
   private static final double SMALLEST_KNOB = 1e-9;
   private static final int BISECTIONS = 50;
   private static final double FRONT_FROM = 1e-6;
+  private static final double LEAST_DENSITY = 0.01;
   private static final double FRONT_STEP = Math.pow(10, 0.125);
 
   private final SearchSetup setup;
@@ -126,6 +127,9 @@ final class Selector {
     List<ParetoFront.Point> points = new ArrayList<>();
     for (double knob = FRONT_FROM; knob < LARGEST_KNOB; knob *= FRONT_STEP) {
       Selection selection = select(knob);
+      if (selection.density() < LEAST_DENSITY) {
+        break; // next to nothing is computed: of no use to anyone
+      }
       ParetoFront.Point last = points.isEmpty() ? null : points.getLast();
       if (last != null && selection.density() >= last.density()) {
         continue;

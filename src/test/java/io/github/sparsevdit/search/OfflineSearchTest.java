@@ -439,6 +439,45 @@ class OfflineSearchTest {
     assertEquals(findings.with(options.withDenseSteps(1)).table().toJson(), best.toJson());
   }
 
+  /** A made-up model of what a run makes of errors is found again from whole runs alone. */
+  @Test
+  void weightsAreFoundFromWholeRuns() {
+    Findings findings = randomFindings(RuleName.LAGRANGIAN);
+    findings = findings.with(findings.options().withTargetDensity(0.5));
+    double[] ofPhase = {5, 1, 0.25};
+    double[] ofLayer = {0.5, 3, 1};
+    List<DispatchTable> tried = new ArrayList<>();
+    WholeRun run =
+        policy -> {
+          DispatchTable table = (DispatchTable) policy;
+          tried.add(table);
+          double squares = 0;
+          List<Double> timesteps = List.of(999.0, 749.0, 499.0, 249.0);
+          for (int step = 0; step < 4; step++) {
+            DispatchTable.Phase phase = table.phases().get(table.phase(timesteps.get(step)));
+            for (int layer = 0; layer < phase.layers().size(); layer++) {
+              for (DispatchTable.HeadEntry entry : phase.layers().get(layer)) {
+                squares += 1e-3 * ofPhase[Math.min(step, 2)] * ofLayer[layer] * entry.error();
+              }
+            }
+          }
+          return -10 * Math.log10(squares);
+        };
+    Findings weighted = findings.weighted(run);
+    assertEquals(6, tried.size());
+    double[][] expected = new double[3][3];
+    for (int phase = 0; phase < 3; phase++) {
+      for (int layer = 0; layer < 3; layer++) {
+        expected[phase][layer] = ofPhase[phase] * ofLayer[layer];
+      }
+    }
+    double before = run.psnr(findings.table());
+    double after = run.psnr(weighted.table());
+    double truth = run.psnr(findings.weighted(expected).table());
+    assertTrue(after > before + 0.2, after + " dB against " + before);
+    assertEquals(truth, after, 0.5);
+  }
+
   private static Findings randomFindings(RuleName rule) {
     Sequence sequence = Sequence.video(4, 5, 8);
     SyntheticSource source =

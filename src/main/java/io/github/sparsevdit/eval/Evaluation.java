@@ -1,0 +1,228 @@
+package io.github.sparsevdit.eval;
+
+import io.github.sparsevdit.Backend;
+import io.github.sparsevdit.Mode;
+import io.github.sparsevdit.Pattern;
+import io.github.sparsevdit.Policy;
+import io.github.sparsevdit.Schedule;
+import io.github.sparsevdit.Sequence;
+import io.github.sparsevdit.SparseAttention;
+import io.github.sparsevdit.model.AttentionFunction;
+import io.github.sparsevdit.model.AttentionProvider;
+import io.github.sparsevdit.model.Conditioning;
+import io.github.sparsevdit.model.DenoisingLoop;
+import io.github.sparsevdit.model.DenoisingProgress;
+import io.github.sparsevdit.model.Guidance;
+import io.github.sparsevdit.model.Noise;
+import io.github.sparsevdit.model.Scheduler;
+import io.github.sparsevdit.model.VideoTransformer;
+import io.github.sparsevdit.search.LayerError;
+import io.github.sparsevdit.search.WholeRun;
+import io.github.sparsevdit.tensor.ElementType;
+import io.github.sparsevdit.tensor.Tensor;
+import java.lang.foreign.Arena;
+import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.EnumMap;
+import java.util.HashMap;
+import java.util.List;
+import java.util.Map;
+
+/**
+ * Generates clips densely and with policies, from the same noise, and compares them. For
+ * checkpoints that work in pixels: latents [channels, frames, height, width] in [−1, 1]. A clip's
+ * dense run is made once and kept. Not thread-safe.
+ */
+public final class Evaluation {
+  private static final int DENSE_BLOCK = 128;
+
+  private final Backend backend;
+  private final VideoTransformer transformer;
+  private final DenoisingLoop loop;
+  private final long[] latentShape;
+  private final List<Clip> clips;
+  private final DenoisingProgress progress;
+  private final Map<Clip, Run> dense = new HashMap<>();
+
+  /**
+   * What to generate.
+   *
+   * @param negative the unconditional branch, or null
+   * @param seed of the noise
+   */
+  public record Clip(String name, Conditioning prompt, Conditioning negative, long seed) {}
+
+  /**
+   * A finished run.
+   *
+   * @param latents [channels, frames, height, width]
+   * @param attentionSeconds time its self-attention took
+   * @param seconds all of its time
+   */
+  public record Run(float[] latents, double attentionSeconds, double seconds) {}
+
+  /**
+   * @param scheduler not used elsewhere while this is
+   * @param latentShape [channels, frames, height, width]
+   * @param progress told of every run's steps; may cancel
+   */
+  public Evaluation(
+      Backend backend,
+      VideoTransformer transformer,
+      Scheduler scheduler,
+      Guidance guidance,
+      long[] latentShape,
+      List<Clip> clips,
+      DenoisingProgress progress) {
+    this.backend = backend;
+    this.transformer = transformer;
+    this.loop = new DenoisingLoop(transformer, scheduler, guidance);
+    this.latentShape = latentShape.clone();
+    this.clips = List.copyOf(clips);
+    this.progress = progress;
+  }
+
+  /** The timesteps of a run. */
+  public Schedule schedule() {
+    return loop.schedule();
+  }
+
+  /** The sequence of a clip's self-attention. */
+  public Sequence sequence(Clip clip) {
+    return transformer.sequence(latentShape, clip.prompt().textTokens());
+  }
+
+  /** The clip's dense run. */
+  public Run dense(Clip clip) {
+    return dense.computeIfAbsent(
+        clip, c -> generate(c, Policy.dense(transformer.shape(), DENSE_BLOCK)));
+  }
+
+  /** Generates a clip with a policy. */
+  public Run generate(Clip clip, Policy policy) {
+    return run(clip, policy, null);
+  }
+
+  /** The clip that a run of it gave. */
+  public Video video(Run run) {
+    return Video.ofPixelLatents(
+        run.latents(),
+        Math.toIntExact(latentShape[0]),
+        Math.toIntExact(latentShape[1]),
+        Math.toIntExact(latentShape[2]),
+        Math.toIntExact(latentShape[3]));
+  }
+
+  /** Compares a policy with dense attention over all clips. */
+  public Report.Row score(String name, Policy policy) {
+    List<Double> psnr = new ArrayList<>();
+    List<Double> ssim = new ArrayList<>();
+    double denseSeconds = 0;
+    double sparseSeconds = 0;
+    for (Clip clip : clips) {
+      Run reference = dense(clip);
+      Run sparse = generate(clip, policy);
+      psnr.add(Psnr.of(video(reference), video(sparse)));
+      ssim.add(Ssim.of(video(reference), video(sparse)));
+      denseSeconds += reference.attentionSeconds() / clips.size();
+      sparseSeconds += sparse.attentionSeconds() / clips.size();
+    }
+    return new Report.Row(
+        name, heads(policy), density(policy), psnr, ssim, denseSeconds, sparseSeconds);
+  }
+
+  /** Mean PSNR over the clips: what a search scores whole tables by. */
+  public WholeRun wholeRun() {
+    return policy -> score("", policy).meanPsnr();
+  }
+
+  /**
+   * The share of the layers' outputs that a policy disturbs on its own trajectory, mean over clips,
+   * steps, layers and branches.
+   */
+  public double layerError(Policy policy) {
+    LayerError error = new LayerError();
+    for (Clip clip : clips) {
+      run(clip, policy, error);
+    }
+    return error.mean();
+  }
+
+  private Run run(Clip clip, Policy policy, LayerError error) {
+    Sequence sequence = sequence(clip);
+    ElementType type = transformer.type();
+    Policy full = Policy.dense(transformer.shape(), DENSE_BLOCK);
+    long elements = Arrays.stream(latentShape).reduce(1, Math::multiplyExact);
+    try (Arena arena = Arena.ofShared();
+        SparseAttention sparse =
+            SparseAttention.of(backend, policy, sequence, loop.schedule(), type);
+        SparseAttention dense =
+            SparseAttention.of(backend, full, sequence, loop.schedule(), type)) {
+      Tensor latents = Tensor.of(arena.allocate(4 * elements, 64), ElementType.FP32, latentShape);
+      Noise.fill(latents, clip.seed());
+      Timed timed = new Timed(AttentionProvider.of(sparse));
+      AttentionProvider attention =
+          error == null ? timed : watched(timed, AttentionProvider.of(dense), error);
+      long begin = System.nanoTime();
+      loop.run(latents, clip.prompt(), clip.negative(), attention, progress);
+      return new Run(
+          latents.toFloats(), timed.nanoseconds * 1e-9, (System.nanoTime() - begin) * 1e-9);
+    }
+  }
+
+  /**
+   * Goes on with what the policy gives, and computes full attention on the same inputs beside it.
+   */
+  private AttentionProvider watched(
+      AttentionProvider sparse, AttentionProvider dense, LayerError error) {
+    return (step, branch) ->
+        (layer, q, k, v, textValid, out) -> {
+          try (Tensor full = backend.allocate(out.type(), out.shape())) {
+            sparse.at(step, branch).attend(layer, q, k, v, textValid, out);
+            dense.at(step, branch).attend(layer, q, k, v, textValid, full);
+            error.add(out, full, transformer.outProjection(layer));
+          }
+        };
+  }
+
+  private double density(Policy policy) {
+    try (SparseAttention attention =
+        SparseAttention.of(
+            backend, policy, sequence(clips.get(0)), loop.schedule(), transformer.type())) {
+      return attention.density();
+    }
+  }
+
+  private Map<Mode, Double> heads(Policy policy) {
+    Map<Mode, Double> heads = new EnumMap<>(Mode.class);
+    List<Double> timesteps = loop.schedule().timesteps();
+    for (double timestep : timesteps) {
+      for (int layer = 0; layer < transformer.shape().layers(); layer++) {
+        for (Pattern pattern : policy.patterns(timestep, layer)) {
+          heads.merge(pattern.mode(), 1.0 / timesteps.size(), Double::sum);
+        }
+      }
+    }
+    return heads;
+  }
+
+  /** Adds up the time that self-attention takes. */
+  private static final class Timed implements AttentionProvider {
+    private final AttentionProvider inner;
+    long nanoseconds;
+
+    Timed(AttentionProvider inner) {
+      this.inner = inner;
+    }
+
+    @Override
+    public AttentionFunction at(int step, int branch) {
+      AttentionFunction function = inner.at(step, branch);
+      return (layer, q, k, v, textValid, out) -> {
+        long begin = System.nanoTime();
+        function.attend(layer, q, k, v, textValid, out);
+        nanoseconds += System.nanoTime() - begin;
+      };
+    }
+  }
+}
