@@ -31,9 +31,10 @@ import org.openjdk.jmh.annotations.Warmup;
 @State(Scope.Benchmark)
 @BenchmarkMode(Mode.AverageTime)
 @OutputTimeUnit(TimeUnit.NANOSECONDS)
-@Fork(2)
-@Warmup(iterations = 3, time = 300, timeUnit = TimeUnit.MILLISECONDS)
-@Measurement(iterations = 5, time = 300, timeUnit = TimeUnit.MILLISECONDS)
+// Compiled before it goes on, so that a busy machine does not measure half-compiled code.
+@Fork(value = 1, jvmArgsAppend = "-Xbatch")
+@Warmup(iterations = 4, time = 500, timeUnit = TimeUnit.MILLISECONDS)
+@Measurement(iterations = 9, time = 200, timeUnit = TimeUnit.MILLISECONDS)
 public class CallBenchmark {
   static final int HEAD_DIM = 8;
   static final Sequence SEQUENCE = Sequence.video(1, 1, 16);

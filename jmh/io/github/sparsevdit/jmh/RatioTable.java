@@ -52,6 +52,8 @@ final class RatioTable {
       speed(shape, Contender.SVDIT_FP32, Contender.TORCH_FP32, small ? 1.8 : 0);
       speed(shape, Contender.SVDIT_BF16, Contender.ONNX_FP32, small ? 0 : wantedBf16);
       speed(shape, Contender.SVDIT_BF16, Contender.TORCH_BF16, 0);
+      roofline(shape, "BF16", small ? 0 : shape.endsWith("x64") ? 0.65 : 0.75);
+      roofline(shape, "FP32", 0);
     }
   }
 
@@ -61,6 +63,21 @@ final class RatioTable {
 
   private void speed(String shape, Contender ours, Contender peer, double wanted) {
     ratio(shape + " speed: " + ours + " / " + peer, time(shape, peer), time(shape, ours), wanted);
+  }
+
+  private void roofline(String shape, String type, double wanted) {
+    OptionalDouble product = measured.median("Product.product type=" + type);
+    OptionalDouble ours = time(shape, Contender.valueOf("SVDIT_" + type));
+    if (product.isPresent() && ours.isPresent()) {
+      double rate = ProductBenchmark.FLOP / product.getAsDouble();
+      double attention = DenseBenchmark.inputs(shape).flop() / ours.getAsDouble();
+      ratio(
+          String.format(
+              Locale.ROOT, "%s rate: SVDIT_%s / oneDNN (%.0f GFLOP/s)", shape, type, rate * 1e-6),
+          OptionalDouble.of(attention),
+          OptionalDouble.of(rate),
+          wanted);
+    }
   }
 
   private void tiers() {
