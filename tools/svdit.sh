@@ -10,5 +10,5 @@ fi
 jar=$target/sparse-vdit-@VERSION@
 class_path=$jar.jar:$jar-linux-x86_64.jar:$jar-linux-x86_64-cuda13.jar:$jar-cases.jar:$target/lib/*
 # SVDIT_JAVA_OPTS: options for the virtual machine, such as -Xmx2g.
-exec "$JDK/bin/java" --enable-native-access=ALL-UNNAMED ${SVDIT_JAVA_OPTS:-} -cp "$class_path" \
+exec "$JDK/bin/java" --enable-native-access=ALL-UNNAMED -Dsvdit.home="$here/.." ${SVDIT_JAVA_OPTS:-} -cp "$class_path" \
   io.github.sparsevdit.cli.Main "$@"

@@ -8,6 +8,7 @@ import io.github.sparsevdit.CpuOptions;
 import io.github.sparsevdit.LibraryInfo;
 import io.github.sparsevdit.SvditException;
 import io.github.sparsevdit.cli.media.Pictures;
+import io.github.sparsevdit.internal.MatrixLibrary;
 import java.io.PrintStream;
 import java.util.Locale;
 import java.util.concurrent.Callable;
@@ -48,6 +49,7 @@ final class DoctorCommand implements Callable<Integer> {
       cuda(found.putObject("cuda"));
     }
     Machine.describe(found.putObject("limits"));
+    matrixProducts(found.putObject("matrix products"));
     found
         .putObject("pictures")
         .put("text", Pictures.canDrawText() ? "can be drawn" : Pictures.howToGetFonts());
@@ -130,6 +132,15 @@ final class DoctorCommand implements Callable<Integer> {
       node.put("memory", gib(info.memoryBytes()) + ", free " + gib(info.memoryFreeBytes()));
     } catch (SvditException e) {
       node.put("not used", e.getMessage());
+    }
+  }
+
+  /** What multiplies a denoiser's matrices; attention does without. */
+  private static void matrixProducts(ObjectNode node) {
+    try {
+      node.put("oneDNN", MatrixLibrary.find().toString());
+    } catch (SvditException e) {
+      node.put("not found", e.getMessage());
     }
   }
 

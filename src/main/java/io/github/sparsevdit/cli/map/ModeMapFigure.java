@@ -31,7 +31,8 @@ public final class ModeMapFigure {
     cellWidth = written ? 74 : Math.clamp(WIDEST / map.heads(), 9, 22);
     cellHeight = written ? 40 : Math.clamp(900 / map.layers(), 9, 22);
     int panels = Math.max(1, (WIDEST - 2 * MARGIN + GAP) / (panelWidth() + GAP));
-    perRow = Math.min(panels, map.panels().size());
+    int rows = Math.ceilDiv(map.panels().size(), panels);
+    perRow = Math.ceilDiv(map.panels().size(), rows);
   }
 
   /**
