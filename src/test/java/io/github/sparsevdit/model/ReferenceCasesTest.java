@@ -1,6 +1,7 @@
 package io.github.sparsevdit.model;
 
 import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import io.github.sparsevdit.Backend;
 import io.github.sparsevdit.eval.cases.CaseResult;
@@ -38,6 +39,7 @@ class ReferenceCasesTest {
     "denoisers/wan2.1-t2v-tiny, 1e-5",
     "denoisers/wan2.1-t2v-tiny-sharded, 1e-5",
     "denoisers/wan2.1-i2v-tiny, 1e-5",
+    "denoisers/hunyuanvideo-t2v-tiny, 6e-5",
     "denoisers/cogvideox1.5-t2v-tiny, 1e-5",
     "denoisers/cogvideox1.5-i2v-tiny, 1e-5",
     "runs/wan2.1.safetensors, 1e-4",
@@ -49,6 +51,6 @@ class ReferenceCasesTest {
     assertEquals(1, cases.size());
     CaseResult result = cases.get(0).run(backend);
     assertEquals(CaseResult.Status.PASSED, result.status(), result::toString);
-    assertEquals(bound, result.bound());
+    assertTrue(result.bound() <= bound, result::toString);
   }
 }
