@@ -124,7 +124,7 @@ final class RatioTable {
           if (ms.isPresent() && dense.isPresent()) {
             double density = density(pattern, Integer.parseInt(headDim));
             double ideal = dense.getAsDouble() * density / ms.getAsDouble();
-            least = Math.min(least, ideal);
+            least = pattern.equals("full") ? least : Math.min(least, ideal);
             line(
                 "%-4s D %-3s %-20s density %.3f %8.2f ms %6.3f of ideal",
                 type, headDim, pattern, density, ms.getAsDouble(), ideal);
@@ -193,16 +193,21 @@ final class RatioTable {
       for (String pass : List.of("mass", "diagonal", "multiDiagonal", "verticalStripe")) {
         OptionalDouble ms = measured.median("Sweep." + pass + " type=" + type);
         if (ms.isPresent()) {
-          int stops = pass.equals("mass") ? 0 : SweepBenchmark.stops().length;
+          int candidates = SweepBenchmark.stops().length * SweepBenchmark.HEADS;
           line(
-              "%-4s %-15s %8.2f ms %6.2f dense passes, %d candidates of %d heads: %.0f a second",
+              "%-4s %-15s %8.2f ms %6.2f dense passes%s",
               type,
               pass,
               ms.getAsDouble(),
               ms.getAsDouble() / dense.orElse(Double.NaN),
-              stops,
-              SweepBenchmark.HEADS,
-              1e3 * stops * SweepBenchmark.HEADS / ms.getAsDouble());
+              pass.equals("mass")
+                  ? ""
+                  : String.format(
+                      Locale.ROOT,
+                      ", %d windows or sizes of %d heads: %.0f a second",
+                      SweepBenchmark.stops().length,
+                      SweepBenchmark.HEADS,
+                      1e3 * candidates / ms.getAsDouble()));
         }
       }
     }
