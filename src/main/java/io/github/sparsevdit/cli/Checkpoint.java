@@ -9,13 +9,11 @@ import io.github.sparsevdit.Policy;
 import io.github.sparsevdit.Schedule;
 import io.github.sparsevdit.Sequence;
 import io.github.sparsevdit.SparseAttention;
-import io.github.sparsevdit.model.AttentionProvider;
+import io.github.sparsevdit.eval.Evaluation;
 import io.github.sparsevdit.model.Conditioning;
 import io.github.sparsevdit.model.DenoiserSource;
-import io.github.sparsevdit.model.DenoisingLoop;
 import io.github.sparsevdit.model.DenoisingProgress;
 import io.github.sparsevdit.model.Guidance;
-import io.github.sparsevdit.model.Noise;
 import io.github.sparsevdit.model.Pipeline;
 import io.github.sparsevdit.model.Scheduler;
 import io.github.sparsevdit.search.CalibrationSource;
@@ -28,7 +26,6 @@ import java.lang.foreign.Arena;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
-import java.util.Arrays;
 import java.util.List;
 import java.util.function.IntConsumer;
 
@@ -226,23 +223,26 @@ final class Checkpoint implements AutoCloseable {
 
   /** Generates from the noise of {@code noise}; {@code stepDone} is told each step. */
   Generated generate(String prompt, long noise, Policy policy, IntConsumer stepDone) {
-    Conditioning conditioning = conditioning(prompt);
-    Conditioning negative = negative(prompt);
-    long elements = Arrays.stream(latents).reduce(1, Math::multiplyExact);
-    try (Arena run = Arena.ofShared();
-        SparseAttention attention =
-            SparseAttention.of(
-                backend, policy, sequence(), schedule(), pipeline.transformer().type())) {
-      Tensor sample =
-          Tensor.of(
-              run.allocate(elements * ElementType.FP32.bytes(), 64), ElementType.FP32, latents);
-      Noise.fill(sample, noise);
-      AttentionTimer timer = new AttentionTimer(AttentionProvider.of(attention));
-      long start = System.nanoTime();
-      new DenoisingLoop(pipeline.transformer(), scheduler, guidance)
-          .run(sample, conditioning, negative, timer, progress(stepDone));
-      double seconds = (System.nanoTime() - start) * 1e-9;
-      return new Generated(sample.toFloats(), seconds, timer.seconds(), attention.density());
+    Evaluation.Clip clip =
+        new Evaluation.Clip(prompt, conditioning(prompt), negative(prompt), noise);
+    Evaluation evaluation =
+        new Evaluation(
+            backend,
+            pipeline.transformer(),
+            scheduler,
+            guidance,
+            latents,
+            List.of(clip),
+            progress(stepDone));
+    Evaluation.Run run = evaluation.generate(clip, policy);
+    return new Generated(run.latents(), run.seconds(), run.attentionSeconds(), density(policy));
+  }
+
+  private double density(Policy policy) {
+    try (SparseAttention attention =
+        SparseAttention.of(
+            backend, policy, sequence(), schedule(), pipeline.transformer().type())) {
+      return attention.density();
     }
   }
 
