@@ -21,7 +21,7 @@ import java.util.stream.IntStream;
 /**
  * Fits the {@link CostModel} of one backend, sequence and block size to the times of a few plans,
  * and checks it on others. Plans are run in turn, several times over, so that a disturbance hits
- * all of them; a plan's time is its median.
+ * all of them; a plan's time is its shortest, since whatever disturbs a run only adds to it.
  */
 public final class CostMeasurement {
   private static final int TERMS = 4;
@@ -124,7 +124,7 @@ public final class CostMeasurement {
   }
 
   /**
-   * Median seconds of each plan; fills in what each has of every term: groups, heads, permuted
+   * Shortest seconds of each plan; fills in what each has of every term: groups, heads, permuted
    * heads, density.
    */
   private double[] time(List<List<Pattern>> all, double[][] terms) {
@@ -158,12 +158,11 @@ public final class CostMeasurement {
           }
         }
       }
-      double[] medians = new double[seconds.length];
-      for (int i = 0; i < medians.length; i++) {
-        Arrays.sort(seconds[i]);
-        medians[i] = seconds[i][rounds / 2];
+      double[] shortest = new double[seconds.length];
+      for (int i = 0; i < shortest.length; i++) {
+        shortest[i] = Arrays.stream(seconds[i]).min().orElseThrow();
       }
-      return medians;
+      return shortest;
     } finally {
       plans.forEach(AttentionPlan::close);
       tensors.forEach(Tensor::close);
