@@ -75,14 +75,14 @@ $(NATIVE)/flags: FORCE
 	@mkdir -p $(@D); echo '$(FLAGS_NOW)' | cmp -s - $@ || echo '$(FLAGS_NOW)' > $@
 FORCE:
 
-# Only the .cpp files that mention SVDIT_WITH_CUDA are told of it.
+# Only the .cpp files that mention SVDIT_WITH_CUDA, and the tests, are told of it.
 CUDA_AWARE := $(shell grep -l SVDIT_WITH_CUDA $(CPU_SOURCES) /dev/null)
 compile = $(CXX) $(CXX_COMMON) $(SANITIZE) $(call tier_flags,$<) $(if $(filter api.cpp,$(notdir $<)),$(API_FLAGS)) \
   $(if $(findstring native/cuda/,$<),$(CUDA_INCLUDES)) -MMD -MP -c $< -o $@
 
 $(NATIVE)/obj/%.cpp.o: native/%.cpp $(NATIVE)/flags native/native.mk
 	@mkdir -p $(@D)
-	$(Q)$(compile) $(if $(filter $(CUDA_AWARE) native/cuda/%,$<),$(WITH_CUDA))
+	$(Q)$(compile) $(if $(filter $(CUDA_AWARE) native/cuda/% native/test/%,$<),$(WITH_CUDA))
 
 $(NATIVE)/obj-cpu/%.cpp.o: native/%.cpp $(NATIVE)/flags native/native.mk
 	@mkdir -p $(@D)
