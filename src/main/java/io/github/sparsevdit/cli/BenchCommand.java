@@ -12,9 +12,11 @@ import io.github.sparsevdit.tensor.Tensor;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.Collections;
+import java.util.LinkedHashSet;
 import java.util.List;
 import java.util.Locale;
 import java.util.Random;
+import java.util.Set;
 import java.util.concurrent.Callable;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Mixin;
@@ -39,6 +41,7 @@ import picocli.CommandLine.Spec;
       "  svdit bench --type fp32 --tier avx2 --densities 0.25,0.5 --json"
     })
 final class BenchCommand implements Callable<Integer> {
+  private static final int FEWEST_ROUNDS = 5;
   private static final Mode[] SPARSE = {Mode.DIAGONAL, Mode.MULTI_DIAGONAL, Mode.VERTICAL_STRIPE};
 
   @Option(
@@ -141,26 +144,59 @@ final class BenchCommand implements Callable<Integer> {
   }
 
   private List<Measured> measure(Backend backend) {
+    Set<Pattern> patterns = new LinkedHashSet<>(List.of(Pattern.full()));
+    for (Mode mode : SPARSE) {
+      densities.forEach(density -> patterns.add(near(backend, mode, density)));
+    }
+    List<Timed> timed = new ArrayList<>();
+    for (Pattern pattern : patterns) {
+      List<Pattern> alike = Collections.nCopies(heads, pattern);
+      timed.add(new Timed(backend.plan(sequence, type, headDim, block, alike)));
+    }
     long[] shape = {batch, heads, sequence.tokens(), headDim};
-    List<Measured> measured = new ArrayList<>();
     try (Tensor q = random(backend, shape, 1);
         Tensor k = random(backend, shape, 2);
         Tensor v = random(backend, shape, 3);
-        Tensor out = backend.allocate(type, shape);
-        ProgressDisplay progress =
-            new ProgressDisplay(console, "timing", 1 + (long) SPARSE.length * densities.size())) {
-      Timed dense = time(backend, Pattern.full(), q, k, v, out);
-      measured.add(line(Mode.FULL, dense, dense));
-      progress.step();
-      for (Mode mode : SPARSE) {
-        for (double density : densities) {
-          Timed sparse = time(backend, near(backend, mode, density), q, k, v, out);
-          measured.add(line(mode, sparse, dense));
-          progress.step();
+        Tensor out = backend.allocate(type, shape)) {
+      time(timed, q, k, v, out);
+      return timed.stream().map(each -> line(each, timed.getFirst())).toList();
+    } finally {
+      timed.forEach(each -> each.plan.close());
+    }
+  }
+
+  /** A plan with the times it took. */
+  private record Timed(AttentionPlan plan, List<Double> times) {
+    Timed(AttentionPlan plan) {
+      this(plan, new ArrayList<>());
+    }
+
+    double density() {
+      return plan.density()[0];
+    }
+
+    double median() {
+      return times.stream().sorted().toList().get(times.size() / 2);
+    }
+  }
+
+  /** The plans take turns, so that a disturbance hits all of them alike. */
+  private void time(List<Timed> timed, Tensor q, Tensor k, Tensor v, Tensor out) {
+    timed.forEach(each -> each.plan.run(q, k, v, out));
+    long total = (long) (1e3 * seconds * timed.size());
+    long begin = System.nanoTime();
+    try (ProgressDisplay progress = new ProgressDisplay(console, "timing (ms)", total)) {
+      long passed = 0;
+      for (int round = 0; passed < total || round < FEWEST_ROUNDS; round++) {
+        for (Timed each : timed) {
+          long start = System.nanoTime();
+          each.plan.run(q, k, v, out);
+          each.times.add((System.nanoTime() - start) * 1e-9);
         }
+        passed = (System.nanoTime() - begin) / 1_000_000;
+        progress.reached(passed);
       }
     }
-    return measured;
   }
 
   private Tensor random(Backend backend, long[] shape, long seed) {
@@ -172,32 +208,15 @@ final class BenchCommand implements Callable<Integer> {
     return backend.allocate(type, shape).copyFrom(values);
   }
 
-  private record Timed(double density, double seconds) {}
-
-  private Timed time(Backend backend, Pattern pattern, Tensor q, Tensor k, Tensor v, Tensor out) {
-    List<Pattern> patterns = Collections.nCopies(heads, pattern);
-    try (AttentionPlan plan = backend.plan(sequence, type, headDim, block, patterns)) {
-      plan.run(q, k, v, out);
-      List<Double> times = new ArrayList<>();
-      long end = System.nanoTime() + (long) (seconds * 1e9);
-      do {
-        long start = System.nanoTime();
-        plan.run(q, k, v, out);
-        times.add((System.nanoTime() - start) * 1e-9);
-      } while (System.nanoTime() < end || times.size() < 3);
-      Collections.sort(times);
-      return new Timed(plan.density()[0], times.get(times.size() / 2));
-    }
-  }
-
-  private Measured line(Mode mode, Timed timed, Timed dense) {
-    double pairs = timed.density * batch * heads * sequence.tokens() * (double) sequence.tokens();
+  private Measured line(Timed timed, Timed dense) {
+    double density = timed.density();
+    double pairs = density * batch * heads * sequence.tokens() * (double) sequence.tokens();
     return new Measured(
-        mode,
-        timed.density,
-        1e3 * timed.seconds,
-        4 * pairs * headDim / timed.seconds * 1e-9,
-        dense.seconds * timed.density / timed.seconds);
+        timed.plan.patterns().getFirst().mode(),
+        density,
+        1e3 * timed.median(),
+        4 * pairs * headDim / timed.median() * 1e-9,
+        dense.median() * density / timed.median());
   }
 
   /** The pattern of {@code mode} whose density is nearest to {@code density}. */

@@ -1,0 +1,44 @@
+package io.github.sparsevdit.cli;
+
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import com.fasterxml.jackson.databind.JsonNode;
+import com.fasterxml.jackson.databind.ObjectMapper;
+import java.util.HashSet;
+import java.util.Set;
+import org.junit.jupiter.api.Test;
+
+class BenchCommandTest {
+  @Test
+  void everyModeIsTimedNearTheDensitiesAskedFor() throws Exception {
+    Run run =
+        Run.svdit(
+            "bench",
+            "--sequence",
+            "8x8x8",
+            "--heads",
+            "2",
+            "--block",
+            "16",
+            "--densities",
+            "0.2,0.5",
+            "--seconds",
+            "0.01",
+            "--json");
+    assertEquals(0, run.code(), run.err());
+    Set<String> modes = new HashSet<>();
+    JsonNode measured = new ObjectMapper().readTree(run.out()).path("measured");
+    for (JsonNode line : measured) {
+      double density = line.path("density").asDouble();
+      modes.add(line.path("mode").asText());
+      boolean near = Math.abs(density - 0.2) < 0.04 || Math.abs(density - 0.5) < 0.04;
+      assertTrue(near || density == 1, line.toString());
+      double ideal = measured.get(0).path("milliseconds").asDouble() * density;
+      double ratio = ideal / line.path("milliseconds").asDouble();
+      assertEquals(ratio, line.path("ofIdeal").asDouble(), 1e-9);
+    }
+    assertEquals(Set.of("full", "diagonal", "multi-diagonal", "vertical-stripe"), modes);
+    assertEquals(7, measured.size());
+  }
+}
