@@ -42,6 +42,12 @@ test: native-test $(JAR_LIBRARIES) bin/svdit ## builds all; native tests, then e
 	@$(MVN) package $(if $(TEST),-Dtest='$(TEST)' -Dsurefire.failIfNoSpecifiedTests=false) \
 	  $(if $(CASES),-Dsvdit.cases='$(abspath $(CASES))')
 
+# Jazzer fuzzes one test a run. What it finds lands among the kept inputs, as crash-*, and fails `make test` from then on.
+FUZZERS := DispatchTableFuzzTest\#tables SafetensorsFuzzTest\#files SafetensorsFuzzTest\#headers
+.PHONY: fuzz
+fuzz: $(JAR_LIBRARIES) ## coverage-guided fuzzing of tables and safetensors, a minute each (`make test` replays the kept inputs)
+	@for fuzzer in $(FUZZERS); do echo "$$fuzzer"; JAZZER_FUZZ=1 $(MVN) test -Dtest="$$fuzzer" || exit 1; done
+
 .PHONY: run
 run: all ## builds all; searches, generates and compares videos with the checkpoint in calibration/, into out/
 	@bin/svdit demo --out out

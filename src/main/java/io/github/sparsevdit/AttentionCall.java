@@ -1,13 +1,16 @@
 package io.github.sparsevdit;
 
 import io.github.sparsevdit.tensor.Tensor;
+import java.util.concurrent.atomic.AtomicBoolean;
 
 /**
  * An attention call with more to say than {@link AttentionPlan#run}. What is set stays set, so a
- * call may be run again without garbage; it is for one thread at a time.
+ * call may be run again without garbage; it is for one thread at a time, and a second one that sets
+ * or runs it meanwhile gets an IllegalStateException.
  */
 public final class AttentionCall {
   private final AttentionPlan plan;
+  private final AtomicBoolean used = new AtomicBoolean(); // what is checked must not change
   Tensor lse;
   int[] textValid;
   float scale;
@@ -26,8 +29,7 @@ public final class AttentionCall {
    * order; null for nowhere.
    */
   public AttentionCall lse(Tensor lse) {
-    this.lse = lse;
-    return this;
+    return set(() -> this.lse = lse);
   }
 
   /**
@@ -35,14 +37,13 @@ public final class AttentionCall {
    * never read as keys.
    */
   public AttentionCall textValid(int... textValid) {
-    this.textValid = textValid == null ? null : textValid.clone();
-    return this;
+    int[] own = textValid == null ? null : textValid.clone();
+    return set(() -> this.textValid = own);
   }
 
   /** The factor of q·kᵀ; 0 for 1/√D. */
   public AttentionCall scale(float scale) {
-    this.scale = scale;
-    return this;
+    return set(() -> this.scale = scale);
   }
 
   /**
@@ -51,9 +52,11 @@ public final class AttentionCall {
    */
   public AttentionCall heads(int begin, int end) {
     requireRange("heads", begin, end, plan.patterns().size());
-    headBegin = begin;
-    headEnd = end;
-    return this;
+    return set(
+        () -> {
+          headBegin = begin;
+          headEnd = end;
+        });
   }
 
   /**
@@ -62,9 +65,11 @@ public final class AttentionCall {
    */
   public AttentionCall queryBlocks(int begin, int end) {
     requireRange("query blocks", begin, end, plan.queryBlocks());
-    queryBlockBegin = begin;
-    queryBlockEnd = end;
-    return this;
+    return set(
+        () -> {
+          queryBlockBegin = begin;
+          queryBlockEnd = end;
+        });
   }
 
   /**
@@ -72,13 +77,30 @@ public final class AttentionCall {
    * call at a time may. By default the plan keeps its own.
    */
   public AttentionCall workspace(Tensor workspace) {
-    this.workspace = workspace;
-    return this;
+    return set(() -> this.workspace = workspace);
   }
 
   /** As {@link AttentionPlan#run}. */
   public void run(Tensor q, Tensor k, Tensor v, Tensor out) {
-    plan.run(q, k, v, out, this);
+    hold();
+    try {
+      plan.run(q, k, v, out, this);
+    } finally {
+      used.setRelease(false);
+    }
+  }
+
+  private AttentionCall set(Runnable assignment) {
+    hold();
+    assignment.run();
+    used.setRelease(false);
+    return this;
+  }
+
+  private void hold() {
+    if (!used.compareAndSet(false, true)) {
+      throw new IllegalStateException("the call is in use by another thread");
+    }
   }
 
   private static void requireRange(String what, int begin, int end, int count) {

@@ -36,7 +36,7 @@ public final class AttentionPlan implements AutoCloseable {
   private final int queryBlocks;
   private final AttentionRunner runner;
   private volatile long[] workspaceOfBatch = {
-    0, 0
+    -1, 0
   }; // the last batch size asked for, and the answer
 
   private AttentionPlan(
@@ -223,7 +223,7 @@ public final class AttentionPlan implements AutoCloseable {
   /** Bytes of workspace a call with that batch size needs; 0 where none is needed. */
   public long workspaceBytes(int batch) {
     long[] last = workspaceOfBatch;
-    if (last[0] == batch) {
+    if (batch > 0 && last[0] == batch) {
       return last[1];
     }
     try (Arena arena = Arena.ofConfined()) {

@@ -36,7 +36,7 @@ final class AttentionRunner {
   void run(Tensor q, Tensor k, Tensor v, Tensor out, AttentionCall call) {
     long batch = check.attention(q, k, v, out);
     if (call != null) {
-      check.call(call, batch, out);
+      check.call(call, batch, q, k, v, out);
     }
     if (AttentionEvent.PROBE.isEnabled()) {
       runRecorded(q, k, v, out, call, (int) batch);

@@ -16,6 +16,8 @@ import java.util.Map;
  * the running ones.
  */
 public final class SparseAttention implements AutoCloseable {
+  private static final int MAX_PLANS = 1 << 24;
+
   private final Schedule schedule;
   private final int layers;
   private final AttentionPlan[] plans; // step after step, layer after layer
@@ -46,7 +48,17 @@ public final class SparseAttention implements AutoCloseable {
       Backend backend, Policy policy, Sequence sequence, Schedule schedule, ElementType type) {
     policy.requireSequence(sequence);
     ModelShape model = policy.model();
-    AttentionPlan[] plans = new AttentionPlan[Math.multiplyExact(schedule.steps(), model.layers())];
+    long count = (long) schedule.steps() * model.layers();
+    if (count > MAX_PLANS) {
+      throw new IllegalArgumentException(
+          schedule.steps()
+              + " steps of "
+              + model.layers()
+              + " layers, expected at most "
+              + MAX_PLANS
+              + " in all");
+    }
+    AttentionPlan[] plans = new AttentionPlan[(int) count];
     Map<List<Pattern>, AttentionPlan> distinct = new HashMap<>();
     // A table gives the same list at every step of a phase: comparing its blocks one by one can
     // wait.

@@ -25,7 +25,7 @@ final class Sweep {
     TensorCheck.scale(request.scale());
     int heads = heads(plan, request);
     int keyBlocks = plan.sequence().videoBlocks(plan.block());
-    requireFits(plan, request, heads);
+    requireFits(plan, check, request, heads);
     int count = request.queryBlocks().length;
     int stops = request.stops().length;
     long rows = (long) batch * heads * count;
@@ -148,7 +148,8 @@ final class Sweep {
   }
 
   /** What would otherwise make native code read beyond an array. Values it checks itself. */
-  private static void requireFits(AttentionPlan plan, SweepRequest request, int heads) {
+  private static void requireFits(
+      AttentionPlan plan, TensorCheck check, SweepRequest request, int heads) {
     int[][] first = request.first();
     if (first != null && first.length != heads) {
       throw new IllegalArgumentException(
@@ -165,7 +166,7 @@ final class Sweep {
       throw new IllegalArgumentException(
           "gram is " + gram + ": expected contiguous FP32 [" + heads + ", " + d + ", " + d + "]");
     }
-    gram.segment(); // host memory, and open
+    check.reachable("gram", gram);
   }
 
   private static void requireArray(String what, long elements) {

@@ -53,6 +53,10 @@ public record SweepRequest(
     if (queryBlocks.length == 0) {
       throw new IllegalArgumentException("a sweep needs at least one query block");
     }
+    queryBlocks = queryBlocks.clone(); // what is checked must not change before it is used
+    stops = stops.clone();
+    first = first == null ? null : Arrays.stream(first).map(int[]::clone).toArray(int[][]::new);
+    textValid = textValid == null ? null : textValid.clone();
     for (int i = 0; i < stops.length; i++) {
       if (stops[i] < 0 || (i > 0 && stops[i] <= stops[i - 1])) {
         throw new IllegalArgumentException(

@@ -32,9 +32,9 @@ final class TensorCheck {
     long batch = inputs(q, k, v);
     tensor("out", out, batch, queryTokens);
     writable("out", out);
-    apart("q", q, out);
-    apart("k", k, out);
-    apart("v", v, out);
+    apart("q", q, "out", out);
+    apart("k", k, "out", out);
+    apart("v", v, "out", out);
     return batch;
   }
 
@@ -55,10 +55,13 @@ final class TensorCheck {
   }
 
   /** Checks the options of a call whose tensors passed. */
-  void call(AttentionCall call, long batch, Tensor out) {
+  void call(AttentionCall call, long batch, Tensor q, Tensor k, Tensor v, Tensor out) {
     if (call.lse != null) {
       lse(call.lse, batch);
-      apart("lse", call.lse, out);
+      apart("q", q, "lse", call.lse);
+      apart("k", k, "lse", call.lse);
+      apart("v", v, "lse", call.lse);
+      apart("lse", call.lse, "out", out);
     }
     textValid(call.textValid, batch);
     scale(call.scale);
@@ -164,7 +167,7 @@ final class TensorCheck {
   }
 
   /** Whether native code may touch it from this thread: on the right side, open, aligned. */
-  private void reachable(String name, Tensor tensor) {
+  void reachable(String name, Tensor tensor) {
     Memory memory = tensor.memory();
     if (memory.device() != device) {
       throw new IllegalArgumentException(
@@ -206,12 +209,12 @@ final class TensorCheck {
     }
   }
 
-  private static void apart(String name, Tensor read, Tensor out) {
-    long begin = read.address();
+  private static void apart(String name, Tensor tensor, String outName, Tensor out) {
+    long begin = tensor.address();
     long outBegin = out.address();
-    if (begin < outBegin + out.spanBytes() && outBegin < begin + read.spanBytes()) {
+    if (begin < outBegin + out.spanBytes() && outBegin < begin + tensor.spanBytes()) {
       throw new IllegalArgumentException(
-          name + " and out overlap in memory: expected an output of its own");
+          name + " and " + outName + " overlap in memory: expected an output of its own");
     }
   }
 

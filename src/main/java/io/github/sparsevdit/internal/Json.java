@@ -64,9 +64,24 @@ public final class Json {
     }
   }
 
-  /** text as a JSON string, quotes included. */
+  /**
+   * text as a JSON string, quotes included. Half surrogate pairs, which UTF-8 cannot hold, are
+   * escaped.
+   */
   public static String quote(String text) {
-    return "\"" + new String(JsonStringEncoder.getInstance().quoteAsString(text)) + "\"";
+    String quoted = new String(JsonStringEncoder.getInstance().quoteAsString(text));
+    StringBuilder json = new StringBuilder(quoted.length() + 2).append('"');
+    quoted
+        .codePoints()
+        .forEach(
+            point -> {
+              if (point >= Character.MIN_SURROGATE && point <= Character.MAX_SURROGATE) {
+                json.append("\\u").append(Integer.toHexString(point));
+              } else {
+                json.appendCodePoint(point);
+              }
+            });
+    return json.append('"').toString();
   }
 
   /**
@@ -76,7 +91,8 @@ public final class Json {
     if (!Double.isFinite(value)) {
       throw new IllegalArgumentException("JSON has no number for " + value);
     }
-    return value == Math.rint(value) && Math.abs(value) < 1e15
+    boolean negativeZero = value == 0 && 1 / value < 0; // which no long is
+    return value == Math.rint(value) && Math.abs(value) < 1e15 && !negativeZero
         ? Long.toString((long) value)
         : Double.toString(value);
   }

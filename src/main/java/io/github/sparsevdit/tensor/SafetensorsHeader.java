@@ -96,13 +96,16 @@ record SafetensorsHeader(Map<String, Entry> entries, Map<String, String> metadat
     long begin = offsets.get(0).integer(0, dataBytes);
     long end = offsets.get(1).integer(begin, dataBytes);
     long size = bytes;
+    boolean none = false;
     for (long length : shape) {
       try {
-        size = Math.multiplyExact(size, length);
+        size = Math.multiplyExact(size, Math.max(length, 1)); // strides must not overflow either
       } catch (ArithmeticException e) {
         throw value.field("shape").expected("fewer than 2^63 bytes");
       }
+      none |= length == 0;
     }
+    size = none ? 0 : size;
     if (size != end - begin) {
       throw value
           .field("data_offsets")

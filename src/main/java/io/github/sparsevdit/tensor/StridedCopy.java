@@ -80,11 +80,11 @@ final class StridedCopy {
 
   static float[] decode(
       MemorySegment from, long fromOffset, long[] strides, long[] shape, ElementType type) {
-    int elements = 1;
+    long elements = 1;
     for (long size : shape) {
-      elements = Math.toIntExact(elements * size);
+      elements *= size; // no overflow: a tensor's sizes but zeros multiply to less than 2^63
     }
-    float[] values = new float[elements];
+    float[] values = new float[Math.toIntExact(elements)];
     rows(
         shape,
         fromOffset,
