@@ -62,7 +62,7 @@ ifneq ($(CUDA_SOURCES),)
   cuda_arch = $(if $(filter %_sm90.cu,$1),-gencode arch=compute_90a$(,)code=sm_90a,$(if $(filter \
     %_sm80.cu,$1),-gencode arch=compute_80$(,)code=[sm_80$(,)compute_80],-gencode \
     arch=compute_80$(,)code=[sm_80$(,)compute_80] -gencode arch=compute_90$(,)code=sm_90))
-  NVCC_FLAGS := -std=c++20 -O3 -lineinfo --expt-relaxed-constexpr -Xcompiler \
+  NVCC_FLAGS := -std=c++20 -O3 --expt-relaxed-constexpr -Xcompiler \
     -fPIC$(,)-fvisibility=hidden$(,)-Wall$(,)-Wextra -Werror all-warnings $(WITH_CUDA) \
     -Inative/include -Inative
 endif
@@ -88,8 +88,10 @@ $(NATIVE)/obj-cpu/%.cpp.o: native/%.cpp $(NATIVE)/flags native/native.mk
 	@mkdir -p $(@D)
 	$(Q)$(compile)
 
+# Kept intermediate files have names of their own; others are named after the process, and end up in the object. For
+# the same reason there is no -lineinfo: it writes this folder's path into the kernels.
 $(NATIVE)/obj/%.cu.o: native/%.cu $(NATIVE)/flags native/native.mk
-	@mkdir -p $(@D)
+	@mkdir -p $(@D)/keep
 	$(Q)$(NVCC) $(NVCC_FLAGS) -Xptxas -v $(call cuda_arch,$<) -MMD -MP -MF $(@:.o=.d) -c $< -o $@ \
 	  2> $(@:.o=.ptxas) || { cat $(@:.o=.ptxas) >&2; false; }
 
