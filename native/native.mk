@@ -92,7 +92,7 @@ $(NATIVE)/obj-cpu/%.cpp.o: native/%.cpp $(NATIVE)/flags native/native.mk
 # the same reason there is no -lineinfo: it writes this folder's path into the kernels.
 $(NATIVE)/obj/%.cu.o: native/%.cu $(NATIVE)/flags native/native.mk
 	@mkdir -p $(@D)/keep
-	$(Q)$(NVCC) $(NVCC_FLAGS) -Xptxas -v $(call cuda_arch,$<) -MMD -MP -MF $(@:.o=.d) -c $< -o $@ \
+	$(Q)$(NVCC) $(NVCC_FLAGS) -Xptxas -v $(call cuda_arch,$<) --keep --keep-dir $(@D)/keep -MMD -MP -MF $(@:.o=.d) -c $< -o $@ \
 	  2> $(@:.o=.ptxas) || { cat $(@:.o=.ptxas) >&2; false; }
 
 # The hash names the header's text, so the file that carries it follows the header even where it need not.
