@@ -19,13 +19,14 @@ import org.junit.jupiter.api.io.TempDir;
 class KilledWriterTest {
   private static final int ELEMENTS = 1 << 18; // a megabyte, so that most kills hit a write
   private static final int KILLS = 4;
+  private static final int MOST_KILLS = 60; // until one has hit a write, which most do
 
   @Test
   void filesStayWholeWhenTheirWriterIsKilled(@TempDir Path folder) throws Exception {
     Path table = folder.resolve("table.json");
     Path tensors = folder.resolve("tensors.safetensors");
     boolean halfWritten = false;
-    for (int kill = 0; kill < KILLS; kill++) {
+    for (int kill = 0; kill < KILLS || (!halfWritten && kill < MOST_KILLS); kill++) {
       Process writer =
           new ProcessBuilder(
                   System.getProperty("java.home") + "/bin/java",
@@ -37,7 +38,7 @@ class KilledWriterTest {
               .redirectErrorStream(true)
               .start();
       assertEquals('w', writer.getInputStream().read()); // both files have been written once
-      Thread.sleep(50 + 37 * kill);
+      Thread.sleep(50 + 37 * kill % 200);
       writer.destroyForcibly().waitFor();
       try (Safetensors file = Safetensors.open(tensors)) {
         float[] values = file.tensor("a").toFloats();
