@@ -3,6 +3,7 @@ package io.github.sparsevdit.cli;
 import io.github.sparsevdit.Backend;
 import io.github.sparsevdit.search.CalibrationSource;
 import io.github.sparsevdit.search.CostMeasurement;
+import io.github.sparsevdit.search.CostModel;
 import io.github.sparsevdit.search.Findings;
 import io.github.sparsevdit.search.OfflineSearch;
 import io.github.sparsevdit.search.SearchOptions;
@@ -33,16 +34,22 @@ final class SearchRun {
     SearchOptions priced = options;
     if (cost == SearchRuleOptions.Cost.MEASURED) {
       console.err().println("search: timing some plans for the cost model");
-      priced =
-          options.withCost(
-              CostMeasurement.measure(
-                  backend,
-                  points.sequence(),
-                  points.type(),
-                  points.model().headDim(),
-                  points.model().heads(),
-                  options.block(),
-                  COST_ROUNDS));
+      CostModel model =
+          CostMeasurement.measure(
+              backend,
+              points.sequence(),
+              points.type(),
+              points.model().headDim(),
+              points.model().heads(),
+              options.block(),
+              COST_ROUNDS);
+      console
+          .err()
+          .printf(
+              Locale.ROOT,
+              "search: the cost model is within %.1f %% of other plans' times%n",
+              100 * model.heldOutError());
+      priced = options.withCost(model);
     }
     OfflineSearch search = new OfflineSearch(backend, priced);
     if (resume != null) {
