@@ -24,11 +24,6 @@ final class Comparison {
     }
   }
 
-  /** The largest error so far; NaN once there was one. */
-  double largest() {
-    return largest;
-  }
-
   CaseResult result(double bound) {
     return CaseResult.of(largest, bound, "relative; largest in " + worst);
   }
