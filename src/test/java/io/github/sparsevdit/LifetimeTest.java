@@ -2,14 +2,16 @@ package io.github.sparsevdit;
 
 import static org.junit.jupiter.api.Assertions.assertArrayEquals;
 import static org.junit.jupiter.api.Assertions.assertEquals;
-import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import io.github.sparsevdit.tensor.ElementType;
 import io.github.sparsevdit.tensor.Tensor;
 import java.lang.foreign.Arena;
+import java.lang.foreign.MemorySegment;
+import java.lang.foreign.ValueLayout;
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.List;
 import java.util.Random;
 import java.util.concurrent.Callable;
@@ -18,7 +20,9 @@ import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Executors;
 import java.util.concurrent.Future;
 import java.util.concurrent.TimeUnit;
-import java.util.concurrent.atomic.AtomicBoolean;
+import java.util.concurrent.atomic.AtomicLong;
+import java.util.function.Consumer;
+import java.util.stream.LongStream;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
 
@@ -105,50 +109,59 @@ class LifetimeTest {
 
   @Test
   void closingAPlanWaitsForItsCalls() throws Exception {
-    whileRunning((call, running) -> call.plan().close());
+    closingWaits(call -> call.plan().close());
   }
 
   @Test
   void closingATensorWaitsForItsCalls() throws Exception {
-    whileRunning((call, running) -> call.k().close());
+    closingWaits(call -> call.k().close());
   }
 
-  private interface Closing {
-    void close(Call call, AtomicBoolean running) throws Exception;
-  }
-
-  /** Closes something while another thread calls; when it returns no call may be running. */
-  private static void whileRunning(Closing closing) throws Exception {
-    try (Backend backend = Backend.cpu();
-        Call call = Call.of(backend, LONG)) {
-      for (int round = 0; round < 3; round++) {
-        AtomicBoolean running = new AtomicBoolean();
-        CountDownLatch started = new CountDownLatch(1);
-        Call again = Call.of(backend, LONG);
-        Thread caller =
-            new Thread(
-                () -> {
-                  try {
-                    while (true) {
-                      running.set(true);
-                      started.countDown();
-                      again.run();
-                      running.set(false);
-                    }
-                  } catch (IllegalStateException closed) {
-                    running.set(false);
-                  }
-                });
-        caller.start();
-        started.await();
-        Thread.sleep(5 * round); // so that it is inside the native call
-        closing.close(again, running);
-        caller.join(10_000);
-        assertFalse(caller.isAlive());
-        assertFalse(running.get());
-        again.close();
+  /**
+   * Closes something in the midst of a call: at the moment close() returns the call has written all
+   * of its output, and the caller is not far behind.
+   */
+  private static void closingWaits(Consumer<Call> closing) throws Exception {
+    try (Backend backend = Backend.cpu()) {
+      int inTheMidst = 0;
+      for (int round = 0; round < 3 || (inTheMidst == 0 && round < 100); round++) {
+        try (Call call = Call.of(backend, LONG)) {
+          float[] unwritten = new float[(int) call.out().elements()];
+          Arrays.fill(unwritten, Float.NaN);
+          call.out().copyFrom(unwritten);
+          AtomicLong returned = new AtomicLong();
+          Thread caller =
+              new Thread(
+                  () -> {
+                    call.run();
+                    returned.set(System.nanoTime());
+                  });
+          caller.start();
+          long rows = unwritten.length / DIM;
+          while (rowsUnwritten(call.out()) == rows) {
+            Thread.onSpinWait();
+          }
+          long before = rowsUnwritten(call.out());
+          closing.accept(call);
+          long closed = System.nanoTime();
+          long after = rowsUnwritten(call.out());
+          assertEquals(0, after, "close() returned while the call ran");
+          inTheMidst += before > 0 ? 1 : 0;
+          caller.join();
+          long late = TimeUnit.NANOSECONDS.toMillis(closed - returned.get());
+          assertTrue(late < 1000, "close() returned " + late + " ms after the call");
+          assertThrows(IllegalStateException.class, call::run);
+        }
       }
+      assertTrue(inTheMidst > 0, "no call was met while it ran");
     }
+  }
+
+  private static long rowsUnwritten(Tensor out) {
+    MemorySegment elements = out.segment();
+    return LongStream.range(0, out.elements() / DIM)
+        .filter(row -> Float.isNaN(elements.getAtIndex(ValueLayout.JAVA_FLOAT, row * DIM)))
+        .count();
   }
 
   /**

@@ -89,14 +89,29 @@ public final class BackendHandle {
 
   /** Keeps the native side open until release(); IllegalStateException if close() came first. */
   public void keep() {
+    if (closed.get()) {
+      throw closedAlready();
+    }
+    keepAlive();
+  }
+
+  /**
+   * As keep(), but after close() too as long as something else made from it keeps the native side
+   * open: for calls that make nothing new.
+   */
+  public void keepAlive() {
     long now = keepers.get();
-    while (now > 0 && !closed.get()) {
+    while (now > 0) {
       if (keepers.compareAndSet(now, now + 1)) {
         return;
       }
       now = keepers.get();
     }
-    throw new IllegalStateException("the backend is closed");
+    throw closedAlready();
+  }
+
+  private static IllegalStateException closedAlready() {
+    return new IllegalStateException("the backend is closed");
   }
 
   /** Gives back one keep(). */

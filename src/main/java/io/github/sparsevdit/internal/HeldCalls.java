@@ -18,6 +18,13 @@ import java.lang.invoke.MethodHandle;
 public final class HeldCalls {
   private static final MethodHandle ATTENTION = handle(Svdit.svdit_attention$address());
   private static final MethodHandle SWEEP = handle(Svdit.svdit_sweep$address());
+  private static final MethodHandle LINEAR = handle(Svdit.svdit_linear$address());
+  private static final MethodHandle NORM = handle(Svdit.svdit_norm$address());
+  private static final MethodHandle ROPE = handle(Svdit.svdit_rope$address());
+  private static final MethodHandle RESIDUAL = handle(Svdit.svdit_residual$address());
+  private static final MethodHandle CONVERT = handle(Svdit.svdit_convert$address());
+
+  private static final MemorySegment NONE = MemorySegment.NULL;
 
   private HeldCalls() {}
 
@@ -33,13 +40,7 @@ public final class HeldCalls {
       MemorySegment out,
       MemorySegment lse,
       MemorySegment workspace) {
-    try {
-      return (int) ATTENTION.invokeExact(plan, args, stream, error, q, k, v, out, lse, workspace);
-    } catch (RuntimeException | Error e) {
-      throw e; // a segment closed or confined to another thread
-    } catch (Throwable e) {
-      throw new AssertionError(e);
-    }
+    return call(ATTENTION, plan, args, stream, error, q, k, v, out, lse, workspace);
   }
 
   /** svdit_sweep; returns its status. */
@@ -52,14 +53,91 @@ public final class HeldCalls {
       MemorySegment k,
       MemorySegment v,
       MemorySegment gram) {
+    return call(SWEEP, plan, args, stream, error, q, k, v, gram, NONE, NONE);
+  }
+
+  /** svdit_linear; returns its status. */
+  public static int linear(
+      MemorySegment backend,
+      MemorySegment args,
+      MemorySegment stream,
+      MemorySegment error,
+      MemorySegment x,
+      MemorySegment weight,
+      MemorySegment bias,
+      MemorySegment y) {
+    return call(LINEAR, backend, args, stream, error, x, weight, bias, y, NONE, NONE);
+  }
+
+  /** svdit_norm; returns its status. */
+  public static int norm(
+      MemorySegment backend,
+      MemorySegment args,
+      MemorySegment stream,
+      MemorySegment error,
+      MemorySegment x,
+      MemorySegment weight,
+      MemorySegment bias,
+      MemorySegment scale,
+      MemorySegment shift,
+      MemorySegment y) {
+    return call(NORM, backend, args, stream, error, x, weight, bias, scale, shift, y);
+  }
+
+  /** svdit_rope; returns its status. */
+  public static int rope(
+      MemorySegment backend,
+      MemorySegment args,
+      MemorySegment stream,
+      MemorySegment error,
+      MemorySegment x,
+      MemorySegment cosine,
+      MemorySegment sine) {
+    return call(ROPE, backend, args, stream, error, x, cosine, sine, NONE, NONE, NONE);
+  }
+
+  /** svdit_residual; returns its status. */
+  public static int residual(
+      MemorySegment backend,
+      MemorySegment args,
+      MemorySegment stream,
+      MemorySegment error,
+      MemorySegment x,
+      MemorySegment gate,
+      MemorySegment y) {
+    return call(RESIDUAL, backend, args, stream, error, x, gate, y, NONE, NONE, NONE);
+  }
+
+  /** svdit_convert; returns its status. */
+  public static int convert(
+      MemorySegment backend,
+      MemorySegment args,
+      MemorySegment stream,
+      MemorySegment error,
+      MemorySegment x,
+      MemorySegment y) {
+    return call(CONVERT, backend, args, stream, error, x, y, NONE, NONE, NONE, NONE);
+  }
+
+  /** handle is a constant where this is called, and so where the compiler puts this in line. */
+  private static int call(
+      MethodHandle handle,
+      MemorySegment callee,
+      MemorySegment args,
+      MemorySegment stream,
+      MemorySegment error,
+      MemorySegment a,
+      MemorySegment b,
+      MemorySegment c,
+      MemorySegment d,
+      MemorySegment e,
+      MemorySegment f) {
     try {
-      return (int)
-          SWEEP.invokeExact(
-              plan, args, stream, error, q, k, v, gram, MemorySegment.NULL, MemorySegment.NULL);
-    } catch (RuntimeException | Error e) {
-      throw e;
-    } catch (Throwable e) {
-      throw new AssertionError(e);
+      return (int) handle.invokeExact(callee, args, stream, error, a, b, c, d, e, f);
+    } catch (RuntimeException | Error failure) {
+      throw failure; // a segment closed or confined to another thread
+    } catch (Throwable failure) {
+      throw new AssertionError(failure);
     }
   }
 

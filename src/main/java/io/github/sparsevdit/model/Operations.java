@@ -9,7 +9,9 @@ import io.github.sparsevdit.bindings.svdit_norm_args;
 import io.github.sparsevdit.bindings.svdit_residual_args;
 import io.github.sparsevdit.bindings.svdit_rope_args;
 import io.github.sparsevdit.internal.BackendHandle;
+import io.github.sparsevdit.internal.HeldCalls;
 import io.github.sparsevdit.internal.MatrixLibrary;
+import io.github.sparsevdit.internal.Memory;
 import io.github.sparsevdit.internal.NativeCalls;
 import io.github.sparsevdit.tensor.Tensor;
 import java.lang.foreign.Arena;
@@ -20,11 +22,13 @@ import java.lang.foreign.ValueLayout;
  * A denoiser's operations besides attention, on tensors of the backend. A tensor of one dimension
  * is a row; one of more than two is the rows of its last dimension, and must be contiguous.
  *
- * <p>Calls block until done and make no garbage. For one thread at a time; the caller keeps the
- * tensors open meanwhile.
+ * <p>Calls block until done and make no garbage. For one thread at a time. A call holds its tensors
+ * and the backend open while it runs: another thread that closes one of them waits, or is refused
+ * where the arena is its own.
  */
 final class Operations {
   private final BackendHandle backend;
+  private final int device;
   private final Arena arena = Arena.ofAuto();
   private final MemorySegment error = NativeCalls.newError(arena);
   private final MemorySegment linear = svdit_linear_args.allocate(arena);
@@ -39,6 +43,7 @@ final class Operations {
    */
   Operations(Backend backend) {
     this.backend = backend.handle();
+    device = this.backend.hostMemory() ? Memory.HOST : this.backend.device();
     MatrixLibrary.open(this.backend);
     svdit_linear_args.struct_bytes(linear, (int) svdit_linear_args.sizeof());
     svdit_norm_args.struct_bytes(norm, (int) svdit_norm_args.sizeof());
@@ -60,8 +65,22 @@ final class Operations {
     matrix(linear, svdit_linear_args.x$offset(), x);
     matrix(linear, svdit_linear_args.weight$offset(), weight);
     matrix(linear, svdit_linear_args.bias$offset(), bias);
-    matrix(linear, svdit_linear_args.y$offset(), y);
-    check(Svdit.svdit_linear(backend.pointer(), linear, MemorySegment.NULL, error));
+    written(linear, svdit_linear_args.y$offset(), y);
+    backend.keepAlive();
+    try {
+      check(
+          HeldCalls.linear(
+              backend.pointer(),
+              linear,
+              MemorySegment.NULL,
+              error,
+              memory(x),
+              memory(weight),
+              memory(bias),
+              memory(y)));
+    } finally {
+      backend.release();
+    }
   }
 
   /**
@@ -99,39 +118,88 @@ final class Operations {
       Tensor y) {
     svdit_norm_args.kind(norm, kind);
     matrix(norm, svdit_norm_args.x$offset(), x);
-    matrix(norm, svdit_norm_args.y$offset(), y);
+    written(norm, svdit_norm_args.y$offset(), y);
     matrix(norm, svdit_norm_args.weight$offset(), weight);
     matrix(norm, svdit_norm_args.bias$offset(), bias);
     matrix(norm, svdit_norm_args.scale$offset(), scale);
     matrix(norm, svdit_norm_args.shift$offset(), shift);
     svdit_norm_args.group_columns(norm, group);
     svdit_norm_args.epsilon(norm, epsilon);
-    check(Svdit.svdit_norm(backend.pointer(), norm, MemorySegment.NULL, error));
+    backend.keepAlive();
+    try {
+      check(
+          HeldCalls.norm(
+              backend.pointer(),
+              norm,
+              MemorySegment.NULL,
+              error,
+              memory(x),
+              memory(weight),
+              memory(bias),
+              memory(scale),
+              memory(shift),
+              memory(y)));
+    } finally {
+      backend.release();
+    }
   }
 
   /** Rotates the pairs of each head of x [tokens, heads · headDim] in place. */
   void rope(Tensor x, int headDim, RotaryTable table) {
     svdit_rope_args.head_dim(rope, headDim);
-    matrix(rope, svdit_rope_args.x$offset(), x);
+    written(rope, svdit_rope_args.x$offset(), x);
     matrix(rope, svdit_rope_args.cosine$offset(), table.cosine());
     matrix(rope, svdit_rope_args.sine$offset(), table.sine());
-    check(Svdit.svdit_rope(backend.pointer(), rope, MemorySegment.NULL, error));
+    backend.keepAlive();
+    try {
+      check(
+          HeldCalls.rope(
+              backend.pointer(),
+              rope,
+              MemorySegment.NULL,
+              error,
+              memory(x),
+              memory(table.cosine()),
+              memory(table.sine())));
+    } finally {
+      backend.release();
+    }
   }
 
   /** y += gate · x; gate is an FP32 row, or null for 1; y is FP32 or of x's type. */
   void residual(Tensor x, Tensor gate, Tensor y) {
     matrix(residual, svdit_residual_args.x$offset(), x);
     matrix(residual, svdit_residual_args.gate$offset(), gate);
-    matrix(residual, svdit_residual_args.y$offset(), y);
-    check(Svdit.svdit_residual(backend.pointer(), residual, MemorySegment.NULL, error));
+    written(residual, svdit_residual_args.y$offset(), y);
+    backend.keepAlive();
+    try {
+      check(
+          HeldCalls.residual(
+              backend.pointer(),
+              residual,
+              MemorySegment.NULL,
+              error,
+              memory(x),
+              memory(gate),
+              memory(y)));
+    } finally {
+      backend.release();
+    }
   }
 
   /** y = activation(x), in y's type. */
   void convert(Tensor x, Activation activation, Tensor y) {
     svdit_convert_args.activation(convert, activation.ordinal());
     matrix(convert, svdit_convert_args.x$offset(), x);
-    matrix(convert, svdit_convert_args.y$offset(), y);
-    check(Svdit.svdit_convert(backend.pointer(), convert, MemorySegment.NULL, error));
+    written(convert, svdit_convert_args.y$offset(), y);
+    backend.keepAlive();
+    try {
+      check(
+          HeldCalls.convert(
+              backend.pointer(), convert, MemorySegment.NULL, error, memory(x), memory(y)));
+    } finally {
+      backend.release();
+    }
   }
 
   private void check(int status) {
@@ -147,15 +215,42 @@ final class Operations {
   private static final long ROW_STRIDE = svdit_matrix.row_stride$offset();
   private static final long ELEMENT_TYPE = svdit_matrix.element_type$offset();
 
+  /** What a call must name so that it stays open meanwhile. */
+  private static MemorySegment memory(Tensor tensor) {
+    return tensor == null ? MemorySegment.NULL : tensor.memory().segment();
+  }
+
+  private void requireReachable(Tensor tensor) {
+    Memory memory = tensor.memory();
+    if (memory.device() != device) {
+      throw new IllegalArgumentException(
+          tensor + " does not lie where this backend computes, and is not copied silently");
+    }
+    if (!memory.alive()) {
+      throw new IllegalStateException("the memory of " + tensor + " is closed");
+    }
+    if (!memory.segment().isAccessibleBy(Thread.currentThread())) {
+      throw new IllegalArgumentException(
+          tensor
+              + " lies in an arena confined to another thread; expected one this thread may access");
+    }
+  }
+
+  /** Writes the svdit_matrix of what the call writes to. */
+  private void written(MemorySegment args, long offset, Tensor tensor) {
+    if (tensor.memory().segment().isReadOnly()) {
+      throw new IllegalArgumentException("the memory of " + tensor + " is read-only");
+    }
+    matrix(args, offset, tensor);
+  }
+
   /** Writes the svdit_matrix at offset; null writes one without data. */
-  private static void matrix(MemorySegment args, long offset, Tensor tensor) {
+  private void matrix(MemorySegment args, long offset, Tensor tensor) {
     if (tensor == null) {
       args.set(ValueLayout.JAVA_LONG, offset + DATA, 0);
       return;
     }
-    if (!tensor.memory().alive()) {
-      throw new IllegalStateException("the memory of " + tensor + " is closed");
-    }
+    requireReachable(tensor);
     int rank = tensor.rank();
     long columns = tensor.size(rank - 1);
     if (tensor.stride(rank - 1) != 1 && columns != 1 || rank > 2 && !tensor.contiguous()) {

@@ -1,26 +1,37 @@
 package io.github.sparsevdit.model;
 
 import static org.junit.jupiter.api.Assertions.assertArrayEquals;
+import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import io.github.sparsevdit.Backend;
+import io.github.sparsevdit.Sequence;
 import io.github.sparsevdit.tensor.ElementType;
 import io.github.sparsevdit.tensor.Tensor;
+import java.lang.foreign.Arena;
+import java.lang.foreign.MemorySegment;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Random;
+import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Executors;
 import java.util.concurrent.Future;
+import java.util.concurrent.TimeUnit;
+import java.util.concurrent.atomic.AtomicReference;
+import java.util.function.BiConsumer;
 import org.junit.jupiter.api.AfterAll;
 import org.junit.jupiter.api.BeforeAll;
+import org.junit.jupiter.api.Named;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
+import org.junit.jupiter.params.provider.MethodSource;
 
 /** Linear layers against double arithmetic, and what operations refuse. */
 class OperationsTest {
+  private static final List<AutoCloseable> opened = new ArrayList<>();
   private static Backend backend;
 
   @BeforeAll
@@ -29,7 +40,10 @@ class OperationsTest {
   }
 
   @AfterAll
-  static void close() {
+  static void close() throws Exception {
+    for (AutoCloseable one : opened) {
+      one.close();
+    }
     backend.close();
   }
 
@@ -144,6 +158,127 @@ class OperationsTest {
     Tensor closed = backend.allocate(ElementType.FP32, 4, 6);
     closed.close();
     assertThrows(IllegalStateException.class, () -> ops.convert(closed, Activation.NONE, closed));
+  }
+
+  /** Operations on x, which another thread closes. */
+  static List<Named<BiConsumer<Operations, Tensor>>> operations() {
+    Tensor weight = backend.allocate(ElementType.FP32, 64, COLUMNS);
+    Tensor row = backend.allocate(ElementType.FP32, 1, COLUMNS);
+    Tensor product = backend.allocate(ElementType.FP32, ROWS, 64);
+    Tensor other = backend.allocate(ElementType.BF16, ROWS, COLUMNS);
+    RotaryTable angles =
+        RotaryTable.of(backend, Sequence.video(1, 64, 64), new int[] {8, 8, 16}, 9);
+    opened.addAll(List.of(weight, row, product, other, angles));
+    weight.copyFrom(new float[64 * COLUMNS]);
+    row.copyFrom(new float[COLUMNS]);
+    return List.of(
+        named("linear", (ops, x) -> ops.linear(x, weight, null, Activation.NONE, product)),
+        named("layerNorm", (ops, x) -> ops.layerNorm(x, null, null, row, row, 1e-6f, other)),
+        named("rmsNorm", (ops, x) -> ops.rmsNorm(x, row, 0, 1e-6f, x)),
+        named("rope", (ops, x) -> ops.rope(x, 32, angles)),
+        named("residual", (ops, x) -> ops.residual(other, row, x)),
+        named("convert", (ops, x) -> ops.convert(x, Activation.SILU, other)));
+  }
+
+  private static Named<BiConsumer<Operations, Tensor>> named(
+      String name, BiConsumer<Operations, Tensor> operation) {
+    return Named.of(name, operation);
+  }
+
+  /** Memory that malloc gives back to the system at once, so that a stray access would show. */
+  private static final int ROWS = 4096;
+
+  private static final int COLUMNS = 2560;
+
+  @ParameterizedTest
+  @MethodSource("operations")
+  void aTensorIsNotClosedUnderACall(BiConsumer<Operations, Tensor> operation) throws Exception {
+    for (int round = 0; round < 4; round++) {
+      Tensor x = backend.allocate(ElementType.FP32, ROWS, COLUMNS);
+      Operations ops = new Operations(backend);
+      AtomicReference<Throwable> ended = new AtomicReference<>();
+      CountDownLatch started = new CountDownLatch(1);
+      Thread caller =
+          new Thread(
+              () -> {
+                try {
+                  while (true) {
+                    operation.accept(ops, x);
+                    started.countDown();
+                  }
+                } catch (Throwable thrown) {
+                  ended.set(thrown);
+                }
+              });
+      caller.start();
+      assertTrue(started.await(60, TimeUnit.SECONDS));
+      Thread.sleep(round);
+      x.close();
+      caller.join();
+      assertEquals(IllegalStateException.class, ended.get().getClass(), ended.get().toString());
+    }
+  }
+
+  /** Tensors over memory of the caller's do not keep the backend open; a running call does. */
+  @Test
+  void theBackendIsNotClosedUnderACall() throws Exception {
+    try (Arena arena = Arena.ofShared()) {
+      Tensor x = Tensor.of(arena.allocate(4L * 2048 * 512, 64), ElementType.FP32, 2048, 512);
+      Tensor y = Tensor.of(arena.allocate(4L * 2048 * 512, 64), ElementType.FP32, 2048, 512);
+      for (int round = 0; round < 5; round++) {
+        Backend mine = Backend.cpu();
+        Operations ops = new Operations(mine);
+        AtomicReference<Throwable> ended = new AtomicReference<>();
+        CountDownLatch started = new CountDownLatch(1);
+        Thread caller =
+            new Thread(
+                () -> {
+                  try {
+                    while (true) {
+                      ops.linear(x, x.slice(0, 0, 512), null, Activation.NONE, y);
+                      ops.convert(x, Activation.SILU, y);
+                      started.countDown();
+                    }
+                  } catch (Throwable thrown) {
+                    ended.set(thrown);
+                  }
+                });
+        caller.start();
+        assertTrue(started.await(60, TimeUnit.SECONDS));
+        mine.close();
+        caller.join();
+        assertEquals(IllegalStateException.class, ended.get().getClass(), ended.get().toString());
+        assertEquals("the backend is closed", ended.get().getMessage());
+      }
+    }
+  }
+
+  @Test
+  void refusesMemoryThatIsNotForIt() throws Exception {
+    Operations ops = new Operations(backend);
+    try (Arena arena = Arena.ofConfined();
+        Tensor x = backend.allocate(ElementType.FP32, 4, 6)) {
+      MemorySegment mine = arena.allocate(4 * 6 * 4, 4);
+      Tensor constant = Tensor.of(mine.asReadOnly(), ElementType.FP32, 4, 6);
+      refused("read-only", () -> ops.convert(x, Activation.NONE, constant));
+      refused("read-only", () -> ops.rmsNorm(constant, null, 0, 1e-6f, constant));
+      Tensor confined = Tensor.of(mine, ElementType.FP32, 4, 6);
+      ops.convert(confined, Activation.NONE, x);
+      AtomicReference<Throwable> thrown = new AtomicReference<>();
+      Thread other =
+          Thread.ofVirtual()
+              .start(
+                  () -> {
+                    try {
+                      new Operations(backend).convert(confined, Activation.NONE, x);
+                    } catch (Throwable refused) {
+                      thrown.set(refused);
+                    }
+                  });
+      other.join();
+      assertEquals(
+          IllegalArgumentException.class, thrown.get().getClass(), thrown.get().toString());
+    }
   }
 
   private static void refused(String why, Runnable call) {
