@@ -1,6 +1,7 @@
 // The CUDA backend on a real GPU through the C ABI: fixtures, random shapes against the
 // double-precision definition, graph capture, streams, misuse. usage: gpu_test [--small] [SEED
-// [COUNT]]; --small is for compute-sanitizer.
+// [COUNT]]; --small is for compute-sanitizer, and what the simulated device (native/sim/cudart)
+// gets anyway.
 #include <cuda_runtime_api.h>
 
 #include <cmath>
@@ -314,7 +315,7 @@ void test_runtime() {
 }  // namespace
 
 int main(int count, char **arguments) {
-  const bool small = count > 1 && std::strcmp(arguments[1], "--small") == 0;
+  bool small = count > 1 && std::strcmp(arguments[1], "--small") == 0;
   if (small) --count, ++arguments;
   svdit_backend_options options{};
   options.struct_bytes = sizeof options;
@@ -324,6 +325,10 @@ int main(int count, char **arguments) {
     std::printf("no CUDA backend: %s\n", error.message);
     return 1;
   }
+  svdit_backend_info info{};
+  info.struct_bytes = sizeof info;
+  expect_ok([&](svdit_error *e) { return svdit_backend_describe(backend, &info, e); });
+  small = small || std::strncmp(info.name, "Simulated", 9) == 0;
   const char *cases = std::getenv("SVDIT_CASES");
   if (!small) test_fixtures(cases ? cases : "src/test/resources/cases/attention");
   test_random_shapes(count > 1 ? std::strtoull(arguments[1], nullptr, 10) : 9000,

@@ -19,11 +19,38 @@ $(NATIVE)/sim/%.cpp.o: native/%.cpp $(NATIVE)/flags native/sim/sim.mk
 	@mkdir -p $(@D)
 	$(Q)$(CXX) $(SIM_FLAGS) -MMD -MP -c $< -o $@
 
-$(SIM_TESTS): $(NATIVE)/test/sim/%: $(NATIVE)/sim/test/sim/%.cpp.o $(call sim_object,$(SIM_SOURCES)) $(SIM_REFERENCE)
+$(patsubst native/test/sim/%.cpp,$(NATIVE)/test/sim/%,$(SIM_TEST_SOURCES)): $(NATIVE)/test/sim/%: $(NATIVE)/sim/test/sim/%.cpp.o $(call sim_object,$(SIM_SOURCES)) $(SIM_REFERENCE)
 	@mkdir -p $(@D)
 	$(Q)$(CXX) $(SIM_FLAGS) $^ -o $@
 
-.PHONY: sim-test
+# ---- the whole library on a simulated device -------------------------------------------------------
+# libsvdit-sim.so is libsvdit.so with the kernels compiled for the host and the CUDA runtime replaced by
+# native/sim/cudart: everything behind the ABI but the GPU itself. For the JUnit tests tagged "cuda".
+SIM_LIBRARY := $(if $(and $(WITH_CUDA),$(filter x86_64,$(shell uname -m))),$(NATIVE)/libsvdit-sim.so)
+SIM_LIBRARY_SOURCES := $(wildcard native/sim/*.cpp native/sim/cudart/*.cpp) $(CUDA_SOURCES)
+sim_library_object = $(patsubst native/%,$(NATIVE)/simlib/%.o,$1)
+SIM_LIBRARY_FLAGS := $(CXX_COMMON) -O2 -DSVDIT_SIM -Wno-unknown-pragmas
+
+$(NATIVE)/simlib/%.o: native/% $(NATIVE)/flags native/sim/sim.mk
+	@mkdir -p $(@D)
+	$(Q)$(CXX) $(SIM_LIBRARY_FLAGS) $(CUDA_INCLUDES) -MMD -MP -x c++ -c $< -o $@
+
+SIM_LIBRARY_OBJECTS = $(filter-out $(call object,$(CUDA_SOURCES)),$(OBJECTS)) \
+  $(call sim_library_object,$(SIM_LIBRARY_SOURCES))
+$(NATIVE)/libsvdit-sim.so: $(SIM_LIBRARY_OBJECTS) native/libsvdit.map
+	@mkdir -p $(@D)
+	$(Q)$(link) $(filter %.o,$^) -ldl -o $@
+
+# gpu-check's own test of the backend, here on the simulated device.
+SIM_TESTS += $(if $(SIM_LIBRARY),$(NATIVE)/test/sim/gpu_test)
+$(NATIVE)/test/sim/gpu_test: $(NATIVE)/obj/gpu/gpu_test.cpp.o $(call object,$(TEST_COMMON)) $(SIM_LIBRARY_OBJECTS)
+	@mkdir -p $(@D)
+	$(Q)$(CXX) -pthread $^ $(LDFLAGS) -ldl -o $@
+
+-include $(patsubst %.o,%.d,$(call sim_library_object,$(SIM_LIBRARY_SOURCES)))
+
+.PHONY: sim-test sim-library
+sim-library: $(SIM_LIBRARY)
 sim-test: $(SIM_TESTS) ## the CUDA kernels in the simulator, alone
 	@for test in $(SIM_TESTS); do $$test || exit 1; done
 

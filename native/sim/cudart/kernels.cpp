@@ -1,0 +1,41 @@
+// Every kernel that the CUDA backend launches, with the types of its arguments. A new kernel needs
+// a line here.
+#include "sim/cudart/kernels.h"
+
+#include <map>
+
+#include "cuda/kernels.h"
+#include "cuda/params.h"
+
+namespace svdit::sim {
+namespace {
+
+struct Table {
+  Table();
+  template <class... Arguments>
+  void add(const void *function) {
+    kernels[function] = takes<Arguments...>(function);
+  }
+  std::map<const void *, Kernel> kernels;
+};
+
+Table::Table() {
+  for (const uint32_t type : {SVDIT_BF16, SVDIT_FP16}) {
+    for (const int32_t head_dim : {64, 128}) {
+      for (const int32_t block : {64, 128}) {
+        add<cuda::AttentionParams>(cuda::attention_kernel_sm80(type, head_dim, block).function);
+      }
+    }
+  }
+  add<cuda::PermuteParams>(cuda::permute_kernel().function);
+}
+
+}  // namespace
+
+const Kernel *find_kernel(const void *function) {
+  static const Table table;
+  const auto found = table.kernels.find(function);
+  return found == table.kernels.end() ? nullptr : &found->second;
+}
+
+}  // namespace svdit::sim
