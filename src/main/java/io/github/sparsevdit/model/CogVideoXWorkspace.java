@@ -54,7 +54,7 @@ final class CogVideoXWorkspace extends Workspace {
     q = rows(type, d);
     k = rows(type, d);
     v = buffer(type, sequence.tokens(), d);
-    ffn = buffer(type, sequence.tokens(), config.ffn());
+    ffn = chunkBuffer(type, sequence.tokens(), config.ffn());
     qHeads = heads(q.all(), dims);
     kHeads = heads(k.all(), dims);
     vHeads = heads(v, dims);

@@ -69,8 +69,8 @@ final class HunyuanDualBlock {
     ops.rope(w.q.video(), w.dims.headDim(), w.rotary);
     ops.rope(w.k.video(), w.dims.headDim(), w.rotary);
     attention.attend(layer, w.qHeads, w.kHeads, w.vHeads, w.textValid, w.normedHeads);
-    finish(ops, video, w.m, w.hidden.video(), w.normed.video(), w.q.video(), w.ffn.video());
-    finish(ops, text, w.tm, w.hidden.text(), w.normed.text(), w.q.text(), w.ffn.text());
+    finish(ops, video, w.m, w.hidden.video(), w.normed.video(), w.q.video(), w.ffn);
+    finish(ops, text, w.tm, w.hidden.text(), w.normed.text(), w.q.text(), w.ffn);
   }
 
   /** m: shift, scale, gate, mlp-shift, mlp-scale, mlp-gate. */

@@ -104,7 +104,7 @@ final class HunyuanRefiner implements AutoCloseable {
           null,
           HunyuanConfig.EPSILON,
           normed);
-      block.ffn().apply(ops, normed, w.ffn.text(), normed);
+      block.ffn().apply(ops, normed, w.ffn, normed);
       ops.residual(normed, gate[1], hidden);
     }
   }

@@ -48,9 +48,7 @@ final class HunyuanSingleBlock {
     modulation.apply(ops, w.activated, w.modulation.slice(1, 0, 3L * out.outputs()));
     Tensor shift = w.m[0];
     Tensor scale = w.m[1];
-    Tensor gate = w.m[2];
     ops.layerNorm(w.hidden.all(), null, null, scale, shift, epsilon, w.normed.all());
-    mlp.apply(ops, w.normed.all(), Activation.GELU_TANH, w.wideMlp);
     q.apply(ops, w.normed.all(), w.q.all());
     k.apply(ops, w.normed.all(), w.k.all());
     v.apply(ops, w.normed.all(), w.v.all());
@@ -58,8 +56,26 @@ final class HunyuanSingleBlock {
     ops.rmsNorm(w.k.all(), normK, headDim, epsilon, w.k.all());
     ops.rope(w.q.video(), headDim, w.rotary);
     ops.rope(w.k.video(), headDim, w.rotary);
-    attention.attend(layer, w.qHeads, w.kHeads, w.vHeads, w.textValid, w.wideHeads);
-    out.apply(ops, w.wide, w.normed.all());
-    ops.residual(w.normed.all(), gate, w.hidden.all());
+    attention.attend(layer, w.qHeads, w.kHeads, w.vHeads, w.textValid, w.normedHeads);
+    long rows = w.hidden.all().size(0);
+    for (long from = 0; from < rows; from += w.wide.size(0)) {
+      finish(ops, w, from, Math.min(rows, from + w.wide.size(0)));
+    }
+  }
+
+  /**
+   * The MLP and the output of some rows, whose attention is in w.normed: [attention | mlp] of all
+   * rows would be the largest buffer of all. Normalising once more costs less than keeping it.
+   */
+  private void finish(Operations ops, HunyuanWorkspace w, long from, long to) {
+    Tensor hidden = w.hidden.all().slice(0, from, to);
+    Tensor rows = w.q.all().slice(0, from, to);
+    Tensor wide = w.wide.slice(0, 0, to - from);
+    int d = out.outputs();
+    ops.convert(w.normed.all().slice(0, from, to), Activation.NONE, wide.slice(1, 0, d));
+    ops.layerNorm(hidden, null, null, w.m[1], w.m[0], HunyuanConfig.EPSILON, rows);
+    mlp.apply(ops, rows, Activation.GELU_TANH, wide.slice(1, d, wide.size(1)));
+    out.apply(ops, wide, rows);
+    ops.residual(rows, w.m[2], hidden);
   }
 }

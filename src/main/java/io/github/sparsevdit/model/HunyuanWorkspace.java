@@ -21,14 +21,12 @@ final class HunyuanWorkspace extends Workspace {
   final Rows q;
   final Rows k;
   final Rows v;
-  final Rows ffn;
+  final Tensor ffn; // of some rows
   final Tensor qHeads;
   final Tensor kHeads;
   final Tensor vHeads;
   final Tensor normedHeads;
-  final Tensor wide; // [attention | mlp] of a single block
-  final Tensor wideHeads; // its attention part, as heads
-  final Tensor wideMlp;
+  final Tensor wide; // [attention | mlp] of a single block, of some rows
   final Tensor output; // FP32 patches
   final Tensor time; // FP32 [1, d]: what modulates
   final Tensor part; // FP32 [1, d]: one summand of it
@@ -61,25 +59,12 @@ final class HunyuanWorkspace extends Workspace {
     q = rows(type, d);
     k = rows(type, d);
     v = rows(type, d);
-    ffn = rows(type, config.ffn());
+    ffn = chunkBuffer(type, tokens, config.ffn());
     qHeads = heads(q.all(), dims);
     kHeads = heads(k.all(), dims);
     vHeads = heads(v.all(), dims);
     normedHeads = heads(normed.all(), dims);
-    int width = d + config.ffn();
-    if (width % dims.headDim() != 0) {
-      throw new IllegalArgumentException(
-          "an FFN of "
-              + config.ffn()
-              + " features is no multiple of the head dim "
-              + dims.headDim());
-    }
-    wide = buffer(type, tokens, width);
-    wideHeads =
-        wide.view(1, tokens, width / dims.headDim(), dims.headDim())
-            .slice(2, 0, dims.heads())
-            .transpose(1, 2);
-    wideMlp = wide.slice(1, d, width);
+    wide = chunkBuffer(type, tokens, (long) d + config.ffn());
     output = buffer(ElementType.FP32, sequence.videoTokens(), (long) config.outChannels() * volume);
     time = buffer(ElementType.FP32, 1, d);
     part = buffer(ElementType.FP32, 1, d);

@@ -92,7 +92,7 @@ final class WanWorkspace extends Workspace {
     qHeads = heads(q, dims);
     kHeads = heads(k, dims);
     vHeads = heads(v, dims);
-    ffn = buffer(type, tokens, config.ffn());
+    ffn = chunkBuffer(type, tokens, config.ffn());
     output = buffer(ElementType.FP32, tokens, (long) config.outChannels() * volume);
     time = buffer(ElementType.FP32, 1, d);
     timeActivated = buffer(type, 1, d);

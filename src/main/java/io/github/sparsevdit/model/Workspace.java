@@ -12,6 +12,9 @@ import java.util.List;
  * together.
  */
 abstract class Workspace implements AutoCloseable {
+  private static final long CHUNK_BYTES = 64L << 20;
+  private static final long CHUNK_ROWS = 128;
+
   private final Backend backend;
   private final List<AutoCloseable> owned = new ArrayList<>();
 
@@ -27,6 +30,20 @@ abstract class Workspace implements AutoCloseable {
   /** A plan of full attention to other keys that lives as long as this. */
   final AttentionPlan crossPlan(int queries, int keys, ElementType type, ModelDims dims) {
     return own(backend.crossPlan(queries, keys, type, dims.headDim(), dims.heads()));
+  }
+
+  /**
+   * A buffer for some rows at a time of a matrix that would be too large to hold: {@link #chunk}
+   * says how many.
+   */
+  final Tensor chunkBuffer(ElementType type, long rows, long width) {
+    return buffer(type, chunk(type, rows, width), width);
+  }
+
+  /** How many of so many rows are computed at a time: at most CHUNK_BYTES, at least 128 rows. */
+  static long chunk(ElementType type, long rows, long width) {
+    long fitting = CHUNK_BYTES / (width * type.bytes()) / CHUNK_ROWS * CHUNK_ROWS;
+    return Math.min(rows, Math.max(CHUNK_ROWS, fitting));
   }
 
   final <T extends AutoCloseable> T own(T resource) {
