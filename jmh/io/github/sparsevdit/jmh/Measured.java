@@ -44,6 +44,13 @@ final class Measured {
         : OptionalDouble.of(median(result.getPrimaryResult()));
   }
 
+  /** Median over the iterations of what an {@code @AuxCounters} field counted. */
+  OptionalDouble counted(String key, String field) {
+    RunResult result = results.get(key);
+    Result<?> counter = result == null ? null : result.getSecondaryResults().get(field);
+    return counter == null ? OptionalDouble.empty() : OptionalDouble.of(median(counter));
+  }
+
   /** Bytes of garbage per operation. */
   OptionalDouble garbage(String key) {
     RunResult result = results.get(key);

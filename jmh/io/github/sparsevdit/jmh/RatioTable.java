@@ -25,6 +25,7 @@ final class RatioTable {
     tiers();
     patterns();
     fusion();
+    blocks();
     calls();
     sweeps();
     files();
@@ -163,6 +164,33 @@ final class RatioTable {
     }
   }
 
+  private void blocks() {
+    List<String> types = measured.values("Block.", "type");
+    title(types, "A block of Wan 1.3B, 4096 video and 512 text tokens: where its time goes");
+    for (String type : types) {
+      String key = "Block.block type=" + type;
+      OptionalDouble whole = measured.median(key);
+      OptionalDouble others = measured.counted(key, "others");
+      OptionalDouble with = measured.median("Block.productWithGelu type=" + type);
+      OptionalDouble without = measured.median("Block.productWithoutGelu type=" + type);
+      if (whole.isPresent() && others.isPresent() && with.isPresent() && without.isPresent()) {
+        double gelu = with.getAsDouble() - without.getAsDouble();
+        line(
+            "%-4s %8.1f ms: products %.1f (GELU %.1f of them), attention %.1f, others %.1f",
+            type,
+            whole.getAsDouble(),
+            measured.counted(key, "products").orElse(Double.NaN),
+            gelu,
+            measured.counted(key, "attention").orElse(Double.NaN),
+            others.getAsDouble());
+        atMost(
+            type + " share outside attention and matrix products, GELU included",
+            (others.getAsDouble() + gelu) / whole.getAsDouble(),
+            0.15);
+      }
+    }
+  }
+
   private void calls() {
     List<String> modes = measured.values("Call.", "mode");
     title(modes, "A call, in ns and bytes of garbage");
@@ -257,6 +285,12 @@ final class RatioTable {
                   ratio >= wanted ? "" : ", NOT REACHED");
       line("%-58s %6.3f%s", what, ratio, wish);
     }
+  }
+
+  private void atMost(String what, double share, double wanted) {
+    line(
+        "%-68s %6.3f  (wanted <= %.2f%s)",
+        what, share, wanted, share <= wanted ? "" : ", NOT REACHED");
   }
 
   private void line(String format, Object... arguments) {

@@ -26,7 +26,7 @@ import java.lang.foreign.ValueLayout;
  * and the backend open while it runs: another thread that closes one of them waits, or is refused
  * where the arena is its own.
  */
-final class Operations {
+class Operations {
   private final BackendHandle backend;
   private final int device;
   private final Arena arena = Arena.ofAuto();

@@ -26,8 +26,7 @@ class TimeEmbeddingTest {
             106, 0x1.fe9f5ap-12f,
             127, 0x1.c2b91cp-14f));
     assertSame(
-        64,
-        Map.of(6, 0x1.afd136p-2f, 7, 0x1.75f036p-2f, 53, 0x1.fe9f5ap-12f, 63, 0x1.e459bap-14f));
+        64, Map.of(6, 0x1.afd136p-2f, 7, 0x1.75f036p-2f, 53, 0x1.fe9f5ap-12f, 63, 0x1.e459bap-14f));
   }
 
   private static void assertSame(int half, Map<Integer, Float> expected) {
