@@ -8,6 +8,7 @@ namespace svdit {
 namespace {
 
 #include "cpu/element_inl.h"
+#include "cpu/scalar_rows_inl.h"
 #include "cpu/unroll_inl.h"
 
 constexpr int kLanes = 8;
@@ -46,38 +47,16 @@ struct Groups {
   }
 };
 
-struct Fp32Dot {
-  static constexpr int kPack = 1;
-  using Operand = F;
-  static Operand load(const uint32_t *at) { return _mm256_loadu_ps((const float *)at); }
-  static Operand broadcast(const uint32_t *at) { return _mm256_set1_ps(as_float(*at)); }
-  static F madd(F acc, Operand a, Operand b) { return _mm256_fmadd_ps(a, b, acc); }
-  static uint32_t *weights(Scratch &scratch) { return (uint32_t *)scratch.s; }
+#include "cpu/fp32_dot_inl.h"
 
-  // 2^x: 2^floor(x) by the exponent bits, the rest by a polynomial with relative error 1.6e-7.
-  // Below -126 it stays 2^-126.
+struct Fp32Dot : Fp32Units<Fp32Dot> {
+  // 2^x: 2^floor(x) by the exponent bits. Below -126 it stays 2^-126.
   static F exp2(F x) {
     x = max(x, set1(-126));
     const F whole = _mm256_floor_ps(x);
     const F f = sub(x, whole);
-    F p = set1(0x1.e974fap-10f);
-    p = fma(p, f, set1(0x1.277856p-7f));
-    p = fma(p, f, set1(0x1.c91ce6p-5f));
-    p = fma(p, f, set1(0x1.ebdb56p-3f));
-    p = fma(p, f, set1(0x1.62e4bap-1f));
-    p = fma(p, f, set1(1));
     const __m256i exponent = _mm256_slli_epi32(_mm256_cvtps_epi32(whole), 23);
-    return _mm256_castsi256_ps(_mm256_add_epi32(_mm256_castps_si256(p), exponent));
-  }
-
-  template <int NV>
-  static void store_weights(const float *s, int, F scale, const F (&shift)[NV], F (&sum)[NV],
-                            uint32_t *p) {
-    repeat<NV>([&](auto v) SVDIT_LAMBDA {
-      const F weight = exp2(fma(_mm256_loadu_ps(s + v.value * kLanes), scale, shift[v.value]));
-      sum[v.value] = add(sum[v.value], weight);
-      store(p + v.value * kLanes, weight);
-    });
+    return _mm256_castsi256_ps(_mm256_add_epi32(_mm256_castps_si256(exp2_fraction(f)), exponent));
   }
 
   template <class Element>
@@ -86,23 +65,7 @@ struct Fp32Dot {
       store(units + i, load_elements((const Element *)row + i));
     }
   }
-  template <class Element>
-  static void load_values(const char *const (&rows)[1], int d, uint32_t *units) {
-    load_key<Element>(rows[0], d, units);
-  }
 };
-
-template <class Element, class Dot, int kWidth>
-void pack_queries(const BlockTask &task, const int32_t *tokens, int count, int d, bool negate,
-                  uint32_t *q) {
-  pack_queries_fp32<Element, kWidth>(task, tokens, count, d, negate, q);
-}
-
-template <class Out, int kWidth>
-void write_rows(const BlockResult &result, int first, int count, int d, const float *o,
-                const float *inverse) {
-  write_rows_scalar<Out, kWidth>(result, first, count, d, o, inverse);
-}
 
 #include "cpu/block_inl.h"
 #include "cpu/sweep_inl.h"

@@ -142,10 +142,10 @@ inline void write_rows(const BlockResult &result, int first, int count, int d, c
   }
 }
 
-struct Fp32Dot {
-  static constexpr int kPack = 1;
+#include "cpu/fp32_dot_inl.h"
+
+struct Fp32Dot : Fp32Units<Fp32Dot> {
   static constexpr int kSigns = INT32_MIN;  // flips the sign of a unit
-  using Operand = F;
 
   // Units u .. u + 15 of a row, as far as there are any.
   template <class Element>
@@ -153,32 +153,7 @@ struct Fp32Dot {
     return load_elements((const Element *)row + u, tail_mask(units - u));
   }
 
-  static Operand load(const uint32_t *at) { return _mm512_loadu_ps(at); }
-  static Operand broadcast(const uint32_t *at) { return _mm512_set1_ps(as_float(*at)); }
-  static F madd(F acc, Operand a, Operand b) { return _mm512_fmadd_ps(a, b, acc); }
-  static uint32_t *weights(Scratch &scratch) { return (uint32_t *)scratch.s; }
-
-  // Relative error 1.6e-7.
-  static F exp2(F x) {
-    const F f = fraction(x);
-    F p = set1(0x1.e974fap-10f);
-    p = fma(p, f, set1(0x1.277856p-7f));
-    p = fma(p, f, set1(0x1.c91ce6p-5f));
-    p = fma(p, f, set1(0x1.ebdb56p-3f));
-    p = fma(p, f, set1(0x1.62e4bap-1f));
-    p = fma(p, f, set1(1));
-    return _mm512_scalef_ps(p, x);
-  }
-
-  template <int NV>
-  static void store_weights(const float *s, int, F scale, const F (&shift)[NV], F (&sum)[NV],
-                            uint32_t *p) {
-    repeat<NV>([&](auto v) SVDIT_LAMBDA {
-      const F weight = exp2(fma(_mm512_loadu_ps(s + v.value * kLanes), scale, shift[v.value]));
-      sum[v.value] = add(sum[v.value], weight);
-      store(p + v.value * kLanes, weight);
-    });
-  }
+  static F exp2(F x) { return _mm512_scalef_ps(exp2_fraction(fraction(x)), x); }
 
   template <class Element>
   static void load_key(const char *row, int d, uint32_t *units) {
@@ -186,9 +161,5 @@ struct Fp32Dot {
       const __mmask16 mask = tail_mask(d - i);
       _mm512_mask_storeu_ps(units + i, mask, load_elements((const Element *)row + i, mask));
     }
-  }
-  template <class Element>
-  static void load_values(const char *const (&rows)[1], int d, uint32_t *units) {
-    load_key<Element>(rows[0], d, units);
   }
 };

@@ -1,5 +1,4 @@
-// Element types and what is the same in every tier: scalar conversions, and loaders and stores
-// built of them. A tier may use its own instead. Included in a tier's anonymous namespace.
+// Element types and their scalar conversions. Included in a tier's anonymous namespace.
 
 struct Bf16 {
   uint16_t bits;
@@ -48,41 +47,4 @@ inline void from_float(float x, Fp16 *out) {
     half = (magnitude - 0x38000000 + 0xFFF + (magnitude >> 13 & 1)) >> 13;
   }
   out->bits = (uint16_t)(sign | half);
-}
-
-// Loads element d of a row as a unit of fp32.
-template <class Element>
-inline float element_at(const char *row, int d) {
-  Element x;
-  __builtin_memcpy(&x, row + d * sizeof(Element), sizeof x);
-  return to_float(x);
-}
-
-// Q of one group as [unit][lane], fp32; lanes past count are 0. Scores of -q and scale are those of
-// q and -scale.
-template <class Element, int kWidth>
-inline void pack_queries_fp32(const BlockTask &task, const int32_t *tokens, int count, int d,
-                              bool negate, uint32_t *q) {
-  for (int lane = 0; lane < kWidth; ++lane) {
-    const char *row = lane < count ? task.q.data + tokens[lane] * task.q.stride : nullptr;
-    for (int i = 0; i < d; ++i) {
-      const float x = row == nullptr ? 0 : element_at<Element>(row, i);
-      q[i * kWidth + lane] = as_bits(negate ? -x : x);
-    }
-  }
-}
-
-// Writes rows first .. first + count - 1 of a result from o [d][lane], each times its inverse sum;
-// o NULL means 0.
-template <class Out, int kWidth>
-inline void write_rows_scalar(const BlockResult &result, int first, int count, int d,
-                              const float *o, const float *inverse) {
-  for (int lane = 0; lane < count; ++lane) {
-    char *row = result.out.data + result.tokens[first + lane] * result.out.stride;
-    for (int i = 0; i < d; ++i) {
-      Out x;
-      from_float(o == nullptr ? 0 : o[i * kWidth + lane] * inverse[lane], &x);
-      __builtin_memcpy(row + i * sizeof(Out), &x, sizeof x);
-    }
-  }
 }
