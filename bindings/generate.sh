@@ -25,7 +25,7 @@ trap 'rm -rf "$work"' EXIT
 grep '# header: .*svdit\.h$' "$work/all" | grep -v 'include-constant SVDIT_API\b' | sed 's/ *#.*//' >"$work/includes"
 "$jextract" "@$work/includes" --output "$work/java" -t "$package" --header-class-name Svdit "$header" \
   >"$work/log" 2>&1 || { cat "$work/log" >&2; exit 1; }
-grep -v 'Skipping svdit_\(backend\|plan\) ' "$work/log" >&2 || true # opaque handles: nothing to generate
+grep -v 'Skipping svdit_\(backend\|plan\|graph\) ' "$work/log" >&2 || true # opaque handles: nothing to generate
 
 hash=$(sha256sum "$header" | cut -d' ' -f1)
 cat >"$work/java/$folder/SvditHeader.java" <<JAVA

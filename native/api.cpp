@@ -68,6 +68,8 @@ const LayoutRow kLayouts[] = {
     FIELD(svdit_backend_info, memory_bytes),
     FIELD(svdit_backend_info, memory_free_bytes),
     FIELD(svdit_backend_info, name),
+    FIELD(svdit_backend_info, memory_used_bytes),
+    FIELD(svdit_backend_info, memory_host_bytes),
     FIELD(svdit_backend_info, reserved),
     STRUCT(svdit_sequence),
     FIELD(svdit_sequence, struct_bytes),

@@ -43,6 +43,13 @@ void check_memory_kind(uint32_t kind) {
   }
 }
 
+uint64_t allocated(svdit_backend &backend, uint32_t kind) {
+  const std::lock_guard lock(backend.allocations_mutex);
+  uint64_t sum = 0;
+  for (const auto &[address, bytes] : backend.allocations[kind]) sum += bytes;
+  return sum;
+}
+
 }  // namespace
 
 svdit_status svdit_backend_probe(const svdit_backend_options *options, svdit_backend_info *info,
@@ -82,14 +89,17 @@ svdit_status svdit_backend_open(const svdit_backend_options *options, svdit_back
 
 void svdit_backend_close(svdit_backend *backend) { delete backend; }
 
-svdit_status svdit_backend_describe(const svdit_backend *backend, svdit_backend_info *info,
+svdit_status svdit_backend_describe(const svdit_backend *handle, svdit_backend_info *info,
                                     svdit_error *error) {
   return guarded(error, [&] {
-    require(backend, "backend");
+    require(handle, "backend");
+    auto *const backend = const_cast<svdit_backend *>(handle);  // to lock its books
     require_struct(info, "svdit_backend_info");
     svdit_backend_info now{};
     now.struct_bytes = sizeof now;
     backend->describe(now);
+    now.memory_used_bytes = allocated(*backend, SVDIT_MEMORY_DEVICE);
+    now.memory_host_bytes = allocated(*backend, SVDIT_MEMORY_HOST);
     *info = now;
   });
 }
@@ -101,7 +111,10 @@ svdit_status svdit_memory_allocate(svdit_backend *backend, uint32_t kind, uint64
     require(address, "address");
     check_memory_kind(kind);
     if (bytes == 0) fail(SVDIT_INVALID_ARGUMENT, "bytes is 0, expected 1 or more");
-    *address = backend->allocate(kind, bytes);
+    void *const memory = backend->allocate(kind, bytes);
+    *address = memory;
+    const std::lock_guard lock(backend->allocations_mutex);
+    backend->allocations[kind][memory] = bytes;
   });
 }
 
@@ -110,7 +123,12 @@ svdit_status svdit_memory_free(svdit_backend *backend, uint32_t kind, void *addr
   return guarded(error, [&] {
     require(backend, "backend");
     check_memory_kind(kind);
-    if (address != nullptr) backend->release(kind, address);
+    if (address == nullptr) return;
+    {
+      const std::lock_guard lock(backend->allocations_mutex);
+      backend->allocations[kind].erase(address);  // before the address can be given again
+    }
+    backend->release(kind, address);
   });
 }
 

@@ -8,6 +8,8 @@
 
 #include <cstdint>
 #include <memory>
+#include <mutex>
+#include <unordered_map>
 
 #include "operations.h"
 #include "plan/plan.h"
@@ -30,6 +32,33 @@ struct svdit_plan {
   virtual void sweep(const svdit_sweep_args &args, svdit_stream stream) const = 0;
 
   const svdit::Plan plan;
+};
+
+// Work recorded from a stream of a backend.
+struct svdit_graph {
+  svdit_graph() = default;
+  virtual ~svdit_graph() = default;
+  svdit_graph(const svdit_graph &) = delete;
+  svdit_graph &operator=(const svdit_graph &) = delete;
+
+  virtual void launch(svdit_stream stream) = 0;
+};
+
+// Events and graphs of a backend that has streams.
+struct svdit_streams {
+  virtual ~svdit_streams() = default;
+
+  virtual svdit_event create_event() = 0;
+  virtual void destroy_event(svdit_event event) = 0;
+  virtual void record(svdit_event event, svdit_stream stream) = 0;
+  virtual bool done(svdit_event event) = 0;
+  virtual void synchronize_event(svdit_event event) = 0;
+  virtual float elapsed_ms(svdit_event begin, svdit_event end) = 0;
+  virtual void wait(svdit_stream stream, svdit_event event) = 0;
+
+  virtual void begin_capture(svdit_stream stream) = 0;
+  // Ends the capture; keep = false throws away what was recorded, and gives nullptr.
+  virtual std::unique_ptr<svdit_graph> end_capture(svdit_stream stream, bool keep) = 0;
 };
 
 struct svdit_backend {
@@ -55,6 +84,13 @@ struct svdit_backend {
 
   // Owned by the backend; nullptr where it computes attention only.
   virtual svdit::Operations *operations() { return nullptr; }
+
+  // Owned by the backend; nullptr where every call blocks until it is done.
+  virtual svdit_streams *streams() { return nullptr; }
+
+  // What allocate gave and release has not taken back; kept by the entry points.
+  std::mutex allocations_mutex;
+  std::unordered_map<void *, std::uint64_t> allocations[2];  // by kind: address to bytes
 };
 
 namespace svdit {

@@ -1,6 +1,7 @@
 // The CUDA backend: memory and streams of one device, and plans for it.
 #include "backend.h"
 #include "cuda/cuda_plan.h"
+#include "cuda/cuda_streams.h"
 #include "cuda/device.h"
 #include "error.h"
 
@@ -12,7 +13,8 @@ using cuda::OnDevice;
 
 class CudaBackend : public svdit_backend {
  public:
-  explicit CudaBackend(const svdit_backend_options &options) : device_(options.device) {
+  explicit CudaBackend(const svdit_backend_options &options)
+      : device_(options.device), streams_(options.device) {
     cuda::probe_device(device_, info_);
   }
 
@@ -41,7 +43,9 @@ class CudaBackend : public svdit_backend {
 
   void release(uint32_t kind, void *address) override {
     const OnDevice on(device_);
-    check(cudaDeviceSynchronize(), "waiting for the device before freeing");
+    if (!cuda::CudaStreams::capturing()) {
+      check(cudaDeviceSynchronize(), "waiting for the device before freeing");
+    }
     if (kind == SVDIT_MEMORY_DEVICE) {
       check(cudaFree(address), "cudaFree");
     } else {
@@ -74,12 +78,15 @@ class CudaBackend : public svdit_backend {
     check(cudaStreamSynchronize(static_cast<cudaStream_t>(stream)), "waiting for the stream");
   }
 
+  svdit_streams *streams() override { return &streams_; }
+
   std::unique_ptr<svdit_plan> compile(Plan &&plan) override {
     return std::make_unique<cuda::CudaPlan>(std::move(plan), device_, info_.multiprocessors);
   }
 
  private:
   const int device_;
+  cuda::CudaStreams streams_;
   svdit_backend_info info_{};
 };
 

@@ -4,6 +4,7 @@
 // gets anyway.
 #include <cuda_runtime_api.h>
 
+#include <algorithm>
 #include <cmath>
 #include <cstdlib>
 #include <cstring>
@@ -200,23 +201,35 @@ void test_graph() {
     svdit_stream stream = nullptr;
     expect_ok([&](svdit_error *e) { return svdit_stream_create(backend, &stream, e); });
     auto *queue = (cudaStream_t)stream;
-    cudaGraph_t graph = nullptr;
-    cudaGraphExec_t runnable = nullptr;
-    if (!good(cudaStreamBeginCapture(queue, cudaStreamCaptureModeGlobal), "begin")) return;
+    svdit_graph *graph = nullptr;
+    expect_ok([&](svdit_error *e) { return svdit_capture_begin(backend, stream, e); });
     expect_ok(
         [&](svdit_error *e) { return svdit_attention(planned.plan, &device.args, stream, e); });
-    if (!good(cudaStreamEndCapture(queue, &graph), "end")) return;
-    if (!good(cudaGraphInstantiate(&runnable, graph, 0), "instantiate")) return;
+    void *meanwhile = nullptr;  // memory comes and goes during a capture
+    expect_ok([&](svdit_error *e) {
+      return svdit_memory_allocate(backend, SVDIT_MEMORY_DEVICE, 100, &meanwhile, e);
+    });
+    expect_ok([&](svdit_error *e) {
+      return svdit_memory_free(backend, SVDIT_MEMORY_DEVICE, meanwhile, e);
+    });
+    expect_ok([&](svdit_error *e) { return svdit_capture_end(backend, stream, &graph, e); });
+    if (graph == nullptr) return;
     for (const int32_t valid : {50, 7, 0, 33}) {
       c.text_valid = {valid};
       device.valid.from(&valid);
-      good(cudaMemset(device.out.data(), 0xff, device.args.out.extent_bytes), "poison");
-      good(cudaGraphLaunch(runnable, queue), "launch");
+      good(cudaMemsetAsync(device.out.data(), 0xff, device.args.out.extent_bytes, queue), "poison");
+      expect_ok([&](svdit_error *e) { return svdit_graph_launch(graph, stream, e); });
       device.fetch();
       expect_matches(c, data);
     }
-    cudaGraphExecDestroy(runnable);
-    cudaGraphDestroy(graph);
+    svdit_graph_destroy(graph);
+    // What may not be captured breaks the capture, not the device.
+    expect_ok([&](svdit_error *e) { return svdit_capture_begin(backend, stream, e); });
+    expect_status(
+        SVDIT_DEVICE_ERROR,
+        [&](svdit_error *e) { return svdit_stream_synchronize(backend, stream, e); }, "captur");
+    expect_ok([&](svdit_error *e) { return svdit_capture_end(backend, stream, nullptr, e); });
+    expect_ok([&](svdit_error *e) { return svdit_stream_synchronize(backend, stream, e); });
     expect_ok([&](svdit_error *e) { return svdit_stream_destroy(backend, stream, e); });
   });
 }
@@ -248,6 +261,46 @@ void test_streams() {
       device[i]->fetch();
       expect_matches(c, *data[i]);
       expect_ok([&](svdit_error *e) { return svdit_stream_destroy(backend, streams[i], e); });
+    }
+  });
+}
+
+// What one stream writes another reads once it has waited for the event.
+void test_events() {
+  report.run("an event orders two streams and tells the time", [&] {
+    constexpr size_t kBytes = 1 << 20;
+    Device first(kBytes), second(kBytes);
+    svdit_stream a = nullptr, b = nullptr;
+    svdit_event begin = nullptr, end = nullptr;
+    for (svdit_stream *s : {&a, &b}) {
+      expect_ok([&](svdit_error *e) { return svdit_stream_create(backend, s, e); });
+    }
+    for (svdit_event *event : {&begin, &end}) {
+      expect_ok([&](svdit_error *e) { return svdit_event_create(backend, event, e); });
+    }
+    for (int round = 0; round < 8; ++round) {
+      expect_ok([&](svdit_error *e) { return svdit_event_record(backend, begin, a, e); });
+      good(cudaMemsetAsync(first.data(), round, kBytes, (cudaStream_t)a), "memset");
+      expect_ok([&](svdit_error *e) { return svdit_event_record(backend, end, a, e); });
+      expect_ok([&](svdit_error *e) { return svdit_stream_wait(backend, b, end, e); });
+      expect_ok([&](svdit_error *e) {
+        return svdit_memory_copy(backend, second.data(), first.data(), kBytes, b, e);
+      });
+      expect_ok([&](svdit_error *e) { return svdit_stream_synchronize(backend, b, e); });
+      std::vector<char> back(kBytes);
+      second.to(back.data());
+      EXPECT(std::count(back.begin(), back.end(), (char)round) == (long)kBytes, "round %d", round);
+      int32_t done = 0;
+      float ms = -1;
+      expect_ok([&](svdit_error *e) { return svdit_event_query(backend, end, &done, e); });
+      expect_ok([&](svdit_error *e) { return svdit_event_elapsed(backend, begin, end, &ms, e); });
+      EXPECT(done == 1 && ms > 0 && ms < 1000, "done %d after %g ms", done, ms);
+    }
+    for (svdit_event event : {begin, end}) {
+      expect_ok([&](svdit_error *e) { return svdit_event_destroy(backend, event, e); });
+    }
+    for (svdit_stream s : {a, b}) {
+      expect_ok([&](svdit_error *e) { return svdit_stream_destroy(backend, s, e); });
     }
   });
 }
@@ -338,6 +391,7 @@ int main(int count, char **arguments) {
                      small);
   test_graph();
   test_streams();
+  test_events();
   test_runtime();
   svdit_backend_close(backend);
   return report.finish();

@@ -129,7 +129,9 @@ typedef struct svdit_backend_info {
   uint64_t memory_bytes;      /* of the device, or of this machine */
   uint64_t memory_free_bytes; /* now */
   char name[128];             /* device or processor name */
-  uint64_t reserved[4];
+  uint64_t memory_used_bytes; /* DEVICE memory allocated from this backend and not freed */
+  uint64_t memory_host_bytes; /* HOST memory, likewise */
+  uint64_t reserved[2];
 } svdit_backend_info;
 
 /* What svdit_backend_open(options) would give, without opening it. UNAVAILABLE with the reason (not built
@@ -162,7 +164,8 @@ typedef void *svdit_stream;
 SVDIT_API svdit_status svdit_memory_allocate(svdit_backend *backend, uint32_t kind, uint64_t bytes,
                                              void **address, svdit_error *error);
 
-/* NULL is allowed. On CUDA it waits for the device. */
+/* NULL is allowed. On CUDA it waits for the device, unless a stream is being captured (svdit_capture_begin): then
+   whoever frees has waited. */
 SVDIT_API svdit_status svdit_memory_free(svdit_backend *backend, uint32_t kind, void *address,
                                          svdit_error *error);
 
@@ -177,6 +180,53 @@ SVDIT_API svdit_status svdit_stream_destroy(svdit_backend *backend, svdit_stream
 /* Waits until all work given to stream so far is done, and reports what went wrong in it. */
 SVDIT_API svdit_status svdit_stream_synchronize(svdit_backend *backend, svdit_stream stream,
                                                 svdit_error *error);
+
+/* Events and graphs are CUDA's; on the CPU every one of their functions is UNSUPPORTED. */
+
+/* A mark in a stream's work; a cudaEvent_t on CUDA. */
+typedef void *svdit_event;
+
+SVDIT_API svdit_status svdit_event_create(svdit_backend *backend, svdit_event *event, svdit_error *error);
+SVDIT_API svdit_status svdit_event_destroy(svdit_backend *backend, svdit_event event, svdit_error *error);
+
+/* Marks all work given to stream so far; an earlier mark of the event is forgotten. */
+SVDIT_API svdit_status svdit_event_record(svdit_backend *backend, svdit_event event, svdit_stream stream,
+                                          svdit_error *error);
+
+/* Whether the marked work is done (1) or not (0); an event never recorded is done. */
+SVDIT_API svdit_status svdit_event_query(svdit_backend *backend, svdit_event event, int32_t *done,
+                                         svdit_error *error);
+
+/* Waits until the marked work is done. */
+SVDIT_API svdit_status svdit_event_synchronize(svdit_backend *backend, svdit_event event, svdit_error *error);
+
+/* Milliseconds of the device's clock between two marks whose work is done. */
+SVDIT_API svdit_status svdit_event_elapsed(svdit_backend *backend, svdit_event begin, svdit_event end,
+                                           float *milliseconds, svdit_error *error);
+
+/* Work given to stream from now on begins after the marked work is done; does not block. */
+SVDIT_API svdit_status svdit_stream_wait(svdit_backend *backend, svdit_stream stream, svdit_event event,
+                                         svdit_error *error);
+
+/* Work of one stream, recorded once to be launched many times. The launches read and write the memory that the
+   recorded calls named, as it is then: a new prompt is other contents of text_valid. The plans, the memory and the
+   workspaces of the recorded calls stay as long as the graph does. */
+typedef struct svdit_graph svdit_graph;
+
+/* From here on work given to stream (not NULL) is recorded instead of done, whichever thread gives it. Until
+   svdit_capture_end nobody may wait for the stream or use the device's legacy default stream: that breaks the
+   capture. */
+SVDIT_API svdit_status svdit_capture_begin(svdit_backend *backend, svdit_stream stream, svdit_error *error);
+
+/* Ends the capture and makes a graph of it, which the caller destroys before the backend; graph NULL throws it away. */
+SVDIT_API svdit_status svdit_capture_end(svdit_backend *backend, svdit_stream stream, svdit_graph **graph,
+                                         svdit_error *error);
+
+/* Gives the graph's work to stream; does not block. Launches of one graph run one after the other. */
+SVDIT_API svdit_status svdit_graph_launch(svdit_graph *graph, svdit_stream stream, svdit_error *error);
+
+/* NULL is allowed. Its launches are done. */
+SVDIT_API void svdit_graph_destroy(svdit_graph *graph);
 
 /* ---- sequence, order, pattern ---------------------------------------------------------------- */
 

@@ -162,6 +162,13 @@ void test_memory() {
     EXPECT(stream == nullptr);
     expect_ok([&](svdit_error *e) { return svdit_stream_synchronize(backend, stream, e); });
     expect_ok([&](svdit_error *e) { return svdit_stream_destroy(backend, stream, e); });
+    svdit_event event = nullptr;
+    expect_status(
+        SVDIT_UNSUPPORTED, [&](svdit_error *e) { return svdit_event_create(backend, &event, e); },
+        "block");
+    expect_status(
+        SVDIT_UNSUPPORTED,
+        [&](svdit_error *e) { return svdit_capture_begin(backend, (void *)64, e); }, "block");
   });
 }
 

@@ -1120,6 +1120,675 @@ public class Svdit {
            throw new AssertionError("should not reach here", ex$);
         }
     }
+    /**
+     * {@snippet lang=c :
+     * typedef void *svdit_event
+     * }
+     */
+    public static final AddressLayout svdit_event = Svdit.C_POINTER;
+
+    private static class svdit_event_create {
+        public static final FunctionDescriptor DESC = FunctionDescriptor.of(
+            Svdit.C_INT,
+            Svdit.C_POINTER,
+            Svdit.C_POINTER,
+            Svdit.C_POINTER
+        );
+
+        public static final MemorySegment ADDR = Svdit.findOrThrow("svdit_event_create");
+
+        public static final MethodHandle HANDLE = Linker.nativeLinker().downcallHandle(ADDR, DESC);
+    }
+
+    /**
+     * Function descriptor for:
+     * {@snippet lang=c :
+     * svdit_status svdit_event_create(svdit_backend *backend, svdit_event *event, svdit_error *error)
+     * }
+     */
+    public static FunctionDescriptor svdit_event_create$descriptor() {
+        return svdit_event_create.DESC;
+    }
+
+    /**
+     * Downcall method handle for:
+     * {@snippet lang=c :
+     * svdit_status svdit_event_create(svdit_backend *backend, svdit_event *event, svdit_error *error)
+     * }
+     */
+    public static MethodHandle svdit_event_create$handle() {
+        return svdit_event_create.HANDLE;
+    }
+
+    /**
+     * Address for:
+     * {@snippet lang=c :
+     * svdit_status svdit_event_create(svdit_backend *backend, svdit_event *event, svdit_error *error)
+     * }
+     */
+    public static MemorySegment svdit_event_create$address() {
+        return svdit_event_create.ADDR;
+    }
+
+    /**
+     * {@snippet lang=c :
+     * svdit_status svdit_event_create(svdit_backend *backend, svdit_event *event, svdit_error *error)
+     * }
+     */
+    public static int svdit_event_create(MemorySegment backend, MemorySegment event, MemorySegment error) {
+        var mh$ = svdit_event_create.HANDLE;
+        try {
+            if (TRACE_DOWNCALLS) {
+                traceDowncall("svdit_event_create", backend, event, error);
+            }
+            return (int)mh$.invokeExact(backend, event, error);
+        } catch (Throwable ex$) {
+           throw new AssertionError("should not reach here", ex$);
+        }
+    }
+
+    private static class svdit_event_destroy {
+        public static final FunctionDescriptor DESC = FunctionDescriptor.of(
+            Svdit.C_INT,
+            Svdit.C_POINTER,
+            Svdit.C_POINTER,
+            Svdit.C_POINTER
+        );
+
+        public static final MemorySegment ADDR = Svdit.findOrThrow("svdit_event_destroy");
+
+        public static final MethodHandle HANDLE = Linker.nativeLinker().downcallHandle(ADDR, DESC);
+    }
+
+    /**
+     * Function descriptor for:
+     * {@snippet lang=c :
+     * svdit_status svdit_event_destroy(svdit_backend *backend, svdit_event event, svdit_error *error)
+     * }
+     */
+    public static FunctionDescriptor svdit_event_destroy$descriptor() {
+        return svdit_event_destroy.DESC;
+    }
+
+    /**
+     * Downcall method handle for:
+     * {@snippet lang=c :
+     * svdit_status svdit_event_destroy(svdit_backend *backend, svdit_event event, svdit_error *error)
+     * }
+     */
+    public static MethodHandle svdit_event_destroy$handle() {
+        return svdit_event_destroy.HANDLE;
+    }
+
+    /**
+     * Address for:
+     * {@snippet lang=c :
+     * svdit_status svdit_event_destroy(svdit_backend *backend, svdit_event event, svdit_error *error)
+     * }
+     */
+    public static MemorySegment svdit_event_destroy$address() {
+        return svdit_event_destroy.ADDR;
+    }
+
+    /**
+     * {@snippet lang=c :
+     * svdit_status svdit_event_destroy(svdit_backend *backend, svdit_event event, svdit_error *error)
+     * }
+     */
+    public static int svdit_event_destroy(MemorySegment backend, MemorySegment event, MemorySegment error) {
+        var mh$ = svdit_event_destroy.HANDLE;
+        try {
+            if (TRACE_DOWNCALLS) {
+                traceDowncall("svdit_event_destroy", backend, event, error);
+            }
+            return (int)mh$.invokeExact(backend, event, error);
+        } catch (Throwable ex$) {
+           throw new AssertionError("should not reach here", ex$);
+        }
+    }
+
+    private static class svdit_event_record {
+        public static final FunctionDescriptor DESC = FunctionDescriptor.of(
+            Svdit.C_INT,
+            Svdit.C_POINTER,
+            Svdit.C_POINTER,
+            Svdit.C_POINTER,
+            Svdit.C_POINTER
+        );
+
+        public static final MemorySegment ADDR = Svdit.findOrThrow("svdit_event_record");
+
+        public static final MethodHandle HANDLE = Linker.nativeLinker().downcallHandle(ADDR, DESC);
+    }
+
+    /**
+     * Function descriptor for:
+     * {@snippet lang=c :
+     * svdit_status svdit_event_record(svdit_backend *backend, svdit_event event, svdit_stream stream, svdit_error *error)
+     * }
+     */
+    public static FunctionDescriptor svdit_event_record$descriptor() {
+        return svdit_event_record.DESC;
+    }
+
+    /**
+     * Downcall method handle for:
+     * {@snippet lang=c :
+     * svdit_status svdit_event_record(svdit_backend *backend, svdit_event event, svdit_stream stream, svdit_error *error)
+     * }
+     */
+    public static MethodHandle svdit_event_record$handle() {
+        return svdit_event_record.HANDLE;
+    }
+
+    /**
+     * Address for:
+     * {@snippet lang=c :
+     * svdit_status svdit_event_record(svdit_backend *backend, svdit_event event, svdit_stream stream, svdit_error *error)
+     * }
+     */
+    public static MemorySegment svdit_event_record$address() {
+        return svdit_event_record.ADDR;
+    }
+
+    /**
+     * {@snippet lang=c :
+     * svdit_status svdit_event_record(svdit_backend *backend, svdit_event event, svdit_stream stream, svdit_error *error)
+     * }
+     */
+    public static int svdit_event_record(MemorySegment backend, MemorySegment event, MemorySegment stream, MemorySegment error) {
+        var mh$ = svdit_event_record.HANDLE;
+        try {
+            if (TRACE_DOWNCALLS) {
+                traceDowncall("svdit_event_record", backend, event, stream, error);
+            }
+            return (int)mh$.invokeExact(backend, event, stream, error);
+        } catch (Throwable ex$) {
+           throw new AssertionError("should not reach here", ex$);
+        }
+    }
+
+    private static class svdit_event_query {
+        public static final FunctionDescriptor DESC = FunctionDescriptor.of(
+            Svdit.C_INT,
+            Svdit.C_POINTER,
+            Svdit.C_POINTER,
+            Svdit.C_POINTER,
+            Svdit.C_POINTER
+        );
+
+        public static final MemorySegment ADDR = Svdit.findOrThrow("svdit_event_query");
+
+        public static final MethodHandle HANDLE = Linker.nativeLinker().downcallHandle(ADDR, DESC);
+    }
+
+    /**
+     * Function descriptor for:
+     * {@snippet lang=c :
+     * svdit_status svdit_event_query(svdit_backend *backend, svdit_event event, int32_t *done, svdit_error *error)
+     * }
+     */
+    public static FunctionDescriptor svdit_event_query$descriptor() {
+        return svdit_event_query.DESC;
+    }
+
+    /**
+     * Downcall method handle for:
+     * {@snippet lang=c :
+     * svdit_status svdit_event_query(svdit_backend *backend, svdit_event event, int32_t *done, svdit_error *error)
+     * }
+     */
+    public static MethodHandle svdit_event_query$handle() {
+        return svdit_event_query.HANDLE;
+    }
+
+    /**
+     * Address for:
+     * {@snippet lang=c :
+     * svdit_status svdit_event_query(svdit_backend *backend, svdit_event event, int32_t *done, svdit_error *error)
+     * }
+     */
+    public static MemorySegment svdit_event_query$address() {
+        return svdit_event_query.ADDR;
+    }
+
+    /**
+     * {@snippet lang=c :
+     * svdit_status svdit_event_query(svdit_backend *backend, svdit_event event, int32_t *done, svdit_error *error)
+     * }
+     */
+    public static int svdit_event_query(MemorySegment backend, MemorySegment event, MemorySegment done, MemorySegment error) {
+        var mh$ = svdit_event_query.HANDLE;
+        try {
+            if (TRACE_DOWNCALLS) {
+                traceDowncall("svdit_event_query", backend, event, done, error);
+            }
+            return (int)mh$.invokeExact(backend, event, done, error);
+        } catch (Throwable ex$) {
+           throw new AssertionError("should not reach here", ex$);
+        }
+    }
+
+    private static class svdit_event_synchronize {
+        public static final FunctionDescriptor DESC = FunctionDescriptor.of(
+            Svdit.C_INT,
+            Svdit.C_POINTER,
+            Svdit.C_POINTER,
+            Svdit.C_POINTER
+        );
+
+        public static final MemorySegment ADDR = Svdit.findOrThrow("svdit_event_synchronize");
+
+        public static final MethodHandle HANDLE = Linker.nativeLinker().downcallHandle(ADDR, DESC);
+    }
+
+    /**
+     * Function descriptor for:
+     * {@snippet lang=c :
+     * svdit_status svdit_event_synchronize(svdit_backend *backend, svdit_event event, svdit_error *error)
+     * }
+     */
+    public static FunctionDescriptor svdit_event_synchronize$descriptor() {
+        return svdit_event_synchronize.DESC;
+    }
+
+    /**
+     * Downcall method handle for:
+     * {@snippet lang=c :
+     * svdit_status svdit_event_synchronize(svdit_backend *backend, svdit_event event, svdit_error *error)
+     * }
+     */
+    public static MethodHandle svdit_event_synchronize$handle() {
+        return svdit_event_synchronize.HANDLE;
+    }
+
+    /**
+     * Address for:
+     * {@snippet lang=c :
+     * svdit_status svdit_event_synchronize(svdit_backend *backend, svdit_event event, svdit_error *error)
+     * }
+     */
+    public static MemorySegment svdit_event_synchronize$address() {
+        return svdit_event_synchronize.ADDR;
+    }
+
+    /**
+     * {@snippet lang=c :
+     * svdit_status svdit_event_synchronize(svdit_backend *backend, svdit_event event, svdit_error *error)
+     * }
+     */
+    public static int svdit_event_synchronize(MemorySegment backend, MemorySegment event, MemorySegment error) {
+        var mh$ = svdit_event_synchronize.HANDLE;
+        try {
+            if (TRACE_DOWNCALLS) {
+                traceDowncall("svdit_event_synchronize", backend, event, error);
+            }
+            return (int)mh$.invokeExact(backend, event, error);
+        } catch (Throwable ex$) {
+           throw new AssertionError("should not reach here", ex$);
+        }
+    }
+
+    private static class svdit_event_elapsed {
+        public static final FunctionDescriptor DESC = FunctionDescriptor.of(
+            Svdit.C_INT,
+            Svdit.C_POINTER,
+            Svdit.C_POINTER,
+            Svdit.C_POINTER,
+            Svdit.C_POINTER,
+            Svdit.C_POINTER
+        );
+
+        public static final MemorySegment ADDR = Svdit.findOrThrow("svdit_event_elapsed");
+
+        public static final MethodHandle HANDLE = Linker.nativeLinker().downcallHandle(ADDR, DESC);
+    }
+
+    /**
+     * Function descriptor for:
+     * {@snippet lang=c :
+     * svdit_status svdit_event_elapsed(svdit_backend *backend, svdit_event begin, svdit_event end, float *milliseconds, svdit_error *error)
+     * }
+     */
+    public static FunctionDescriptor svdit_event_elapsed$descriptor() {
+        return svdit_event_elapsed.DESC;
+    }
+
+    /**
+     * Downcall method handle for:
+     * {@snippet lang=c :
+     * svdit_status svdit_event_elapsed(svdit_backend *backend, svdit_event begin, svdit_event end, float *milliseconds, svdit_error *error)
+     * }
+     */
+    public static MethodHandle svdit_event_elapsed$handle() {
+        return svdit_event_elapsed.HANDLE;
+    }
+
+    /**
+     * Address for:
+     * {@snippet lang=c :
+     * svdit_status svdit_event_elapsed(svdit_backend *backend, svdit_event begin, svdit_event end, float *milliseconds, svdit_error *error)
+     * }
+     */
+    public static MemorySegment svdit_event_elapsed$address() {
+        return svdit_event_elapsed.ADDR;
+    }
+
+    /**
+     * {@snippet lang=c :
+     * svdit_status svdit_event_elapsed(svdit_backend *backend, svdit_event begin, svdit_event end, float *milliseconds, svdit_error *error)
+     * }
+     */
+    public static int svdit_event_elapsed(MemorySegment backend, MemorySegment begin, MemorySegment end, MemorySegment milliseconds, MemorySegment error) {
+        var mh$ = svdit_event_elapsed.HANDLE;
+        try {
+            if (TRACE_DOWNCALLS) {
+                traceDowncall("svdit_event_elapsed", backend, begin, end, milliseconds, error);
+            }
+            return (int)mh$.invokeExact(backend, begin, end, milliseconds, error);
+        } catch (Throwable ex$) {
+           throw new AssertionError("should not reach here", ex$);
+        }
+    }
+
+    private static class svdit_stream_wait {
+        public static final FunctionDescriptor DESC = FunctionDescriptor.of(
+            Svdit.C_INT,
+            Svdit.C_POINTER,
+            Svdit.C_POINTER,
+            Svdit.C_POINTER,
+            Svdit.C_POINTER
+        );
+
+        public static final MemorySegment ADDR = Svdit.findOrThrow("svdit_stream_wait");
+
+        public static final MethodHandle HANDLE = Linker.nativeLinker().downcallHandle(ADDR, DESC);
+    }
+
+    /**
+     * Function descriptor for:
+     * {@snippet lang=c :
+     * svdit_status svdit_stream_wait(svdit_backend *backend, svdit_stream stream, svdit_event event, svdit_error *error)
+     * }
+     */
+    public static FunctionDescriptor svdit_stream_wait$descriptor() {
+        return svdit_stream_wait.DESC;
+    }
+
+    /**
+     * Downcall method handle for:
+     * {@snippet lang=c :
+     * svdit_status svdit_stream_wait(svdit_backend *backend, svdit_stream stream, svdit_event event, svdit_error *error)
+     * }
+     */
+    public static MethodHandle svdit_stream_wait$handle() {
+        return svdit_stream_wait.HANDLE;
+    }
+
+    /**
+     * Address for:
+     * {@snippet lang=c :
+     * svdit_status svdit_stream_wait(svdit_backend *backend, svdit_stream stream, svdit_event event, svdit_error *error)
+     * }
+     */
+    public static MemorySegment svdit_stream_wait$address() {
+        return svdit_stream_wait.ADDR;
+    }
+
+    /**
+     * {@snippet lang=c :
+     * svdit_status svdit_stream_wait(svdit_backend *backend, svdit_stream stream, svdit_event event, svdit_error *error)
+     * }
+     */
+    public static int svdit_stream_wait(MemorySegment backend, MemorySegment stream, MemorySegment event, MemorySegment error) {
+        var mh$ = svdit_stream_wait.HANDLE;
+        try {
+            if (TRACE_DOWNCALLS) {
+                traceDowncall("svdit_stream_wait", backend, stream, event, error);
+            }
+            return (int)mh$.invokeExact(backend, stream, event, error);
+        } catch (Throwable ex$) {
+           throw new AssertionError("should not reach here", ex$);
+        }
+    }
+
+    private static class svdit_capture_begin {
+        public static final FunctionDescriptor DESC = FunctionDescriptor.of(
+            Svdit.C_INT,
+            Svdit.C_POINTER,
+            Svdit.C_POINTER,
+            Svdit.C_POINTER
+        );
+
+        public static final MemorySegment ADDR = Svdit.findOrThrow("svdit_capture_begin");
+
+        public static final MethodHandle HANDLE = Linker.nativeLinker().downcallHandle(ADDR, DESC);
+    }
+
+    /**
+     * Function descriptor for:
+     * {@snippet lang=c :
+     * svdit_status svdit_capture_begin(svdit_backend *backend, svdit_stream stream, svdit_error *error)
+     * }
+     */
+    public static FunctionDescriptor svdit_capture_begin$descriptor() {
+        return svdit_capture_begin.DESC;
+    }
+
+    /**
+     * Downcall method handle for:
+     * {@snippet lang=c :
+     * svdit_status svdit_capture_begin(svdit_backend *backend, svdit_stream stream, svdit_error *error)
+     * }
+     */
+    public static MethodHandle svdit_capture_begin$handle() {
+        return svdit_capture_begin.HANDLE;
+    }
+
+    /**
+     * Address for:
+     * {@snippet lang=c :
+     * svdit_status svdit_capture_begin(svdit_backend *backend, svdit_stream stream, svdit_error *error)
+     * }
+     */
+    public static MemorySegment svdit_capture_begin$address() {
+        return svdit_capture_begin.ADDR;
+    }
+
+    /**
+     * {@snippet lang=c :
+     * svdit_status svdit_capture_begin(svdit_backend *backend, svdit_stream stream, svdit_error *error)
+     * }
+     */
+    public static int svdit_capture_begin(MemorySegment backend, MemorySegment stream, MemorySegment error) {
+        var mh$ = svdit_capture_begin.HANDLE;
+        try {
+            if (TRACE_DOWNCALLS) {
+                traceDowncall("svdit_capture_begin", backend, stream, error);
+            }
+            return (int)mh$.invokeExact(backend, stream, error);
+        } catch (Throwable ex$) {
+           throw new AssertionError("should not reach here", ex$);
+        }
+    }
+
+    private static class svdit_capture_end {
+        public static final FunctionDescriptor DESC = FunctionDescriptor.of(
+            Svdit.C_INT,
+            Svdit.C_POINTER,
+            Svdit.C_POINTER,
+            Svdit.C_POINTER,
+            Svdit.C_POINTER
+        );
+
+        public static final MemorySegment ADDR = Svdit.findOrThrow("svdit_capture_end");
+
+        public static final MethodHandle HANDLE = Linker.nativeLinker().downcallHandle(ADDR, DESC);
+    }
+
+    /**
+     * Function descriptor for:
+     * {@snippet lang=c :
+     * svdit_status svdit_capture_end(svdit_backend *backend, svdit_stream stream, svdit_graph **graph, svdit_error *error)
+     * }
+     */
+    public static FunctionDescriptor svdit_capture_end$descriptor() {
+        return svdit_capture_end.DESC;
+    }
+
+    /**
+     * Downcall method handle for:
+     * {@snippet lang=c :
+     * svdit_status svdit_capture_end(svdit_backend *backend, svdit_stream stream, svdit_graph **graph, svdit_error *error)
+     * }
+     */
+    public static MethodHandle svdit_capture_end$handle() {
+        return svdit_capture_end.HANDLE;
+    }
+
+    /**
+     * Address for:
+     * {@snippet lang=c :
+     * svdit_status svdit_capture_end(svdit_backend *backend, svdit_stream stream, svdit_graph **graph, svdit_error *error)
+     * }
+     */
+    public static MemorySegment svdit_capture_end$address() {
+        return svdit_capture_end.ADDR;
+    }
+
+    /**
+     * {@snippet lang=c :
+     * svdit_status svdit_capture_end(svdit_backend *backend, svdit_stream stream, svdit_graph **graph, svdit_error *error)
+     * }
+     */
+    public static int svdit_capture_end(MemorySegment backend, MemorySegment stream, MemorySegment graph, MemorySegment error) {
+        var mh$ = svdit_capture_end.HANDLE;
+        try {
+            if (TRACE_DOWNCALLS) {
+                traceDowncall("svdit_capture_end", backend, stream, graph, error);
+            }
+            return (int)mh$.invokeExact(backend, stream, graph, error);
+        } catch (Throwable ex$) {
+           throw new AssertionError("should not reach here", ex$);
+        }
+    }
+
+    private static class svdit_graph_launch {
+        public static final FunctionDescriptor DESC = FunctionDescriptor.of(
+            Svdit.C_INT,
+            Svdit.C_POINTER,
+            Svdit.C_POINTER,
+            Svdit.C_POINTER
+        );
+
+        public static final MemorySegment ADDR = Svdit.findOrThrow("svdit_graph_launch");
+
+        public static final MethodHandle HANDLE = Linker.nativeLinker().downcallHandle(ADDR, DESC);
+    }
+
+    /**
+     * Function descriptor for:
+     * {@snippet lang=c :
+     * svdit_status svdit_graph_launch(svdit_graph *graph, svdit_stream stream, svdit_error *error)
+     * }
+     */
+    public static FunctionDescriptor svdit_graph_launch$descriptor() {
+        return svdit_graph_launch.DESC;
+    }
+
+    /**
+     * Downcall method handle for:
+     * {@snippet lang=c :
+     * svdit_status svdit_graph_launch(svdit_graph *graph, svdit_stream stream, svdit_error *error)
+     * }
+     */
+    public static MethodHandle svdit_graph_launch$handle() {
+        return svdit_graph_launch.HANDLE;
+    }
+
+    /**
+     * Address for:
+     * {@snippet lang=c :
+     * svdit_status svdit_graph_launch(svdit_graph *graph, svdit_stream stream, svdit_error *error)
+     * }
+     */
+    public static MemorySegment svdit_graph_launch$address() {
+        return svdit_graph_launch.ADDR;
+    }
+
+    /**
+     * {@snippet lang=c :
+     * svdit_status svdit_graph_launch(svdit_graph *graph, svdit_stream stream, svdit_error *error)
+     * }
+     */
+    public static int svdit_graph_launch(MemorySegment graph, MemorySegment stream, MemorySegment error) {
+        var mh$ = svdit_graph_launch.HANDLE;
+        try {
+            if (TRACE_DOWNCALLS) {
+                traceDowncall("svdit_graph_launch", graph, stream, error);
+            }
+            return (int)mh$.invokeExact(graph, stream, error);
+        } catch (Throwable ex$) {
+           throw new AssertionError("should not reach here", ex$);
+        }
+    }
+
+    private static class svdit_graph_destroy {
+        public static final FunctionDescriptor DESC = FunctionDescriptor.ofVoid(
+            Svdit.C_POINTER
+        );
+
+        public static final MemorySegment ADDR = Svdit.findOrThrow("svdit_graph_destroy");
+
+        public static final MethodHandle HANDLE = Linker.nativeLinker().downcallHandle(ADDR, DESC);
+    }
+
+    /**
+     * Function descriptor for:
+     * {@snippet lang=c :
+     * void svdit_graph_destroy(svdit_graph *graph)
+     * }
+     */
+    public static FunctionDescriptor svdit_graph_destroy$descriptor() {
+        return svdit_graph_destroy.DESC;
+    }
+
+    /**
+     * Downcall method handle for:
+     * {@snippet lang=c :
+     * void svdit_graph_destroy(svdit_graph *graph)
+     * }
+     */
+    public static MethodHandle svdit_graph_destroy$handle() {
+        return svdit_graph_destroy.HANDLE;
+    }
+
+    /**
+     * Address for:
+     * {@snippet lang=c :
+     * void svdit_graph_destroy(svdit_graph *graph)
+     * }
+     */
+    public static MemorySegment svdit_graph_destroy$address() {
+        return svdit_graph_destroy.ADDR;
+    }
+
+    /**
+     * {@snippet lang=c :
+     * void svdit_graph_destroy(svdit_graph *graph)
+     * }
+     */
+    public static void svdit_graph_destroy(MemorySegment graph) {
+        var mh$ = svdit_graph_destroy.HANDLE;
+        try {
+            if (TRACE_DOWNCALLS) {
+                traceDowncall("svdit_graph_destroy", graph);
+            }
+            mh$.invokeExact(graph);
+        } catch (Throwable ex$) {
+           throw new AssertionError("should not reach here", ex$);
+        }
+    }
     private static final int SVDIT_BF16 = (int)0L;
     /**
      * {@snippet lang=c :

@@ -5,7 +5,7 @@ package io.github.sparsevdit.bindings;
 /** The header these bindings were generated from. */
 public final class SvditHeader {
     /** SHA-256 of svdit.h, 64 lower-case hex digits; the library carries the same. */
-    public static final String SHA256 = "2074e1df76ebd01e3b3a675dba43985dc2398aeffb0ee68ff792b75b170d7d6c";
+    public static final String SHA256 = "43d3fcf558c2b2230f74ca0fd50283a79b32086c1b34b24bf98e66fc7ae67309";
 
     private SvditHeader() {}
 }

@@ -28,7 +28,9 @@ import static java.lang.foreign.MemoryLayout.PathElement.*;
  *     uint64_t memory_bytes;
  *     uint64_t memory_free_bytes;
  *     char name[128];
- *     uint64_t reserved[4];
+ *     uint64_t memory_used_bytes;
+ *     uint64_t memory_host_bytes;
+ *     uint64_t reserved[2];
  * }
  * }
  */
@@ -52,7 +54,9 @@ public class svdit_backend_info {
         Svdit.C_LONG.withName("memory_bytes"),
         Svdit.C_LONG.withName("memory_free_bytes"),
         MemoryLayout.sequenceLayout(128, Svdit.C_CHAR).withName("name"),
-        MemoryLayout.sequenceLayout(4, Svdit.C_LONG).withName("reserved")
+        Svdit.C_LONG.withName("memory_used_bytes"),
+        Svdit.C_LONG.withName("memory_host_bytes"),
+        MemoryLayout.sequenceLayout(2, Svdit.C_LONG).withName("reserved")
     ).withName("svdit_backend_info");
 
     /**
@@ -667,12 +671,100 @@ public class svdit_backend_info {
         name$ELEM_HANDLE.set(struct, 0L, index0, fieldValue);
     }
 
+    private static final OfLong memory_used_bytes$LAYOUT = (OfLong)$LAYOUT.select(groupElement("memory_used_bytes"));
+
+    /**
+     * Layout for field:
+     * {@snippet lang=c :
+     * uint64_t memory_used_bytes
+     * }
+     */
+    public static final OfLong memory_used_bytes$layout() {
+        return memory_used_bytes$LAYOUT;
+    }
+
+    private static final long memory_used_bytes$OFFSET = $LAYOUT.byteOffset(groupElement("memory_used_bytes"));
+
+    /**
+     * Offset for field:
+     * {@snippet lang=c :
+     * uint64_t memory_used_bytes
+     * }
+     */
+    public static final long memory_used_bytes$offset() {
+        return memory_used_bytes$OFFSET;
+    }
+
+    /**
+     * Getter for field:
+     * {@snippet lang=c :
+     * uint64_t memory_used_bytes
+     * }
+     */
+    public static long memory_used_bytes(MemorySegment struct) {
+        return struct.get(memory_used_bytes$LAYOUT, memory_used_bytes$OFFSET);
+    }
+
+    /**
+     * Setter for field:
+     * {@snippet lang=c :
+     * uint64_t memory_used_bytes
+     * }
+     */
+    public static void memory_used_bytes(MemorySegment struct, long fieldValue) {
+        struct.set(memory_used_bytes$LAYOUT, memory_used_bytes$OFFSET, fieldValue);
+    }
+
+    private static final OfLong memory_host_bytes$LAYOUT = (OfLong)$LAYOUT.select(groupElement("memory_host_bytes"));
+
+    /**
+     * Layout for field:
+     * {@snippet lang=c :
+     * uint64_t memory_host_bytes
+     * }
+     */
+    public static final OfLong memory_host_bytes$layout() {
+        return memory_host_bytes$LAYOUT;
+    }
+
+    private static final long memory_host_bytes$OFFSET = $LAYOUT.byteOffset(groupElement("memory_host_bytes"));
+
+    /**
+     * Offset for field:
+     * {@snippet lang=c :
+     * uint64_t memory_host_bytes
+     * }
+     */
+    public static final long memory_host_bytes$offset() {
+        return memory_host_bytes$OFFSET;
+    }
+
+    /**
+     * Getter for field:
+     * {@snippet lang=c :
+     * uint64_t memory_host_bytes
+     * }
+     */
+    public static long memory_host_bytes(MemorySegment struct) {
+        return struct.get(memory_host_bytes$LAYOUT, memory_host_bytes$OFFSET);
+    }
+
+    /**
+     * Setter for field:
+     * {@snippet lang=c :
+     * uint64_t memory_host_bytes
+     * }
+     */
+    public static void memory_host_bytes(MemorySegment struct, long fieldValue) {
+        struct.set(memory_host_bytes$LAYOUT, memory_host_bytes$OFFSET, fieldValue);
+    }
+
     private static final SequenceLayout reserved$LAYOUT = (SequenceLayout)$LAYOUT.select(groupElement("reserved"));
 
     /**
      * Layout for field:
      * {@snippet lang=c :
-     * uint64_t reserved[4]
+     * uint64_t reserved[2]
      * }
      */
     public static final SequenceLayout reserved$layout() {
@@ -684,7 +776,7 @@ public class svdit_backend_info {
     /**
      * Offset for field:
      * {@snippet lang=c :
-     * uint64_t reserved[4]
+     * uint64_t reserved[2]
      * }
      */
     public static final long reserved$offset() {
@@ -694,7 +786,7 @@ public class svdit_backend_info {
     /**
      * Getter for field:
      * {@snippet lang=c :
-     * uint64_t reserved[4]
+     * uint64_t reserved[2]
      * }
      */
     public static MemorySegment reserved(MemorySegment struct) {
@@ -704,19 +796,19 @@ public class svdit_backend_info {
     /**
      * Setter for field:
      * {@snippet lang=c :
-     * uint64_t reserved[4]
+     * uint64_t reserved[2]
      * }
      */
     public static void reserved(MemorySegment struct, MemorySegment fieldValue) {
         MemorySegment.copy(fieldValue, 0L, struct, reserved$OFFSET, reserved$LAYOUT.byteSize());
     }
 
-    private static long[] reserved$DIMS = { 4 };
+    private static long[] reserved$DIMS = { 2 };
 
     /**
      * Dimensions for array field:
      * {@snippet lang=c :
-     * uint64_t reserved[4]
+     * uint64_t reserved[2]
      * }
      */
     public static long[] reserved$dimensions() {
@@ -727,7 +819,7 @@ public class svdit_backend_info {
     /**
      * Indexed getter for field:
      * {@snippet lang=c :
-     * uint64_t reserved[4]
+     * uint64_t reserved[2]
      * }
      */
     public static long reserved(MemorySegment struct, long index0) {
@@ -737,7 +829,7 @@ public class svdit_backend_info {
     /**
      * Indexed setter for field:
      * {@snippet lang=c :
-     * uint64_t reserved[4]
+     * uint64_t reserved[2]
      * }
      */
     public static void reserved(MemorySegment struct, long index0, long fieldValue) {
