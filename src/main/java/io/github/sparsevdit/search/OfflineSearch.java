@@ -2,6 +2,8 @@ package io.github.sparsevdit.search;
 
 import io.github.sparsevdit.Backend;
 import io.github.sparsevdit.DispatchTable;
+import io.github.sparsevdit.internal.SearchEvent;
+import io.github.sparsevdit.internal.SearchPointEvent;
 import io.github.sparsevdit.search.CalibrationSource.Key;
 import io.github.sparsevdit.search.CalibrationSource.Point;
 import java.nio.file.Files;
@@ -83,6 +85,25 @@ public final class OfflineSearch {
    */
   public Findings measure(CalibrationSource source) {
     SearchSetup setup = new SearchSetup(source, options);
+    SearchEvent event = new SearchEvent();
+    event.begin();
+    try {
+      Findings findings = measure(source, setup);
+      event.finished = true;
+      return findings;
+    } finally {
+      event.end();
+      if (event.shouldCommit()) {
+        event.model = setup.model.name();
+        event.sequence = setup.sequence.toString();
+        event.samples = setup.samples;
+        event.candidates = setup.candidates.all().size();
+        event.commit();
+      }
+    }
+  }
+
+  private Findings measure(CalibrationSource source, SearchSetup setup) {
     String fingerprint = setup.fingerprint();
     SearchState state =
         checkpoint != null && Files.exists(checkpoint)
@@ -174,7 +195,18 @@ public final class OfflineSearch {
             "the search was cancelled"
                 + (checkpoint == null ? "" : "; it can go on from " + checkpoint));
       }
+      SearchPointEvent event = new SearchPointEvent();
+      event.begin();
       scorer.score(point, stage);
+      event.end();
+      if (event.shouldCommit()) {
+        event.stage = stage.name();
+        event.sample = point.key().sample();
+        event.step = point.key().step();
+        event.layer = point.key().layer();
+        event.branch = point.key().branch();
+        event.commit();
+      }
       state.done.add(point.key());
       long now = System.nanoTime();
       if (now - saved >= checkpointEvery.toNanos()) {
