@@ -167,6 +167,8 @@ const LayoutRow kLayouts[] = {
     FIELD(svdit_sweep_args, norm),
     FIELD(svdit_sweep_args, reference),
     FIELD(svdit_sweep_args, mass),
+    FIELD(svdit_sweep_args, workspace),
+    FIELD(svdit_sweep_args, workspace_bytes),
     FIELD(svdit_sweep_args, reserved),
     STRUCT(svdit_matrix),
     FIELD(svdit_matrix, data),

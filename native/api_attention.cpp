@@ -17,6 +17,17 @@ svdit_status svdit_sweep(const svdit_plan *plan, const svdit_sweep_args *args, s
                          svdit_error *error) {
   return guarded(error, [&] {
     require(plan, "plan");
-    plan->sweep(check_sweep(*plan, args), stream);
+    const svdit_sweep_args checked = check_sweep(*plan, args);
+    check_sweep_workspace(*plan, checked);
+    plan->sweep(checked, stream);
+  });
+}
+
+svdit_status svdit_sweep_workspace(const svdit_plan *plan, const svdit_sweep_args *args,
+                                   uint64_t *bytes, svdit_error *error) {
+  return guarded(error, [&] {
+    require(plan, "plan");
+    require(bytes, "bytes");
+    *bytes = plan->sweep_workspace_bytes(check_sweep(*plan, args));
   });
 }

@@ -80,6 +80,13 @@ void check_batch(int32_t batch) {
   if (batch < 1) fail(SVDIT_INVALID_ARGUMENT, "batch is %d, expected 1 or more", batch);
 }
 
+void check_workspace(uint64_t needed, const void *workspace, uint64_t bytes, const char *by) {
+  if (needed > 0 && (workspace == nullptr || bytes < needed)) {
+    fail(SVDIT_INVALID_ARGUMENT, "workspace_bytes is %llu at %p, this %s need %llu",
+         (unsigned long long)bytes, workspace, by, (unsigned long long)needed);
+  }
+}
+
 void check_range(int32_t &begin, int32_t &end, int32_t count, const char *name) {
   if (begin == 0 && end == 0) end = count;
   if (begin < 0 || begin >= end || end > count) {
@@ -190,11 +197,8 @@ svdit_attention_args check_attention(const svdit_plan &handle, const svdit_atten
   check_range(args.head_begin, args.head_end, plan.head_count(), "head");
   check_range(args.query_block_begin, args.query_block_end, plan.layout.query_blocks,
               "query_block");
-  const uint64_t workspace = handle.workspace_bytes(args.batch);
-  if (workspace > 0 && (args.workspace == nullptr || args.workspace_bytes < workspace)) {
-    fail(SVDIT_INVALID_ARGUMENT, "workspace_bytes is %llu at %p, this plan and batch need %llu",
-         (unsigned long long)args.workspace_bytes, args.workspace, (unsigned long long)workspace);
-  }
+  check_workspace(handle.workspace_bytes(args.batch), args.workspace, args.workspace_bytes,
+                  "plan and batch");
   return args;
 }
 
@@ -233,8 +237,14 @@ svdit_sweep_args check_sweep(const svdit_plan &handle, const svdit_sweep_args *g
   const int32_t heads = args.head_end - args.head_begin;
   check_first(args, heads, plan.layout.key_video_blocks);
   check_stops(args, heads);
+  for (int32_t row = 0; row < args.batch; ++row) text_valid_of(plan, args.text_valid, row);
   require(args.norm, "norm");
   return args;
+}
+
+void check_sweep_workspace(const svdit_plan &handle, const svdit_sweep_args &args) {
+  check_workspace(handle.sweep_workspace_bytes(args), args.workspace, args.workspace_bytes,
+                  "plan and sweep");
 }
 
 }  // namespace svdit

@@ -8,9 +8,13 @@
 namespace svdit {
 
 // Return the arguments with their defaults filled in (scale, ranges), or throw Error
-// INVALID_ARGUMENT. What text_valid points to is not looked at: on CUDA it is device memory.
+// INVALID_ARGUMENT. What an attention's text_valid points to is not looked at: on CUDA it is device
+// memory.
 svdit_attention_args check_attention(const svdit_plan &plan, const svdit_attention_args *args);
 svdit_sweep_args check_sweep(const svdit_plan &plan, const svdit_sweep_args *args);
+
+// Throws Error INVALID_ARGUMENT where args, which has passed check_sweep, brings too little.
+void check_sweep_workspace(const svdit_plan &plan, const svdit_sweep_args &args);
 
 // text_valid[row] for host memory, or all of the text keys where text_valid is NULL. Throws Error
 // INVALID_ARGUMENT for a value out of range.

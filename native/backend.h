@@ -28,7 +28,10 @@ struct svdit_plan {
   // the ranges of heads and query blocks are explicit.
   virtual void attention(const svdit_attention_args &args, svdit_stream stream) const = 0;
 
-  // args has passed check_sweep, with its defaults filled in likewise.
+  // args has passed check_sweep, with its defaults filled in likewise; its workspace has not.
+  virtual uint64_t sweep_workspace_bytes(const svdit_sweep_args &) const { return 0; }
+
+  // The workspace has passed too.
   virtual void sweep(const svdit_sweep_args &args, svdit_stream stream) const = 0;
 
   const svdit::Plan plan;

@@ -216,7 +216,6 @@ void compute_sweep(const Plan &plan, const TierKernels &kernels, ThreadPool &poo
   const Order order{args.order, args.tile_t, args.tile_h, args.tile_w};
   const Sweep sweep{plan, kernels.element[plan.element_type], kernels.sweep, args,
                     stored_tokens(plan.sequence, order)};
-  for (int32_t row = 0; row < args.batch; ++row) text_valid_of(plan, args.text_valid, row);
 
   const ScratchPool::Lease lease(scratches);
   const int64_t blocks = args.query_block_count;

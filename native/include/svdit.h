@@ -395,7 +395,7 @@ typedef struct svdit_sweep_args {
   uint32_t struct_bytes;
   int32_t batch;
   svdit_tensor q, k, v;
-  const int32_t *text_valid; /* as in svdit_attention_args */
+  const int32_t *text_valid; /* as in svdit_attention_args, but in host memory, as all arrays here are */
   float scale;
   uint32_t rule;                  /* SVDIT_SWEEP_* */
   uint32_t order;                 /* SVDIT_ORDER_* the blocks are cut in */
@@ -415,11 +415,19 @@ typedef struct svdit_sweep_args {
   float *reference;               /* NULL, or [batch, H, N, block, D]: O_0; rows past a short block's end are 0 */
   double *mass;                   /* NULL, or [batch, H, N, video blocks]: attention mass the block's rows put on each
                                      video key block */
-  uint64_t reserved[4];
+  void *workspace;                /* svdit_sweep_workspace bytes, of the caller's, where the backend computes; one call
+                                     at a time may use it */
+  uint64_t workspace_bytes;
+  uint64_t reserved[2];
 } svdit_sweep_args;
 
+/* Workspace svdit_sweep needs for these arguments, checked as there but for their own workspace; 0 where none is needed. */
+SVDIT_API svdit_status svdit_sweep_workspace(const svdit_plan *plan, const svdit_sweep_args *args, uint64_t *bytes,
+                                             svdit_error *error);
+
 /* Runs the sweep on the sequence, block size, head count, head dim and element type of plan; its patterns are not
-   looked at. Blocks until done. Arrays are host memory. */
+   looked at. q, k, v and the workspace lie where the backend computes; arrays are host memory. Waits for what stream
+   holds, and blocks until done. The same arguments give the same bits again on the same device. */
 SVDIT_API svdit_status svdit_sweep(const svdit_plan *plan, const svdit_sweep_args *args, svdit_stream stream,
                                    svdit_error *error);
 

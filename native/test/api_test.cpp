@@ -388,8 +388,26 @@ void test_sweep_arguments() {
   static const int64_t stops[] = {0, 4}, descending[] = {4, 0};
   static const int32_t first[] = {1, 2, 2, 5}, first_twice[] = {1, 1, 2, 5},
                        first_outside[] = {1, 9, 2, 5};
+  static const int32_t too_many[] = {900, 0};
   static const int64_t offsets[] = {0, 2, 3, 4}, offsets_down[] = {0, 2, 1, 4};
   double error[64], norm[64];
+  const auto arguments = [&] {
+    svdit_sweep_args args{};
+    args.struct_bytes = sizeof args;
+    args.batch = c.batch;
+    args.q = data.q.tensor();
+    args.k = data.k.tensor();
+    args.v = data.v.tensor();
+    args.query_block_count = 2;
+    args.query_blocks = query_blocks;
+    args.stop_count = 2;
+    args.stops = stops;
+    args.first = first;
+    args.first_offsets = offsets;
+    args.error = error;
+    args.norm = norm;
+    return args;
+  };
   struct Refused {
     const char *name;
     std::function<void(svdit_sweep_args &)> change;
@@ -415,24 +433,13 @@ void test_sweep_arguments() {
        [](auto &a) { a.rule = SVDIT_SWEEP_RANKED; },
        {"stops[1] is 4", "lists 2"}},
       {"head range", [](auto &a) { a.head_end = 9; }, {"0 and 9", ""}},
+      {"text_valid", [](auto &a) { a.text_valid = too_many; }, {"text_valid[0] is 900", ""}},
+      {"reserved", [](auto &a) { a.reserved[1] = 1; }, {"svdit_sweep_args", ""}},
       {"q short", [](auto &a) { a.q.extent_bytes = 4; }, {"q: extent_bytes is 4", ""}},
   };
   for (const Refused &r : refused) {
     report.run(std::string("refused sweep: ") + r.name, [&] {
-      svdit_sweep_args args{};
-      args.struct_bytes = sizeof args;
-      args.batch = c.batch;
-      args.q = data.q.tensor();
-      args.k = data.k.tensor();
-      args.v = data.v.tensor();
-      args.query_block_count = 2;
-      args.query_blocks = query_blocks;
-      args.stop_count = 2;
-      args.stops = stops;
-      args.first = first;
-      args.first_offsets = offsets;
-      args.error = error;
-      args.norm = norm;
+      svdit_sweep_args args = arguments();
       norm[0] = 77;
       r.change(args);
       expect_status(
@@ -442,6 +449,17 @@ void test_sweep_arguments() {
       EXPECT(norm[0] == 77, "norm was written");
     });
   }
+  report.run("a sweep's workspace", [&] {
+    svdit_sweep_args args = arguments();
+    uint64_t bytes = 1;
+    expect_ok([&](svdit_error *e) { return svdit_sweep_workspace(plan, &args, &bytes, e); });
+    EXPECT(bytes == 0, "the CPU needs %llu bytes", (unsigned long long)bytes);
+    args.query_blocks = outside;
+    expect_status(
+        SVDIT_INVALID_ARGUMENT,
+        [&](svdit_error *e) { return svdit_sweep_workspace(plan, &args, &bytes, e); },
+        "query_blocks[1] is 10");
+  });
   svdit_plan_destroy(plan);
 }
 

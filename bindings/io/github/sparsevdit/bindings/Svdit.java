@@ -2402,6 +2402,67 @@ public class Svdit {
         return SVDIT_SWEEP_RANKED;
     }
 
+    private static class svdit_sweep_workspace {
+        public static final FunctionDescriptor DESC = FunctionDescriptor.of(
+            Svdit.C_INT,
+            Svdit.C_POINTER,
+            Svdit.C_POINTER,
+            Svdit.C_POINTER,
+            Svdit.C_POINTER
+        );
+
+        public static final MemorySegment ADDR = Svdit.findOrThrow("svdit_sweep_workspace");
+
+        public static final MethodHandle HANDLE = Linker.nativeLinker().downcallHandle(ADDR, DESC);
+    }
+
+    /**
+     * Function descriptor for:
+     * {@snippet lang=c :
+     * svdit_status svdit_sweep_workspace(const svdit_plan *plan, const svdit_sweep_args *args, uint64_t *bytes, svdit_error *error)
+     * }
+     */
+    public static FunctionDescriptor svdit_sweep_workspace$descriptor() {
+        return svdit_sweep_workspace.DESC;
+    }
+
+    /**
+     * Downcall method handle for:
+     * {@snippet lang=c :
+     * svdit_status svdit_sweep_workspace(const svdit_plan *plan, const svdit_sweep_args *args, uint64_t *bytes, svdit_error *error)
+     * }
+     */
+    public static MethodHandle svdit_sweep_workspace$handle() {
+        return svdit_sweep_workspace.HANDLE;
+    }
+
+    /**
+     * Address for:
+     * {@snippet lang=c :
+     * svdit_status svdit_sweep_workspace(const svdit_plan *plan, const svdit_sweep_args *args, uint64_t *bytes, svdit_error *error)
+     * }
+     */
+    public static MemorySegment svdit_sweep_workspace$address() {
+        return svdit_sweep_workspace.ADDR;
+    }
+
+    /**
+     * {@snippet lang=c :
+     * svdit_status svdit_sweep_workspace(const svdit_plan *plan, const svdit_sweep_args *args, uint64_t *bytes, svdit_error *error)
+     * }
+     */
+    public static int svdit_sweep_workspace(MemorySegment plan, MemorySegment args, MemorySegment bytes, MemorySegment error) {
+        var mh$ = svdit_sweep_workspace.HANDLE;
+        try {
+            if (TRACE_DOWNCALLS) {
+                traceDowncall("svdit_sweep_workspace", plan, args, bytes, error);
+            }
+            return (int)mh$.invokeExact(plan, args, bytes, error);
+        } catch (Throwable ex$) {
+           throw new AssertionError("should not reach here", ex$);
+        }
+    }
+
     private static class svdit_sweep {
         public static final FunctionDescriptor DESC = FunctionDescriptor.of(
             Svdit.C_INT,

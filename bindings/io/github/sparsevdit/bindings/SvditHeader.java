@@ -5,7 +5,7 @@ package io.github.sparsevdit.bindings;
 /** The header these bindings were generated from. */
 public final class SvditHeader {
     /** SHA-256 of svdit.h, 64 lower-case hex digits; the library carries the same. */
-    public static final String SHA256 = "43d3fcf558c2b2230f74ca0fd50283a79b32086c1b34b24bf98e66fc7ae67309";
+    public static final String SHA256 = "bf15a309f821e446592e45e0dbfe5d3b453c0fc6752856fa19c10db30e92d0d9";
 
     private SvditHeader() {}
 }

@@ -40,7 +40,9 @@ import static java.lang.foreign.MemoryLayout.PathElement.*;
  *     double *norm;
  *     float *reference;
  *     double *mass;
- *     uint64_t reserved[4];
+ *     void *workspace;
+ *     uint64_t workspace_bytes;
+ *     uint64_t reserved[2];
  * }
  * }
  */
@@ -76,7 +78,9 @@ public class svdit_sweep_args {
         Svdit.C_POINTER.withName("norm"),
         Svdit.C_POINTER.withName("reference"),
         Svdit.C_POINTER.withName("mass"),
-        MemoryLayout.sequenceLayout(4, Svdit.C_LONG).withName("reserved")
+        Svdit.C_POINTER.withName("workspace"),
+        Svdit.C_LONG.withName("workspace_bytes"),
+        MemoryLayout.sequenceLayout(2, Svdit.C_LONG).withName("reserved")
     ).withName("svdit_sweep_args");
 
     /**
@@ -1186,12 +1190,100 @@ public class svdit_sweep_args {
         struct.set(mass$LAYOUT, mass$OFFSET, fieldValue);
     }
 
+    private static final AddressLayout workspace$LAYOUT = (AddressLayout)$LAYOUT.select(groupElement("workspace"));
+
+    /**
+     * Layout for field:
+     * {@snippet lang=c :
+     * void *workspace
+     * }
+     */
+    public static final AddressLayout workspace$layout() {
+        return workspace$LAYOUT;
+    }
+
+    private static final long workspace$OFFSET = $LAYOUT.byteOffset(groupElement("workspace"));
+
+    /**
+     * Offset for field:
+     * {@snippet lang=c :
+     * void *workspace
+     * }
+     */
+    public static final long workspace$offset() {
+        return workspace$OFFSET;
+    }
+
+    /**
+     * Getter for field:
+     * {@snippet lang=c :
+     * void *workspace
+     * }
+     */
+    public static MemorySegment workspace(MemorySegment struct) {
+        return struct.get(workspace$LAYOUT, workspace$OFFSET);
+    }
+
+    /**
+     * Setter for field:
+     * {@snippet lang=c :
+     * void *workspace
+     * }
+     */
+    public static void workspace(MemorySegment struct, MemorySegment fieldValue) {
+        struct.set(workspace$LAYOUT, workspace$OFFSET, fieldValue);
+    }
+
+    private static final OfLong workspace_bytes$LAYOUT = (OfLong)$LAYOUT.select(groupElement("workspace_bytes"));
+
+    /**
+     * Layout for field:
+     * {@snippet lang=c :
+     * uint64_t workspace_bytes
+     * }
+     */
+    public static final OfLong workspace_bytes$layout() {
+        return workspace_bytes$LAYOUT;
+    }
+
+    private static final long workspace_bytes$OFFSET = $LAYOUT.byteOffset(groupElement("workspace_bytes"));
+
+    /**
+     * Offset for field:
+     * {@snippet lang=c :
+     * uint64_t workspace_bytes
+     * }
+     */
+    public static final long workspace_bytes$offset() {
+        return workspace_bytes$OFFSET;
+    }
+
+    /**
+     * Getter for field:
+     * {@snippet lang=c :
+     * uint64_t workspace_bytes
+     * }
+     */
+    public static long workspace_bytes(MemorySegment struct) {
+        return struct.get(workspace_bytes$LAYOUT, workspace_bytes$OFFSET);
+    }
+
+    /**
+     * Setter for field:
+     * {@snippet lang=c :
+     * uint64_t workspace_bytes
+     * }
+     */
+    public static void workspace_bytes(MemorySegment struct, long fieldValue) {
+        struct.set(workspace_bytes$LAYOUT, workspace_bytes$OFFSET, fieldValue);
+    }
+
     private static final SequenceLayout reserved$LAYOUT = (SequenceLayout)$LAYOUT.select(groupElement("reserved"));
 
     /**
      * Layout for field:
      * {@snippet lang=c :
-     * uint64_t reserved[4]
+     * uint64_t reserved[2]
      * }
      */
     public static final SequenceLayout reserved$layout() {
@@ -1203,7 +1295,7 @@ public class svdit_sweep_args {
     /**
      * Offset for field:
      * {@snippet lang=c :
-     * uint64_t reserved[4]
+     * uint64_t reserved[2]
      * }
      */
     public static final long reserved$offset() {
@@ -1213,7 +1305,7 @@ public class svdit_sweep_args {
     /**
      * Getter for field:
      * {@snippet lang=c :
-     * uint64_t reserved[4]
+     * uint64_t reserved[2]
      * }
      */
     public static MemorySegment reserved(MemorySegment struct) {
@@ -1223,19 +1315,19 @@ public class svdit_sweep_args {
     /**
      * Setter for field:
      * {@snippet lang=c :
-     * uint64_t reserved[4]
+     * uint64_t reserved[2]
      * }
      */
     public static void reserved(MemorySegment struct, MemorySegment fieldValue) {
         MemorySegment.copy(fieldValue, 0L, struct, reserved$OFFSET, reserved$LAYOUT.byteSize());
     }
 
-    private static long[] reserved$DIMS = { 4 };
+    private static long[] reserved$DIMS = { 2 };
 
     /**
      * Dimensions for array field:
      * {@snippet lang=c :
-     * uint64_t reserved[4]
+     * uint64_t reserved[2]
      * }
      */
     public static long[] reserved$dimensions() {
@@ -1246,7 +1338,7 @@ public class svdit_sweep_args {
     /**
      * Indexed getter for field:
      * {@snippet lang=c :
-     * uint64_t reserved[4]
+     * uint64_t reserved[2]
      * }
      */
     public static long reserved(MemorySegment struct, long index0) {
@@ -1256,7 +1348,7 @@ public class svdit_sweep_args {
     /**
      * Indexed setter for field:
      * {@snippet lang=c :
-     * uint64_t reserved[4]
+     * uint64_t reserved[2]
      * }
      */
     public static void reserved(MemorySegment struct, long index0, long fieldValue) {
