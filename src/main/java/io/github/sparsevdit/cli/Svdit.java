@@ -36,6 +36,7 @@ import picocli.CommandLine.Spec;
       ShowCommand.class,
       GenerateCommand.class,
       BenchCommand.class,
+      PlanCommand.class,
       DemoCommand.class,
       HelpCommand.class
     })

@@ -24,9 +24,14 @@ public final class Pipeline implements AutoCloseable {
 
   /** Opens the transformer; see {@link VideoTransformer#load}. */
   public static Pipeline open(Path folder, Backend backend, ElementType computeType) {
-    Path index = folder.resolve("model_index.json");
-    boolean pixels = Files.exists(index) && !ConfigFile.read(index).names("vae");
+    boolean pixels = inPixels(folder);
     return new Pipeline(folder, VideoTransformer.load(folder, backend, computeType), pixels);
+  }
+
+  /** Whether the folder holds a pipeline without a VAE, whose latents are the video's pixels. */
+  public static boolean inPixels(Path folder) {
+    Path index = folder.resolve("model_index.json");
+    return Files.exists(index) && !ConfigFile.read(index).names("vae");
   }
 
   /** The transformer; this object closes it. */

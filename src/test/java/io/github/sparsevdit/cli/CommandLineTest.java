@@ -17,7 +17,7 @@ class CommandLineTest {
   @TempDir Path folder;
 
   @ParameterizedTest
-  @ValueSource(strings = {"doctor", "check", "search", "show", "generate", "bench", "demo"})
+  @ValueSource(strings = {"doctor", "check", "search", "show", "generate", "bench", "plan", "demo"})
   void everyCommandTeachesByExamples(String command) {
     Run run = Run.svdit(command, "--help");
     assertEquals(0, run.code());

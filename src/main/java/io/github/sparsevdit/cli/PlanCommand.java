@@ -1,0 +1,231 @@
+package io.github.sparsevdit.cli;
+
+import io.github.sparsevdit.Backend;
+import io.github.sparsevdit.DispatchTable;
+import io.github.sparsevdit.Schedule;
+import io.github.sparsevdit.model.Geometry;
+import io.github.sparsevdit.model.ModelProfile;
+import io.github.sparsevdit.model.Pipeline;
+import io.github.sparsevdit.model.Speeds;
+import io.github.sparsevdit.tensor.ElementType;
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.Arrays;
+import java.util.List;
+import java.util.Map;
+import java.util.concurrent.Callable;
+import picocli.CommandLine.Command;
+import picocli.CommandLine.Mixin;
+import picocli.CommandLine.Model.CommandSpec;
+import picocli.CommandLine.Option;
+import picocli.CommandLine.ParameterException;
+import picocli.CommandLine.Parameters;
+import picocli.CommandLine.Spec;
+
+/** {@code svdit plan}. */
+@Command(
+    name = "plan",
+    description = {
+      "Says what a run takes before there is one: tokens, PFLOP, memory, time.",
+      "",
+      "Knows the published models by name (without MODEL it lists them) and reads any checkpoint's"
+          + " config.json; no weights are needed. PFLOP count 2 for each multiply-add of the"
+          + " denoiser. Time is an estimate from a second of measuring on this backend: matrix"
+          + " products and self-attention alone."
+    },
+    footerHeading = "%nExamples:%n",
+    footer = {
+      "  svdit plan                                     the published models",
+      "  svdit plan hunyuanvideo --density 0.33         its usual run, dense and sparse",
+      "  svdit plan wan2.1-t2v-14b --size 480x832 --frames 49 --table table.json --rescale",
+      "  svdit plan my-checkpoint --size 480x832 --frames 81 --set num_layers=20"
+    })
+final class PlanCommand implements Callable<Integer> {
+  @Parameters(
+      arity = "0..1",
+      paramLabel = "MODEL",
+      description = "A published model's name, a checkpoint's folder, or a config.json.")
+  String model;
+
+  @Option(
+      names = "--size",
+      paramLabel = "HxW",
+      description = "Height and width of the video in pixels (default: the model's).")
+  String size;
+
+  @Option(names = "--frames", paramLabel = "N", description = "Frames of the video.")
+  Integer frames;
+
+  @Option(names = "--steps", paramLabel = "N", description = "Denoising steps.")
+  Integer steps;
+
+  @Option(
+      names = "--passes",
+      paramLabel = "N",
+      description = "Forward passes a step: 2 with classifier-free guidance, else 1.")
+  Integer passes;
+
+  @Option(
+      names = "--set",
+      paramLabel = "KEY=VALUE",
+      description = "Replace an entry of config.json, for a geometry of your own.")
+  Map<String, String> entries = Map.of();
+
+  @Option(
+      names = "--table",
+      paramLabel = "FILE",
+      description = "Count self-attention as this dispatch table has it.")
+  Path table;
+
+  @Option(names = "--rescale", description = "Carry the table over to this size.")
+  boolean rescale;
+
+  @Option(
+      names = "--density",
+      paramLabel = "D",
+      description = "Count self-attention at this density, in every step and layer.")
+  Double density;
+
+  @Option(
+      names = "--type",
+      paramLabel = "TYPE",
+      defaultValue = "bf16",
+      description = "What is computed in, bf16 or fp32 (default: bf16).")
+  ElementType type;
+
+  @Option(names = "--no-time", description = "Measure nothing and estimate no time.")
+  boolean noTime;
+
+  @Option(names = "--json", description = "Print one JSON object.")
+  boolean json;
+
+  @Mixin BackendOptions backendOptions;
+  @Spec CommandSpec spec;
+  private final Console console;
+
+  PlanCommand(Console console) {
+    this.console = console;
+  }
+
+  @Override
+  public Integer call() throws IOException {
+    require(table == null || density == null, "--table and --density exclude each other");
+    require(
+        density == null || density >= 0 && density <= 1,
+        "--density " + density + "; expected 0 to 1");
+    require(steps == null || steps > 0, "--steps " + steps + "; expected at least 1");
+    require(frames == null || frames > 0, "--frames " + frames + "; expected at least 1");
+    require(passes == null || passes > 0, "--passes " + passes + "; expected at least 1");
+    if (model == null) {
+      require(size == null && frames == null && table == null, "these options need a MODEL");
+      PlanReport.list(console, json, ModelProfile.all(), type);
+      return 0;
+    }
+    PlannedRun run = run(profile());
+    try (Backend backend = table == null && noTime ? null : backendOptions.open()) {
+      Speeds speeds =
+          noTime ? null : Speeds.measure(backend, type, run.shape().headDim(), width(run));
+      double[][] densities = table == null ? uniform(run) : densities(backend, run);
+      PlanReport report = new PlanReport(run, type, densities, speeds, backend);
+      if (json) {
+        Json.print(console.out(), report.json());
+      } else {
+        report.print(console.out());
+      }
+    }
+    return 0;
+  }
+
+  private void require(boolean held, String message) {
+    if (!held) {
+      throw new ParameterException(spec.commandLine(), message);
+    }
+  }
+
+  private static int width(PlannedRun run) {
+    return run.shape().heads() * run.shape().headDim();
+  }
+
+  private ModelProfile profile() throws IOException {
+    Path path = Path.of(model);
+    ModelProfile profile = Files.exists(path) ? own(path) : ModelProfile.named(model);
+    return entries.isEmpty() ? profile : profile.with(entries);
+  }
+
+  /** A checkpoint's, with what its family usually has. */
+  private static ModelProfile own(Path path) throws IOException {
+    Geometry geometry = Geometry.read(path);
+    Path name = path.toAbsolutePath().normalize().getFileName();
+    return new ModelProfile(
+        name == null ? "" : name.toString(),
+        path.toString(),
+        1,
+        geometry,
+        Files.readString(Geometry.configFile(path)),
+        Pipeline.inPixels(path) ? 1 : 4,
+        Pipeline.inPixels(path) ? 1 : 8,
+        geometry.usualText(),
+        geometry.usualImage(),
+        List.of(),
+        List.of(path.toString()));
+  }
+
+  private PlannedRun run(ModelProfile profile) {
+    ModelProfile.Run usual = profile.runs().isEmpty() ? null : profile.runs().getFirst();
+    if (usual == null && (size == null || frames == null)) {
+      throw new CommandFailure(
+          profile.title() + " says nothing of a video's size; give --size HxW and --frames N");
+    }
+    int[] pixels = size == null ? new int[] {usual.height(), usual.width()} : pixels();
+    PlannedRun run =
+        new PlannedRun(
+            profile,
+            pixels[0],
+            pixels[1],
+            frames == null ? usual.frames() : frames,
+            steps != null ? steps : usual == null ? 50 : usual.steps(),
+            passes != null ? passes : usual == null ? 2 : usual.passes(),
+            null);
+    // The paper's figures are for its own runs only.
+    for (ModelProfile.Run known :
+        entries.isEmpty() ? profile.runs() : List.<ModelProfile.Run>of()) {
+      PlannedRun published = PlannedRun.of(profile, known);
+      if (published.withoutPaper().equals(run)) {
+        return published;
+      }
+    }
+    return run;
+  }
+
+  private int[] pixels() {
+    require(
+        size.matches("[1-9]\\d{0,5}x[1-9]\\d{0,5}"),
+        "--size " + size + " is no size; write HEIGHTxWIDTH, as in 720x1280");
+    return Arrays.stream(size.split("x")).mapToInt(Integer::parseInt).toArray();
+  }
+
+  /** Null where nothing says how sparse it is. */
+  private double[][] uniform(PlannedRun run) {
+    if (density == null) {
+      return null;
+    }
+    double[][] densities = new double[run.steps()][run.shape().layers()];
+    for (double[] layers : densities) {
+      Arrays.fill(layers, density);
+    }
+    return densities;
+  }
+
+  private double[][] densities(Backend backend, PlannedRun run) {
+    DispatchTable read = DispatchTable.read(table);
+    if (!read.model().matches(run.shape())) {
+      throw new CommandFailure(
+          table + " is for " + read.model() + "; this model is " + run.shape());
+    }
+    DispatchTable fitting = rescale ? read.rescale(run.sequence()) : read;
+    Schedule schedule =
+        FamilyDefaults.scheduler(run.geometry().className(), run.steps(), 0).schedule();
+    return run.densities(backend, fitting, schedule, type);
+  }
+}

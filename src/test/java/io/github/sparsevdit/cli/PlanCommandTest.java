@@ -1,0 +1,157 @@
+package io.github.sparsevdit.cli;
+
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertFalse;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import com.fasterxml.jackson.databind.JsonNode;
+import com.fasterxml.jackson.databind.ObjectMapper;
+import io.github.sparsevdit.DispatchTable;
+import io.github.sparsevdit.DispatchTable.HeadEntry;
+import io.github.sparsevdit.DispatchTable.Phase;
+import io.github.sparsevdit.ModelShape;
+import io.github.sparsevdit.Pattern;
+import io.github.sparsevdit.Sequence;
+import java.io.IOException;
+import java.nio.file.Path;
+import java.util.Collections;
+import java.util.List;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.CsvSource;
+
+class PlanCommandTest {
+  @TempDir Path folder;
+
+  /** The paper's dense PFLOP, and the attention densities that its sparse ones amount to. */
+  @ParameterizedTest
+  @CsvSource({
+    "cogvideox1.5-5b, 147.87, 0.001, 70.69, 0.265",
+    "hunyuanvideo, 612.37, 0.016, 257.09, 0.320",
+    "wan2.1-t2v-14b, 660.49, 0.016, 397.39, 0.438"
+  })
+  void agreesWithThePaper(String model, double dense, double within, double sparse, double density)
+      throws IOException {
+    JsonNode plan = json("plan", model, "--no-time", "--json");
+    assertEquals(dense, plan.get("densePflop").doubleValue(), within * dense);
+    assertEquals(dense, plan.at("/paper/densePflop").doubleValue());
+    assertEquals(sparse, plan.at("/paper/sparsePflop").doubleValue());
+    assertEquals(density, plan.at("/paper/impliedDensity").doubleValue(), 0.001);
+    String text = Run.svdit("plan", model, "--no-time").out();
+    assertTrue(text.contains(String.valueOf(sparse)) && text.contains(String.valueOf(dense)), text);
+  }
+
+  /** PFLOP of whole dense runs and the share of attention, counted apart from this code. */
+  @ParameterizedTest
+  @CsvSource({
+    "cogvideox1.5-5b, 147.92, 0.710",
+    "hunyuanvideo, 603.43, 0.866",
+    "wan2.1-t2v-14b, 652.34, 0.718",
+    "wan2.1-t2v-1.3b, 28.30, "
+  })
+  void countsWholeRuns(String model, double pflop, Double share) throws IOException {
+    JsonNode plan = json("plan", model, "--no-time", "--json");
+    assertEquals(pflop, plan.get("densePflop").doubleValue(), 0.02);
+    if (share != null) {
+      double attention = plan.get("attentionPflop").doubleValue();
+      assertEquals(share, attention / plan.get("densePflop").doubleValue(), 0.0005);
+    }
+  }
+
+  @Test
+  void listsThePublishedModels() throws IOException {
+    Run run = Run.svdit("plan");
+    assertEquals(0, run.code(), run.err());
+    assertEquals(16, run.out().lines().count(), run.out()); // 14 runs, heading, footer
+    assertTrue(run.out().matches("(?s).*wan2.2-ti2v-5b +704x1280x121 +27280 .*"), run.out());
+    assertEquals(14, json("plan", "--json").get("models").size());
+  }
+
+  @Test
+  void aTableSaysHowDenseEachStepAndLayerIs() throws IOException {
+    Sequence sequence = Sequence.video(21, 30, 52);
+    ModelShape shape = new ModelShape("", 30, 12, 128);
+    HeadEntry full = new HeadEntry(Pattern.full());
+    HeadEntry skip = new HeadEntry(Pattern.skip());
+    List<HeadEntry> half = new java.util.ArrayList<>(Collections.nCopies(6, full));
+    half.addAll(Collections.nCopies(6, skip));
+    List<List<HeadEntry>> layers = new java.util.ArrayList<>(Collections.nCopies(29, half));
+    layers.add(Collections.nCopies(12, skip));
+    Path table = folder.resolve("table.json");
+    new DispatchTable(
+            shape, sequence, 128, null, List.of(Phase.full(1000, 900), new Phase(900, 0, layers)))
+        .write(table);
+    JsonNode plan =
+        json("plan", "wan2.1-t2v-1.3b", "--no-time", "--table", table.toString(), "--json");
+    int dense = 0;
+    for (JsonNode step : plan.get("densities")) {
+      if (step.get(0).doubleValue() == 1) {
+        dense++;
+      } else {
+        assertEquals(0.5, step.get(3).doubleValue());
+        assertEquals(0, step.get(29).doubleValue());
+      }
+    }
+    assertTrue(dense > 0 && dense < 50, dense + " dense steps");
+    double expected = (dense + (50 - dense) * 0.5 * 29 / 30) / 50;
+    assertEquals(expected, plan.get("density").doubleValue(), 1e-9);
+    assertEquals(
+        plan.get("productsPflop").doubleValue() + expected * plan.get("attentionPflop").asDouble(),
+        plan.get("sparsePflop").doubleValue(),
+        1e-9);
+
+    Run other = Run.svdit("plan", "wan2.1-t2v-14b", "--no-time", "--table", table.toString());
+    assertEquals(1, other.code());
+    assertTrue(other.err().contains("30 layers") && other.err().contains("40 layers"), other.err());
+  }
+
+  @Test
+  void aCheckpointsOwnGeometry() throws IOException {
+    JsonNode plan =
+        json(
+            "plan",
+            "calibration/tiny-wan",
+            "--size",
+            "48x64",
+            "--frames",
+            "8",
+            "--steps",
+            "20",
+            "--no-time",
+            "--json");
+    assertEquals("8x12x16", size(plan));
+    Run bare = Run.svdit("plan", "calibration/tiny-wan", "--no-time");
+    assertEquals(1, bare.code());
+    assertTrue(bare.err().contains("--size HxW and --frames N"), bare.err());
+    assertTrue(Run.svdit("plan", "sora").err().contains("wan2.1-t2v-14b"));
+    JsonNode changed = json("plan", "hunyuanvideo", "--set", "num_layers=0", "--no-time", "--json");
+    assertFalse(changed.has("paper"));
+    assertEquals(2. / 3, changed.get("densePflop").doubleValue() / 603.43, 1e-4);
+  }
+
+  @Test
+  void timeIsMeasuredHere() throws IOException {
+    JsonNode plan =
+        json("plan", "wan2.1-t2v-1.3b", "--density", "0.25", "--backend", "cpu", "--json");
+    double attention = plan.at("/estimate/attentionFlops").doubleValue();
+    double products = plan.at("/estimate/productFlops").doubleValue();
+    assertTrue(attention > 1e9 && products > 1e9, plan.toString());
+    double expected =
+        1e15
+            * (plan.get("productsPflop").doubleValue() / products
+                + plan.get("attentionPflop").doubleValue() / 4 / attention);
+    assertEquals(expected, plan.at("/estimate/sparseSeconds").doubleValue(), 1e-6 * expected);
+  }
+
+  private static String size(JsonNode plan) {
+    JsonNode sequence = plan.get("sequence");
+    return sequence.get("frames") + "x" + sequence.get("height") + "x" + sequence.get("width");
+  }
+
+  private static JsonNode json(String... args) throws IOException {
+    Run run = Run.svdit(args);
+    assertEquals(0, run.code(), run.err());
+    return new ObjectMapper().readTree(run.out());
+  }
+}
