@@ -185,6 +185,8 @@ const LayoutRow kLayouts[] = {
     FIELD(svdit_linear_args, weight),
     FIELD(svdit_linear_args, bias),
     FIELD(svdit_linear_args, y),
+    FIELD(svdit_linear_args, workspace),
+    FIELD(svdit_linear_args, workspace_bytes),
     FIELD(svdit_linear_args, reserved),
     STRUCT(svdit_norm_args),
     FIELD(svdit_norm_args, struct_bytes),

@@ -79,11 +79,9 @@ void check_type(const svdit_matrix &m, const char *name, uint32_t type) {
   }
 }
 
-void check_activation(uint32_t activation) {
-  if (activation > SVDIT_ACTIVATION_SILU) {
-    fail(SVDIT_INVALID_ARGUMENT, "activation is %u; expected NONE (0), GELU_TANH (1) or SILU (2)",
-         activation);
-  }
+void check_activation(uint32_t activation, uint32_t last, const char *expected) {
+  if (activation > last)
+    fail(SVDIT_INVALID_ARGUMENT, "activation is %u; expected %s", activation, expected);
 }
 
 bool overlap(const svdit_matrix &a, const svdit_matrix &b) {
@@ -124,6 +122,91 @@ void check_row(const svdit_matrix &m, const char *name, int64_t columns) {
   check_type(m, name, SVDIT_FP32);
 }
 
+// The checks of a norm; gives the arguments with group_columns explicit.
+svdit_norm_args checked(const svdit_norm_args *args) {
+  require_struct(args, "svdit_norm_args");
+  require_zero(args->reserved, args->reserved0, "svdit_norm_args");
+  if (args->kind > SVDIT_NORM_RMS) {
+    fail(SVDIT_INVALID_ARGUMENT, "kind is %u; expected LAYER (0) or RMS (1)", args->kind);
+  }
+  check_matrix(args->x, "x");
+  const int64_t columns = args->x.columns;
+  check_shape(args->y, "y", args->x.rows, columns);
+  check_in_place(args->y, args->x);
+  svdit_norm_args explicit_args = *args;
+  if (args->group_columns == 0) explicit_args.group_columns = columns;
+  const int64_t group = explicit_args.group_columns;
+  if (group < 1 || columns % group != 0) {
+    fail(SVDIT_INVALID_ARGUMENT,
+         "group_columns is %" PRId64 ", which does not divide the %" PRId64 " columns", group,
+         columns);
+  }
+  if (!(args->epsilon >= 0)) {
+    fail(SVDIT_INVALID_ARGUMENT, "epsilon is %g; expected at least 0", args->epsilon);
+  }
+  for (const auto &[m, name] : {std::pair{&args->weight, "weight"}, {&args->bias, "bias"}}) {
+    if (m->data != nullptr) check_shape(*m, name, 1, m->columns == group ? group : columns);
+  }
+  check_row(args->scale, "scale", columns);
+  check_row(args->shift, "shift", columns);
+  check_apart(args->y, "y", args->weight, "weight");
+  check_apart(args->y, "y", args->bias, "bias");
+  check_apart(args->y, "y", args->scale, "scale");
+  check_apart(args->y, "y", args->shift, "shift");
+  return explicit_args;
+}
+
+void check(const svdit_rope_args *args) {
+  require_struct(args, "svdit_rope_args");
+  require_zero(args->reserved, 0, "svdit_rope_args");
+  check_matrix(args->x, "x");
+  if (args->head_dim < 2 || args->head_dim % 2 != 0 || args->x.columns % args->head_dim != 0) {
+    fail(SVDIT_INVALID_ARGUMENT,
+         "head_dim is %d; expected an even number that divides x's %" PRId64 " columns",
+         args->head_dim, args->x.columns);
+  }
+  for (const auto &[m, name] : {std::pair{&args->cosine, "cosine"}, {&args->sine, "sine"}}) {
+    check_shape(*m, name, args->x.rows, args->head_dim / 2);
+    check_type(*m, name, SVDIT_FP32);
+    check_apart(args->x, "x", *m, name);
+  }
+}
+
+void check(const svdit_residual_args *args) {
+  require_struct(args, "svdit_residual_args");
+  require_zero(args->reserved, args->reserved0, "svdit_residual_args");
+  check_matrix(args->x, "x");
+  check_shape(args->y, "y", args->x.rows, args->x.columns);
+  if (args->y.element_type != SVDIT_FP32) check_type(args->y, "y", args->x.element_type);
+  check_row(args->gate, "gate", args->x.columns);
+  check_in_place(args->y, args->x);
+  check_apart(args->y, "y", args->gate, "gate");
+}
+
+// The norm's x is what the residual was added to.
+void check_handed_on(const svdit_residual_args &residual, const svdit_norm_args &norm) {
+  if (!same_place(residual.y, norm.x) || residual.y.rows != norm.x.rows ||
+      residual.y.columns != norm.x.columns) {
+    fail(SVDIT_INVALID_ARGUMENT, "norm.x is not the matrix residual.y");
+  }
+  if (!same_place(norm.y, residual.x)) check_apart(norm.y, "norm.y", residual.x, "residual.x");
+  check_apart(norm.y, "norm.y", residual.gate, "residual.gate");
+}
+
+// The rope's x is rows of the norm's y.
+void check_handed_on(const svdit_norm_args &norm, const svdit_rope_args &rope) {
+  const svdit_matrix &y = norm.y, &x = rope.x;
+  const auto from = reinterpret_cast<uintptr_t>(y.data), at = reinterpret_cast<uintptr_t>(x.data);
+  const uint64_t row_bytes = y.row_stride * element_bytes(y.element_type);
+  const uint64_t row = row_bytes == 0 || at < from ? 0 : (at - from) / row_bytes;
+  const bool rows_of_it = x.element_type == y.element_type && x.columns == y.columns &&
+                          (x.rows == 1 || x.row_stride == y.row_stride) &&
+                          at == from + row * row_bytes && row + x.rows <= (uint64_t)y.rows;
+  if (!rows_of_it) fail(SVDIT_INVALID_ARGUMENT, "rope.x is not rows of norm.y");
+  check_apart(y, "norm.y", rope.cosine, "rope.cosine");
+  check_apart(y, "norm.y", rope.sine, "rope.sine");
+}
+
 }  // namespace
 }  // namespace svdit
 
@@ -131,7 +214,7 @@ using namespace svdit;
 
 svdit_status svdit_matmul_library(svdit_backend *backend, const char *path, svdit_error *error) {
   return guarded(error, [&] {
-    if (path == nullptr || *path == '\0') fail(SVDIT_INVALID_ARGUMENT, "path is empty");
+    require(path, "path");
     operations_of(backend).open_matmul_library(path);
   });
 }
@@ -142,7 +225,8 @@ svdit_status svdit_linear(svdit_backend *backend, const svdit_linear_args *args,
     require_struct(args, "svdit_linear_args");
     require_zero(args->reserved, 0, "svdit_linear_args");
     Operations &operations = operations_of(backend);
-    check_activation(args->activation);
+    check_activation(args->activation, SVDIT_ACTIVATION_SILU,
+                     "NONE (0), GELU_TANH (1) or SILU (2)");
     check_matrix(args->x, "x");
     check_matrix(args->weight, "weight");
     check_type(args->weight, "weight", args->x.element_type);
@@ -151,9 +235,6 @@ svdit_status svdit_linear(svdit_backend *backend, const svdit_linear_args *args,
            args->weight.columns, args->x.columns);
     }
     check_shape(args->y, "y", args->x.rows, args->weight.rows);
-    if (args->x.element_type == SVDIT_FP16) {
-      fail(SVDIT_UNSUPPORTED, "linear takes BF16 or FP32, not FP16");
-    }
     if (args->y.element_type != SVDIT_FP32) check_type(args->y, "y", args->x.element_type);
     if (args->bias.data != nullptr) {
       check_shape(args->bias, "bias", 1, args->weight.rows);
@@ -170,57 +251,18 @@ svdit_status svdit_linear(svdit_backend *backend, const svdit_linear_args *args,
 svdit_status svdit_norm(svdit_backend *backend, const svdit_norm_args *args, svdit_stream stream,
                         svdit_error *error) {
   return guarded(error, [&] {
-    require_struct(args, "svdit_norm_args");
-    require_zero(args->reserved, args->reserved0, "svdit_norm_args");
+    require(args, "svdit_norm_args");
     Operations &operations = operations_of(backend);
-    if (args->kind > SVDIT_NORM_RMS) {
-      fail(SVDIT_INVALID_ARGUMENT, "kind is %u; expected LAYER (0) or RMS (1)", args->kind);
-    }
-    check_matrix(args->x, "x");
-    const int64_t columns = args->x.columns;
-    check_shape(args->y, "y", args->x.rows, columns);
-    check_in_place(args->y, args->x);
-    svdit_norm_args explicit_args = *args;
-    if (args->group_columns == 0) explicit_args.group_columns = columns;
-    const int64_t group = explicit_args.group_columns;
-    if (group < 1 || columns % group != 0) {
-      fail(SVDIT_INVALID_ARGUMENT,
-           "group_columns is %" PRId64 ", which does not divide the %" PRId64 " columns", group,
-           columns);
-    }
-    if (!(args->epsilon >= 0)) {
-      fail(SVDIT_INVALID_ARGUMENT, "epsilon is %g; expected at least 0", args->epsilon);
-    }
-    for (const auto &[m, name] : {std::pair{&args->weight, "weight"}, {&args->bias, "bias"}}) {
-      if (m->data != nullptr) check_shape(*m, name, 1, m->columns == group ? group : columns);
-    }
-    check_row(args->scale, "scale", columns);
-    check_row(args->shift, "shift", columns);
-    check_apart(args->y, "y", args->weight, "weight");
-    check_apart(args->y, "y", args->bias, "bias");
-    check_apart(args->y, "y", args->scale, "scale");
-    check_apart(args->y, "y", args->shift, "shift");
-    operations.norm(explicit_args, stream);
+    operations.norm(checked(args), stream);
   });
 }
 
 svdit_status svdit_rope(svdit_backend *backend, const svdit_rope_args *args, svdit_stream stream,
                         svdit_error *error) {
   return guarded(error, [&] {
-    require_struct(args, "svdit_rope_args");
-    require_zero(args->reserved, 0, "svdit_rope_args");
+    require(args, "svdit_rope_args");
     Operations &operations = operations_of(backend);
-    check_matrix(args->x, "x");
-    if (args->head_dim < 2 || args->head_dim % 2 != 0 || args->x.columns % args->head_dim != 0) {
-      fail(SVDIT_INVALID_ARGUMENT,
-           "head_dim is %d; expected an even number that divides x's %" PRId64 " columns",
-           args->head_dim, args->x.columns);
-    }
-    for (const auto &[m, name] : {std::pair{&args->cosine, "cosine"}, {&args->sine, "sine"}}) {
-      check_shape(*m, name, args->x.rows, args->head_dim / 2);
-      check_type(*m, name, SVDIT_FP32);
-      check_apart(args->x, "x", *m, name);
-    }
+    check(args);
     operations.rope(*args, stream);
   });
 }
@@ -228,16 +270,33 @@ svdit_status svdit_rope(svdit_backend *backend, const svdit_rope_args *args, svd
 svdit_status svdit_residual(svdit_backend *backend, const svdit_residual_args *args,
                             svdit_stream stream, svdit_error *error) {
   return guarded(error, [&] {
-    require_struct(args, "svdit_residual_args");
-    require_zero(args->reserved, args->reserved0, "svdit_residual_args");
+    require(args, "svdit_residual_args");
     Operations &operations = operations_of(backend);
-    check_matrix(args->x, "x");
-    check_shape(args->y, "y", args->x.rows, args->x.columns);
-    if (args->y.element_type != SVDIT_FP32) check_type(args->y, "y", args->x.element_type);
-    check_row(args->gate, "gate", args->x.columns);
-    check_in_place(args->y, args->x);
-    check_apart(args->y, "y", args->gate, "gate");
+    check(args);
     operations.residual(*args, stream);
+  });
+}
+
+svdit_status svdit_residual_norm(svdit_backend *backend, const svdit_residual_args *residual,
+                                 const svdit_norm_args *norm, svdit_stream stream,
+                                 svdit_error *error) {
+  return guarded(error, [&] {
+    Operations &operations = operations_of(backend);
+    check(residual);
+    const svdit_norm_args explicit_norm = checked(norm);
+    check_handed_on(*residual, explicit_norm);
+    operations.residual_norm(*residual, explicit_norm, stream);
+  });
+}
+
+svdit_status svdit_norm_rope(svdit_backend *backend, const svdit_norm_args *norm,
+                             const svdit_rope_args *rope, svdit_stream stream, svdit_error *error) {
+  return guarded(error, [&] {
+    Operations &operations = operations_of(backend);
+    const svdit_norm_args explicit_norm = checked(norm);
+    check(rope);
+    check_handed_on(explicit_norm, *rope);
+    operations.norm_rope(explicit_norm, *rope, stream);
   });
 }
 
@@ -247,7 +306,8 @@ svdit_status svdit_convert(svdit_backend *backend, const svdit_convert_args *arg
     require_struct(args, "svdit_convert_args");
     require_zero(args->reserved, 0, "svdit_convert_args");
     Operations &operations = operations_of(backend);
-    check_activation(args->activation);
+    check_activation(args->activation, SVDIT_ACTIVATION_GELU_ERF,
+                     "NONE (0), GELU_TANH (1), SILU (2) or GELU_ERF (3)");
     check_matrix(args->x, "x");
     check_shape(args->y, "y", args->x.rows, args->x.columns);
     check_in_place(args->y, args->x);

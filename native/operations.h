@@ -20,6 +20,20 @@ class Operations {
   virtual void norm(const svdit_norm_args &args, svdit_stream stream) = 0;
   virtual void rope(const svdit_rope_args &args, svdit_stream stream) = 0;
   virtual void residual(const svdit_residual_args &args, svdit_stream stream) = 0;
+
+  // Two operations one after the other, unless a backend does both at once. What one hands to the
+  // other has been checked.
+  virtual void residual_norm(const svdit_residual_args &first, const svdit_norm_args &second,
+                             svdit_stream stream) {
+    residual(first, stream);
+    norm(second, stream);
+  }
+  virtual void norm_rope(const svdit_norm_args &first, const svdit_rope_args &second,
+                         svdit_stream stream) {
+    norm(first, stream);
+    rope(second, stream);
+  }
+
   virtual void convert(const svdit_convert_args &args, svdit_stream stream) = 0;
 };
 

@@ -37,6 +37,7 @@ CpuOperations::CpuOperations(uint32_t cpu_tier, ThreadPool &pool)
     : kernels_(kernels_of(cpu_tier)), pool_(pool) {}
 
 void CpuOperations::open_matmul_library(const char *path) {
+  if (*path == '\0') fail(SVDIT_INVALID_ARGUMENT, "path is empty");
   const std::lock_guard lock(library_mutex_);
   if (library_ != nullptr) {
     fail(SVDIT_INVALID_ARGUMENT, "this backend has a matrix library already (oneDNN %s)",
@@ -64,6 +65,8 @@ void CpuOperations::each_rows(int64_t rows, int64_t columns, F rows_of) {
 
 void CpuOperations::linear(const svdit_linear_args &args, svdit_stream stream) {
   require_no_stream(stream);
+  if (args.x.element_type == SVDIT_FP16)
+    fail(SVDIT_UNSUPPORTED, "on the CPU linear takes BF16 or FP32, not FP16");
   MatmulLibrary *library = opened_;
   if (library == nullptr) {
     fail(SVDIT_UNAVAILABLE, "no matrix library: svdit_matmul_library was not called");

@@ -122,6 +122,11 @@ inline Floats activate(Floats x) {
   } else if constexpr (kActivation == SVDIT_ACTIVATION_GELU_TANH) {
     // 0.5 x (1 + tanh(u)) = x sigmoid(2 u), u = sqrt(2 / pi) (x + 0.044715 x^3)
     return x * sigmoid(1.59576912f * (x + 0.044715f * x * x * x));
+  } else if constexpr (kActivation == SVDIT_ACTIVATION_GELU_ERF) {
+    // 0.5 x (1 + erf(x / sqrt(2))); rare and small, so one by one.
+    for (int i = 0; i < kLanes; ++i)
+      x[i] = static_cast<float>(0.5 * x[i] * __builtin_erfc(-0.70710678118654752 * x[i]));
+    return x;
   } else {
     return x;
   }
@@ -299,6 +304,8 @@ void convert(const ConvertRows &a, int64_t row_begin, int64_t row_end) {
     convert_activated<SVDIT_ACTIVATION_SILU>(a, row_begin, row_end);
   } else if (a.activation == SVDIT_ACTIVATION_GELU_TANH) {
     convert_activated<SVDIT_ACTIVATION_GELU_TANH>(a, row_begin, row_end);
+  } else if (a.activation == SVDIT_ACTIVATION_GELU_ERF) {
+    convert_activated<SVDIT_ACTIVATION_GELU_ERF>(a, row_begin, row_end);
   } else {
     convert_activated<SVDIT_ACTIVATION_NONE>(a, row_begin, row_end);
   }

@@ -25,6 +25,14 @@ struct PermuteKernel {
 AttentionKernel attention_kernel_sm80(uint32_t element_type, int32_t head_dim, int32_t block);
 PermuteKernel permute_kernel();
 
+// A denoiser's other operations (ops_params.h). A norm's takes NormParams; shape counts
+// kNormShapes, which say how many threads and how much shared memory. The others take any number of
+// blocks of kEachThreads.
+const void *norm_kernel(int shape);
+const void *convert_kernel();   // ConvertParams
+const void *residual_kernel();  // ResidualParams
+const void *rope_kernel();      // RopeParams
+
 }  // namespace svdit::cuda
 
 #endif

@@ -203,6 +203,13 @@ __device__ __forceinline__ std::uint32_t pack_fp16(float low, float high) {
   return result;
 }
 
+// The two halves of a register as floats.
+__device__ __forceinline__ void unpack_fp16(std::uint32_t two, float &low, float &high) {
+  asm("{ .reg .b16 l, h; mov.b32 {l, h}, %2; cvt.f32.f16 %0, l; cvt.f32.f16 %1, h; }"
+      : "=f"(low), "=f"(high)
+      : "r"(two));
+}
+
 // 2^x and log2 x to about 2^-22; subnormals are taken for 0.
 __device__ __forceinline__ float exp2_approx(float x) {
   float result;

@@ -442,21 +442,31 @@ typedef struct svdit_matrix {
   uint32_t reserved;
 } svdit_matrix;
 
-/* Loads the library that multiplies matrices: oneDNN 3 (CPU). path names the shared object; a second
-   call with a backend that has one is refused. */
+/* Loads the library that multiplies matrices: oneDNN 3 (CPU), cuBLASLt 13 (CUDA). path names the shared object,
+   as dlopen takes it; on CUDA "" is libcublasLt.so.13, wherever the system finds it. A second call with a backend that
+   has one is refused; UNAVAILABLE says what is missing. */
 SVDIT_API svdit_status svdit_matmul_library(svdit_backend *backend, const char *path, svdit_error *error);
 
 /* svdit_linear_args.activation */
-enum { SVDIT_ACTIVATION_NONE = 0, SVDIT_ACTIVATION_GELU_TANH = 1, SVDIT_ACTIVATION_SILU = 2 };
+enum {
+  SVDIT_ACTIVATION_NONE = 0,
+  SVDIT_ACTIVATION_GELU_TANH = 1,
+  SVDIT_ACTIVATION_SILU = 2,
+  SVDIT_ACTIVATION_GELU_ERF = 3 /* svdit_convert only */
+};
 
 /* y = activation(x weight^T + bias), accumulated in fp32. x [n, in], weight [out, in] as stored in a checkpoint, y
-   [n, out]. x and weight share a type (BF16 or FP32); y may be wider. */
+   [n, out]. x and weight share a type (BF16 or FP32; on CUDA also FP16); y may be wider. FP32 products are fp32 all
+   through, never TF32. On CUDA, products that may run at the same time (on several streams) need a workspace each. */
 typedef struct svdit_linear_args {
   uint32_t struct_bytes;
   uint32_t activation;
   svdit_matrix x, weight, bias; /* bias: data NULL = none; else [1, out] */
   svdit_matrix y;
-  uint64_t reserved[4];
+  void *workspace;          /* CUDA: device memory, a multiple of 256 bytes, better 32 MiB; NULL: the backend's own.
+                               CPU: NULL */
+  uint64_t workspace_bytes;
+  uint64_t reserved[2];
 } svdit_linear_args;
 SVDIT_API svdit_status svdit_linear(svdit_backend *backend, const svdit_linear_args *args, svdit_stream stream,
                                     svdit_error *error);
@@ -505,6 +515,16 @@ typedef struct svdit_residual_args {
 } svdit_residual_args;
 SVDIT_API svdit_status svdit_residual(svdit_backend *backend, const svdit_residual_args *args,
                                       svdit_stream stream, svdit_error *error);
+
+/*
+ * Two operations, as if one after the other; on CUDA in one pass over memory, where intermediate results are not
+ * rounded. residual_norm: y += gate * x, then the norm of it: norm->x is residual->y, and norm->y is residual->x or apart
+ * from it. norm_rope: the norm, then the rotation of all or consecutive rows of it: rope->x is rows of norm->y.
+ */
+SVDIT_API svdit_status svdit_residual_norm(svdit_backend *backend, const svdit_residual_args *residual,
+                                           const svdit_norm_args *norm, svdit_stream stream, svdit_error *error);
+SVDIT_API svdit_status svdit_norm_rope(svdit_backend *backend, const svdit_norm_args *norm,
+                                       const svdit_rope_args *rope, svdit_stream stream, svdit_error *error);
 
 /* y = activation(x), converted to y's element type; ACTIVATION_NONE just converts. y may be x where the types agree. */
 typedef struct svdit_convert_args {

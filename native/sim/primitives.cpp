@@ -258,6 +258,10 @@ static std::uint32_t to_fp16(float x) {
 }
 std::uint32_t pack_bf16(float low, float high) { return to_bf16(low) | to_bf16(high) << 16; }
 std::uint32_t pack_fp16(float low, float high) { return to_fp16(low) | to_fp16(high) << 16; }
+void unpack_fp16(std::uint32_t two, float &low, float &high) {
+  low = from_fp16(two & 0xffff);
+  high = from_fp16(two >> 16);
+}
 
 static float flush(float x) { return std::fabs(x) < FLT_MIN ? std::copysign(0.0f, x) : x; }
 float exp2_approx(float x) { return flush(std::exp2(flush(x))); }

@@ -90,6 +90,7 @@ void mma_fp16(float (&d)[4], const std::uint32_t (&a)[4], std::uint32_t b0, std:
               Site site = Site::current());
 std::uint32_t pack_bf16(float low, float high);
 std::uint32_t pack_fp16(float low, float high);
+void unpack_fp16(std::uint32_t two, float &low, float &high);
 float exp2_approx(float x);
 float log2_approx(float x);
 

@@ -2,10 +2,12 @@
 # AddressSanitizer: it watches the kernels' reads and writes of global memory. Included by native.mk.
 
 SIM_TEST_SOURCES := $(wildcard native/test/sim/*_test.cpp)
-SIM_SOURCES := $(wildcard native/sim/*.cpp native/plan/*.cpp) native/api_check.cpp native/cuda/prepare.cpp \
+SIM_SOURCES := $(wildcard native/sim/*.cpp native/plan/*.cpp) native/api_check.cpp \
+  native/cuda/prepare.cpp native/cuda/ops_prepare.cpp \
   $(filter-out $(SIM_TEST_SOURCES),$(wildcard native/test/sim/*.cpp))
 # The reference is not what is tested: as fast as it can be.
-SIM_REFERENCE := $(call object,native/test/cases.cpp native/test/reference.cpp native/test/fixture.cpp)
+SIM_REFERENCE := $(call object,native/test/cases.cpp native/test/reference.cpp native/test/fixture.cpp \
+  native/cpu/ops_rows_portable.cpp)
 SIM_FLAGS := -std=c++20 -O2 -g1 -pthread -fsanitize=address -DSVDIT_SIM \
   -Wall -Wextra -Werror -Wno-unknown-pragmas -Inative/include -Inative -ffile-prefix-map=$(CURDIR)=.
 sim_object = $(patsubst native/%,$(NATIVE)/sim/%.o,$1)

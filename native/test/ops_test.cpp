@@ -147,7 +147,8 @@ void test_conversions(const Tier &tier) {
 }
 
 void test_activations(const Tier &tier) {
-  for (uint32_t activation : {SVDIT_ACTIVATION_SILU, SVDIT_ACTIVATION_GELU_TANH}) {
+  for (uint32_t activation :
+       {SVDIT_ACTIVATION_SILU, SVDIT_ACTIVATION_GELU_TANH, SVDIT_ACTIVATION_GELU_ERF}) {
     const int n = 4001;
     std::vector<float> x(n);
     std::vector<uint8_t> y(n * 4);
@@ -159,14 +160,17 @@ void test_activations(const Tier &tier) {
     for (int i = 0; i < n; ++i) {
       const double v = x[i];
       const double expected =
-          activation == SVDIT_ACTIVATION_SILU
-              ? v / (1 + std::exp(-v))
+          activation == SVDIT_ACTIVATION_SILU ? v / (1 + std::exp(-v))
+          : activation == SVDIT_ACTIVATION_GELU_ERF
+              ? 0.5 * v * std::erfc(-v / std::sqrt(2.0))
               : 0.5 * v * (1 + std::tanh(std::sqrt(2 / M_PI) * (v + 0.044715 * v * v * v)));
       worst = std::max(
           worst, std::fabs(decode(y, i, SVDIT_FP32) - expected) / (std::fabs(expected) + 1e-3));
     }
     expect(worst < 2e-6,
-           std::string(tier.name) + (activation == SVDIT_ACTIVATION_SILU ? " silu" : " gelu"),
+           std::string(tier.name) + (activation == SVDIT_ACTIVATION_SILU       ? " silu"
+                                     : activation == SVDIT_ACTIVATION_GELU_ERF ? " gelu by erf"
+                                                                               : " gelu"),
            worst, 2e-6);
   }
 }

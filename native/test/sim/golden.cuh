@@ -17,17 +17,27 @@ struct Section {
 };
 
 // In the order the kernel writes them; kWords words a lane each.
-inline constexpr Section kSections[] = {
-    {"mma_bf16 small", kSum},        {"mma_bf16 mixed", kSum},
-    {"mma_fp16 small", kSum},        {"mma_fp16 mixed", kSum},
-    {"ldmatrix x1", kExact},         {"ldmatrix x2", kExact},
-    {"ldmatrix x4", kExact},         {"ldmatrix x1 trans", kExact},
-    {"ldmatrix x2 trans", kExact},   {"ldmatrix x4 trans", kExact},
-    {"cp.async, part zero", kExact}, {"ld and st.shared", kExact},
-    {"shfl bfly", kExact},           {"shfl idx", kExact},
-    {"cvt bf16x2", kExact},          {"cvt f16x2", kExact},
-    {"ex2.approx", kExponential},    {"lg2.approx", kLogarithm},
-    {"named barriers", kExact},      {"atom.add", kExact}};
+inline constexpr Section kSections[] = {{"mma_bf16 small", kSum},
+                                        {"mma_bf16 mixed", kSum},
+                                        {"mma_fp16 small", kSum},
+                                        {"mma_fp16 mixed", kSum},
+                                        {"ldmatrix x1", kExact},
+                                        {"ldmatrix x2", kExact},
+                                        {"ldmatrix x4", kExact},
+                                        {"ldmatrix x1 trans", kExact},
+                                        {"ldmatrix x2 trans", kExact},
+                                        {"ldmatrix x4 trans", kExact},
+                                        {"cp.async, part zero", kExact},
+                                        {"ld and st.shared", kExact},
+                                        {"shfl bfly", kExact},
+                                        {"shfl idx", kExact},
+                                        {"cvt bf16x2", kExact},
+                                        {"cvt f16x2", kExact},
+                                        {"cvt f32 of f16", kExact},
+                                        {"ex2.approx", kExponential},
+                                        {"lg2.approx", kLogarithm},
+                                        {"named barriers", kExact},
+                                        {"atom.add", kExact}};
 inline constexpr int kSectionCount = sizeof kSections / sizeof kSections[0];
 inline constexpr int kWords = 8;
 inline constexpr int kResultWords = kSectionCount * 32 * kWords;
@@ -149,6 +159,16 @@ __global__ void record(const unsigned char *source, std::uint32_t *counter,
   ++section;
   for (int i = 0; i < kWords; ++i)
     put(i, ptx::pack_fp16(awkward(lane * 2 + i), awkward(lane * 2 + i + 1)));
+  ++section;
+  for (int i = 0; i < kWords; i += 2) {  // subnormals, infinities and ordinary numbers; no NaN
+    float low, high;
+    ptx::unpack_fp16(lane < 2    ? 0x83ff0001u + i
+                     : lane == 2 ? 0xfc007c00u
+                                 : mixed(lane) & 0xbfffbfffu,
+                     low, high);
+    put(i, bits_of(low));
+    put(i + 1, bits_of(high));
+  }
   ++section;
   for (int i = 0; i < kWords; ++i) {
     const float x = lane == 0 ? awkward(i + 4) : -0.61f * static_cast<float>(lane * kWords + i);

@@ -2610,6 +2610,15 @@ public class Svdit {
     public static int SVDIT_ACTIVATION_SILU() {
         return SVDIT_ACTIVATION_SILU;
     }
+    private static final int SVDIT_ACTIVATION_GELU_ERF = (int)3L;
+    /**
+     * {@snippet lang=c :
+     * enum <anonymous>.SVDIT_ACTIVATION_GELU_ERF = 3
+     * }
+     */
+    public static int SVDIT_ACTIVATION_GELU_ERF() {
+        return SVDIT_ACTIVATION_GELU_ERF;
+    }
 
     private static class svdit_linear {
         public static final FunctionDescriptor DESC = FunctionDescriptor.of(
@@ -2868,6 +2877,130 @@ public class Svdit {
                 traceDowncall("svdit_residual", backend, args, stream, error);
             }
             return (int)mh$.invokeExact(backend, args, stream, error);
+        } catch (Throwable ex$) {
+           throw new AssertionError("should not reach here", ex$);
+        }
+    }
+
+    private static class svdit_residual_norm {
+        public static final FunctionDescriptor DESC = FunctionDescriptor.of(
+            Svdit.C_INT,
+            Svdit.C_POINTER,
+            Svdit.C_POINTER,
+            Svdit.C_POINTER,
+            Svdit.C_POINTER,
+            Svdit.C_POINTER
+        );
+
+        public static final MemorySegment ADDR = Svdit.findOrThrow("svdit_residual_norm");
+
+        public static final MethodHandle HANDLE = Linker.nativeLinker().downcallHandle(ADDR, DESC);
+    }
+
+    /**
+     * Function descriptor for:
+     * {@snippet lang=c :
+     * svdit_status svdit_residual_norm(svdit_backend *backend, const svdit_residual_args *residual, const svdit_norm_args *norm, svdit_stream stream, svdit_error *error)
+     * }
+     */
+    public static FunctionDescriptor svdit_residual_norm$descriptor() {
+        return svdit_residual_norm.DESC;
+    }
+
+    /**
+     * Downcall method handle for:
+     * {@snippet lang=c :
+     * svdit_status svdit_residual_norm(svdit_backend *backend, const svdit_residual_args *residual, const svdit_norm_args *norm, svdit_stream stream, svdit_error *error)
+     * }
+     */
+    public static MethodHandle svdit_residual_norm$handle() {
+        return svdit_residual_norm.HANDLE;
+    }
+
+    /**
+     * Address for:
+     * {@snippet lang=c :
+     * svdit_status svdit_residual_norm(svdit_backend *backend, const svdit_residual_args *residual, const svdit_norm_args *norm, svdit_stream stream, svdit_error *error)
+     * }
+     */
+    public static MemorySegment svdit_residual_norm$address() {
+        return svdit_residual_norm.ADDR;
+    }
+
+    /**
+     * {@snippet lang=c :
+     * svdit_status svdit_residual_norm(svdit_backend *backend, const svdit_residual_args *residual, const svdit_norm_args *norm, svdit_stream stream, svdit_error *error)
+     * }
+     */
+    public static int svdit_residual_norm(MemorySegment backend, MemorySegment residual, MemorySegment norm, MemorySegment stream, MemorySegment error) {
+        var mh$ = svdit_residual_norm.HANDLE;
+        try {
+            if (TRACE_DOWNCALLS) {
+                traceDowncall("svdit_residual_norm", backend, residual, norm, stream, error);
+            }
+            return (int)mh$.invokeExact(backend, residual, norm, stream, error);
+        } catch (Throwable ex$) {
+           throw new AssertionError("should not reach here", ex$);
+        }
+    }
+
+    private static class svdit_norm_rope {
+        public static final FunctionDescriptor DESC = FunctionDescriptor.of(
+            Svdit.C_INT,
+            Svdit.C_POINTER,
+            Svdit.C_POINTER,
+            Svdit.C_POINTER,
+            Svdit.C_POINTER,
+            Svdit.C_POINTER
+        );
+
+        public static final MemorySegment ADDR = Svdit.findOrThrow("svdit_norm_rope");
+
+        public static final MethodHandle HANDLE = Linker.nativeLinker().downcallHandle(ADDR, DESC);
+    }
+
+    /**
+     * Function descriptor for:
+     * {@snippet lang=c :
+     * svdit_status svdit_norm_rope(svdit_backend *backend, const svdit_norm_args *norm, const svdit_rope_args *rope, svdit_stream stream, svdit_error *error)
+     * }
+     */
+    public static FunctionDescriptor svdit_norm_rope$descriptor() {
+        return svdit_norm_rope.DESC;
+    }
+
+    /**
+     * Downcall method handle for:
+     * {@snippet lang=c :
+     * svdit_status svdit_norm_rope(svdit_backend *backend, const svdit_norm_args *norm, const svdit_rope_args *rope, svdit_stream stream, svdit_error *error)
+     * }
+     */
+    public static MethodHandle svdit_norm_rope$handle() {
+        return svdit_norm_rope.HANDLE;
+    }
+
+    /**
+     * Address for:
+     * {@snippet lang=c :
+     * svdit_status svdit_norm_rope(svdit_backend *backend, const svdit_norm_args *norm, const svdit_rope_args *rope, svdit_stream stream, svdit_error *error)
+     * }
+     */
+    public static MemorySegment svdit_norm_rope$address() {
+        return svdit_norm_rope.ADDR;
+    }
+
+    /**
+     * {@snippet lang=c :
+     * svdit_status svdit_norm_rope(svdit_backend *backend, const svdit_norm_args *norm, const svdit_rope_args *rope, svdit_stream stream, svdit_error *error)
+     * }
+     */
+    public static int svdit_norm_rope(MemorySegment backend, MemorySegment norm, MemorySegment rope, MemorySegment stream, MemorySegment error) {
+        var mh$ = svdit_norm_rope.HANDLE;
+        try {
+            if (TRACE_DOWNCALLS) {
+                traceDowncall("svdit_norm_rope", backend, norm, rope, stream, error);
+            }
+            return (int)mh$.invokeExact(backend, norm, rope, stream, error);
         } catch (Throwable ex$) {
            throw new AssertionError("should not reach here", ex$);
         }

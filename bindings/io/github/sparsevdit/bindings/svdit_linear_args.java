@@ -21,7 +21,9 @@ import static java.lang.foreign.MemoryLayout.PathElement.*;
  *     svdit_matrix weight;
  *     svdit_matrix bias;
  *     svdit_matrix y;
- *     uint64_t reserved[4];
+ *     void *workspace;
+ *     uint64_t workspace_bytes;
+ *     uint64_t reserved[2];
  * }
  * }
  */
@@ -38,7 +40,9 @@ public class svdit_linear_args {
         svdit_matrix.layout().withName("weight"),
         svdit_matrix.layout().withName("bias"),
         svdit_matrix.layout().withName("y"),
-        MemoryLayout.sequenceLayout(4, Svdit.C_LONG).withName("reserved")
+        Svdit.C_POINTER.withName("workspace"),
+        Svdit.C_LONG.withName("workspace_bytes"),
+        MemoryLayout.sequenceLayout(2, Svdit.C_LONG).withName("reserved")
     ).withName("svdit_linear_args");
 
     /**
@@ -312,12 +316,100 @@ public class svdit_linear_args {
         MemorySegment.copy(fieldValue, 0L, struct, y$OFFSET, y$LAYOUT.byteSize());
     }
 
+    private static final AddressLayout workspace$LAYOUT = (AddressLayout)$LAYOUT.select(groupElement("workspace"));
+
+    /**
+     * Layout for field:
+     * {@snippet lang=c :
+     * void *workspace
+     * }
+     */
+    public static final AddressLayout workspace$layout() {
+        return workspace$LAYOUT;
+    }
+
+    private static final long workspace$OFFSET = $LAYOUT.byteOffset(groupElement("workspace"));
+
+    /**
+     * Offset for field:
+     * {@snippet lang=c :
+     * void *workspace
+     * }
+     */
+    public static final long workspace$offset() {
+        return workspace$OFFSET;
+    }
+
+    /**
+     * Getter for field:
+     * {@snippet lang=c :
+     * void *workspace
+     * }
+     */
+    public static MemorySegment workspace(MemorySegment struct) {
+        return struct.get(workspace$LAYOUT, workspace$OFFSET);
+    }
+
+    /**
+     * Setter for field:
+     * {@snippet lang=c :
+     * void *workspace
+     * }
+     */
+    public static void workspace(MemorySegment struct, MemorySegment fieldValue) {
+        struct.set(workspace$LAYOUT, workspace$OFFSET, fieldValue);
+    }
+
+    private static final OfLong workspace_bytes$LAYOUT = (OfLong)$LAYOUT.select(groupElement("workspace_bytes"));
+
+    /**
+     * Layout for field:
+     * {@snippet lang=c :
+     * uint64_t workspace_bytes
+     * }
+     */
+    public static final OfLong workspace_bytes$layout() {
+        return workspace_bytes$LAYOUT;
+    }
+
+    private static final long workspace_bytes$OFFSET = $LAYOUT.byteOffset(groupElement("workspace_bytes"));
+
+    /**
+     * Offset for field:
+     * {@snippet lang=c :
+     * uint64_t workspace_bytes
+     * }
+     */
+    public static final long workspace_bytes$offset() {
+        return workspace_bytes$OFFSET;
+    }
+
+    /**
+     * Getter for field:
+     * {@snippet lang=c :
+     * uint64_t workspace_bytes
+     * }
+     */
+    public static long workspace_bytes(MemorySegment struct) {
+        return struct.get(workspace_bytes$LAYOUT, workspace_bytes$OFFSET);
+    }
+
+    /**
+     * Setter for field:
+     * {@snippet lang=c :
+     * uint64_t workspace_bytes
+     * }
+     */
+    public static void workspace_bytes(MemorySegment struct, long fieldValue) {
+        struct.set(workspace_bytes$LAYOUT, workspace_bytes$OFFSET, fieldValue);
+    }
+
     private static final SequenceLayout reserved$LAYOUT = (SequenceLayout)$LAYOUT.select(groupElement("reserved"));
 
     /**
      * Layout for field:
      * {@snippet lang=c :
-     * uint64_t reserved[4]
+     * uint64_t reserved[2]
      * }
      */
     public static final SequenceLayout reserved$layout() {
@@ -329,7 +421,7 @@ public class svdit_linear_args {
     /**
      * Offset for field:
      * {@snippet lang=c :
-     * uint64_t reserved[4]
+     * uint64_t reserved[2]
      * }
      */
     public static final long reserved$offset() {
@@ -339,7 +431,7 @@ public class svdit_linear_args {
     /**
      * Getter for field:
      * {@snippet lang=c :
-     * uint64_t reserved[4]
+     * uint64_t reserved[2]
      * }
      */
     public static MemorySegment reserved(MemorySegment struct) {
@@ -349,19 +441,19 @@ public class svdit_linear_args {
     /**
      * Setter for field:
      * {@snippet lang=c :
-     * uint64_t reserved[4]
+     * uint64_t reserved[2]
      * }
      */
     public static void reserved(MemorySegment struct, MemorySegment fieldValue) {
         MemorySegment.copy(fieldValue, 0L, struct, reserved$OFFSET, reserved$LAYOUT.byteSize());
     }
 
-    private static long[] reserved$DIMS = { 4 };
+    private static long[] reserved$DIMS = { 2 };
 
     /**
      * Dimensions for array field:
      * {@snippet lang=c :
-     * uint64_t reserved[4]
+     * uint64_t reserved[2]
      * }
      */
     public static long[] reserved$dimensions() {
@@ -372,7 +464,7 @@ public class svdit_linear_args {
     /**
      * Indexed getter for field:
      * {@snippet lang=c :
-     * uint64_t reserved[4]
+     * uint64_t reserved[2]
      * }
      */
     public static long reserved(MemorySegment struct, long index0) {
@@ -382,7 +474,7 @@ public class svdit_linear_args {
     /**
      * Indexed setter for field:
      * {@snippet lang=c :
-     * uint64_t reserved[4]
+     * uint64_t reserved[2]
      * }
      */
     public static void reserved(MemorySegment struct, long index0, long fieldValue) {

@@ -1,0 +1,97 @@
+// What the kernels of a denoiser's other operations are given. Filled by ops_prepare.h, read on the
+// device; nothing here needs CUDA.
+#ifndef SVDIT_CUDA_OPS_PARAMS_H
+#define SVDIT_CUDA_OPS_PARAMS_H
+
+#include <cstdint>
+
+namespace svdit::cuda {
+
+// Elements a thread takes at a time: 16 bytes of bf16 or fp16, twice 16 of fp32.
+inline constexpr int kPiece = 8;
+
+// Rows of an element type (SVDIT_*); the stride is in bytes.
+struct RowsView {
+  char *data;
+  int64_t stride;
+  uint32_t type;
+};
+
+// One row that applies to every row. data NULL: there is none.
+struct RowVector {
+  const char *data;
+  int32_t columns;
+  uint32_t type;
+};
+
+// Angles of rows row_begin .. row_end - 1 of a matrix, [rows, head_dim / 2] fp32; strides in
+// elements.
+struct Rotary {
+  const float *cosine, *sine;  // NULL: nothing is rotated
+  int64_t cosine_stride, sine_stride;
+  int64_t row_begin, row_end;
+  int32_t head_dim;
+};
+
+// y = norm of x, group by group; before that x += gate * added, after it the affine map, the
+// modulation and the rotation, each where it is given.
+struct NormParams {
+  RowsView x, y;
+  RowsView added;     // data NULL: nothing is added
+  const float *gate;  // NULL = 1
+  RowVector weight, bias;
+  const float *scale, *shift;
+  Rotary rotary;
+  int32_t rows, groups, group;  // a row is groups x group columns
+  float epsilon;
+  bool rms;
+  bool whole_pieces;  // all pieces but a row's short last one begin at a multiple of 16 bytes
+};
+
+// y = activation(x + bias).
+struct ConvertParams {
+  RowsView x, y;
+  RowVector bias;
+  uint32_t activation;
+  int32_t columns;
+  uint32_t pieces_per_row, pieces;  // the latter of all rows
+  bool whole_pieces;
+};
+
+// y += gate * x.
+struct ResidualParams {
+  RowsView x, y;
+  const float *gate;  // NULL = 1
+  int32_t columns;
+  uint32_t pieces_per_row, pieces;
+  bool whole_pieces;
+};
+
+// x rotated in place, every row.
+struct RopeParams {
+  RowsView x;
+  Rotary rotary;
+  int32_t columns;
+  uint32_t pieces_per_row, pieces;
+  bool whole_pieces;
+};
+
+// How threads share a norm's groups: `lanes` threads take a group, `pieces` of it each at most.
+struct NormShape {
+  int lanes, pieces;
+  constexpr int columns() const { return lanes * pieces * kPiece; }
+  constexpr int threads() const { return lanes < 128 ? 128 : lanes; }
+  constexpr int groups_per_block() const { return threads() / lanes; }
+  // Sums that a group's warps exchange; two of them, so that one barrier each is enough.
+  constexpr int shared_bytes() const { return lanes <= 32 ? 0 : 2 * (lanes / 32) * 4; }
+};
+// Heads of 64 and 128, and widths up to 1536 (Wan 1.3B), 3072 (HunyuanVideo, CogVideoX), 5120 (Wan
+// 14B), without idle threads; then what else there may be.
+inline constexpr NormShape kNormShapes[] = {{8, 1},   {16, 1},  {32, 2}, {32, 6},
+                                            {128, 3}, {128, 5}, {256, 4}};
+inline constexpr int kNormShapeCount = sizeof kNormShapes / sizeof kNormShapes[0];
+inline constexpr int kEachThreads = 256;  // of the other kernels
+
+}  // namespace svdit::cuda
+
+#endif

@@ -1,0 +1,44 @@
+#include "test/sim/simulated_ops.h"
+
+#include <utility>
+
+#include "cuda/ops_each.cuh"
+#include "cuda/ops_norm.cuh"
+
+namespace svdit::test {
+namespace {
+
+constexpr int kBlocks = 2, kResident = 2;  // of the kernels that any number of blocks will do for
+
+template <std::size_t... kIndex>
+sim::Report run(const cuda::NormLaunch &launch, uint64_t seed, std::index_sequence<kIndex...>) {
+  using Kernel = void (*)(cuda::NormParams);
+  constexpr Kernel kernels[] = {
+      cuda::norm_rows<cuda::kNormShapes[kIndex].lanes, cuda::kNormShapes[kIndex].pieces>...};
+  const cuda::NormShape shape = cuda::kNormShapes[launch.shape];
+  return sim::launch({launch.blocks, shape.threads(),
+                      static_cast<std::uint32_t>(shape.shared_bytes()), seed, kResident},
+                     [&] { kernels[launch.shape](launch.params); });
+}
+
+template <class Params>
+sim::Report run_each(void (*kernel)(Params), const Params &params, uint64_t seed) {
+  return sim::launch({kBlocks, cuda::kEachThreads, 0, seed, kResident}, [&] { kernel(params); });
+}
+
+}  // namespace
+
+sim::Report run(const cuda::NormLaunch &launch, uint64_t seed) {
+  return run(launch, seed, std::make_index_sequence<cuda::kNormShapeCount>());
+}
+sim::Report run(const cuda::ConvertParams &params, uint64_t seed) {
+  return run_each(cuda::convert_rows, params, seed);
+}
+sim::Report run(const cuda::ResidualParams &params, uint64_t seed) {
+  return run_each(cuda::residual_rows, params, seed);
+}
+sim::Report run(const cuda::RopeParams &params, uint64_t seed) {
+  return run_each(cuda::rope_rows, params, seed);
+}
+
+}  // namespace svdit::test

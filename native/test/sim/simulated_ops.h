@@ -1,0 +1,18 @@
+// A denoiser's other operations by the CUDA kernels' own source, in the simulator.
+#ifndef SVDIT_TEST_SIM_SIMULATED_OPS_H
+#define SVDIT_TEST_SIM_SIMULATED_OPS_H
+
+#include "cuda/ops_prepare.h"
+#include "sim/machine.h"
+
+namespace svdit::test {
+
+// Each runs one launch to its end; throws sim::Fault.
+sim::Report run(const cuda::NormLaunch &launch, uint64_t seed);
+sim::Report run(const cuda::ConvertParams &params, uint64_t seed);
+sim::Report run(const cuda::ResidualParams &params, uint64_t seed);
+sim::Report run(const cuda::RopeParams &params, uint64_t seed);
+
+}  // namespace svdit::test
+
+#endif
