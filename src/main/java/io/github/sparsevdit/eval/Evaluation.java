@@ -180,7 +180,8 @@ public final class Evaluation {
           try (Tensor full = backend.allocate(out.type(), out.shape())) {
             sparse.at(step, branch).attend(layer, q, k, v, textValid, out);
             dense.at(step, branch).attend(layer, q, k, v, textValid, full);
-            error.add(out, full, transformer.outProjection(layer));
+            error.add(
+                out, full, transformer.outProjection(loop.schedule().timesteps().get(step), layer));
           }
         };
   }

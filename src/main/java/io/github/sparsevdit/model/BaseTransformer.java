@@ -48,10 +48,7 @@ abstract class BaseTransformer<W extends Workspace> implements VideoTransformer 
     check(latents, conditioning);
     Inputs.requireVideo("out", out, outputShape(latents.shape()));
     if (workspace == null || !fits(workspace, latents, conditioning)) {
-      if (workspace != null) {
-        workspace.close();
-        workspace = null;
-      }
+      releaseBuffers();
       workspace = makeWorkspace(latents, conditioning);
     }
     forward(workspace, latents, timestep, conditioning, attention, out);
@@ -74,6 +71,14 @@ abstract class BaseTransformer<W extends Workspace> implements VideoTransformer 
       AttentionFunction attention,
       Tensor out);
 
+  /** Frees the buffers of the last sequence; waits for a running forward. */
+  final synchronized void releaseBuffers() {
+    if (workspace != null) {
+      workspace.close();
+      workspace = null;
+    }
+  }
+
   /** Closes an embedding's buffers with the model. */
   final <T extends AutoCloseable> T closing(T embedding) {
     embeddings.add(embedding);
@@ -86,9 +91,7 @@ abstract class BaseTransformer<W extends Workspace> implements VideoTransformer 
       return;
     }
     closed = true;
-    if (workspace != null) {
-      workspace.close();
-    }
+    releaseBuffers();
     Workspace.closeAll(embeddings);
     weights.close();
   }

@@ -1,10 +1,98 @@
 package io.github.sparsevdit.model;
 
+import io.github.sparsevdit.Backend;
+import io.github.sparsevdit.UnsupportedException;
+import io.github.sparsevdit.tensor.ElementType;
+import io.github.sparsevdit.tensor.Safetensors;
+import java.nio.file.Files;
 import java.nio.file.Path;
 
-/** Where things lie in a checkpoint's folder. */
+/** Where things lie in a checkpoint's folder, and opening them. */
 final class Checkpoints {
+  private static final String FIRST = "transformer";
+  private static final String SECOND = "transformer_2";
+  private static final int TRAIN_TIMESTEPS = 1000;
+
   private Checkpoints() {}
+
+  /** See {@link VideoTransformer#load}. */
+  static VideoTransformer open(Path folder, Backend backend, ElementType type) {
+    if (type == ElementType.FP16) {
+      throw new IllegalArgumentException("denoisers compute in BF16 or FP32, not in FP16");
+    }
+    Path home = Files.exists(folder.resolve("config.json")) ? folder : folder.resolve(FIRST);
+    if (!Files.exists(home.resolve("config.json"))) {
+      throw new IllegalArgumentException(
+          folder
+              + " holds no checkpoint: there is neither config.json nor transformer/config.json");
+    }
+    Path index = folder.resolve("model_index.json");
+    if (home.equals(folder) || !Files.exists(index)) {
+      return network(home, backend, type);
+    }
+    ConfigFile pipeline = ConfigFile.read(index);
+    if (!pipeline.has("boundary_ratio")) {
+      return network(home, backend, type);
+    }
+    double ratio = pipeline.number("boundary_ratio");
+    if (!(ratio > 0 && ratio < 1)) {
+      throw new IllegalArgumentException(
+          index + ": boundary_ratio is " + ratio + "; expected a number between 0 and 1");
+    }
+    Path second = folder.resolve(SECOND);
+    if (!Files.exists(second.resolve("config.json"))) {
+      throw new IllegalArgumentException(
+          index
+              + ": boundary_ratio is "
+              + ratio
+              + ", so there must be a second network, but "
+              + second.resolve("config.json")
+              + " is missing");
+    }
+    BaseTransformer<?> high = network(home, backend, type);
+    try {
+      BaseTransformer<?> low = network(second, backend, type);
+      try {
+        return new TwoNetworks(high.name, high, low, ratio * TRAIN_TIMESTEPS);
+      } catch (RuntimeException | Error failure) {
+        low.close();
+        throw failure;
+      }
+    } catch (RuntimeException | Error failure) {
+      high.close();
+      throw failure;
+    }
+  }
+
+  /** Opens one transformer's folder. */
+  private static BaseTransformer<?> network(Path home, Backend backend, ElementType type) {
+    ConfigFile config = ConfigFile.read(home.resolve("config.json"));
+    String name = name(home);
+    String className = config.text("_class_name");
+    Weights weights = new Weights(Safetensors.open(home), backend, type, home.toString());
+    try {
+      BaseTransformer<?> transformer =
+          switch (className) {
+            case "WanTransformer3DModel" -> new WanTransformer(name, config, weights, backend);
+            case "HunyuanVideoTransformer3DModel" ->
+                new HunyuanTransformer(name, config, weights, backend);
+            case "CogVideoXTransformer3DModel" ->
+                new CogVideoXTransformer(name, config, weights, backend);
+            default ->
+                throw new UnsupportedException(
+                    config.where()
+                        + ": model class "
+                        + className
+                        + " is not supported; WanTransformer3DModel, HunyuanVideoTransformer3DModel and"
+                        + " CogVideoXTransformer3DModel are");
+          };
+      weights.requireAllUsed();
+      return transformer;
+    } catch (RuntimeException | Error failure) {
+      weights.close();
+      throw failure;
+    }
+  }
 
   /**
    * What to call the model: its folder's name, or that of the pipeline it is the transformer of.
@@ -12,7 +100,9 @@ final class Checkpoints {
   static String name(Path transformer) {
     Path folder = transformer.toAbsolutePath().normalize();
     Path last = folder.getFileName();
-    if (last != null && last.toString().equals("transformer") && folder.getParent() != null) {
+    boolean inPipeline =
+        last != null && (last.toString().equals(FIRST) || last.toString().equals(SECOND));
+    if (inPipeline && folder.getParent() != null) {
       last = folder.getParent().getFileName();
     }
     return last == null ? "" : last.toString();

@@ -67,13 +67,14 @@ final class CogVideoXTransformer extends BaseTransformer<CogVideoXWorkspace> {
   }
 
   @Override
-  public Tensor outProjection(int layer) {
+  public Tensor outProjection(double timestep, int layer) {
     return blocks[layer].outProjection();
   }
 
   @Override
   void check(Tensor latents, Conditioning conditioning) {
     Inputs.requireLatents(latents, conditioning, 1, config.inChannels());
+    Inputs.requireNoFirstFrames(conditioning);
     Inputs.requireFeatures("text", conditioning.text(), config.textFeatures());
     if (offsetEmbedding != null && Double.isNaN(conditioning.offset())) {
       throw new IllegalArgumentException("this model needs an offset (ofs) to embed");

@@ -13,6 +13,8 @@ import io.github.sparsevdit.tensor.Tensor;
  * @param image Wan I2V: the image's CLIP features, [tokens, features]; else null
  * @param latents image-to-video: the latents that follow the noisy ones along the channels, of the
  *     same shape but for those; else null
+ * @param firstFrames Wan2.2 TI2V: the frames the video begins with, [C, frames, H, W], fewer than
+ *     the latents': they stand in for the latents' first ones, at timestep 0; else null
  * @param offset CogVideoX1.5 I2V: the {@code ofs} that is embedded, 2 in the published pipeline;
  *     NaN where a model has none
  */
@@ -23,6 +25,7 @@ public record Conditioning(
     double guidance,
     Tensor image,
     Tensor latents,
+    Tensor firstFrames,
     double offset) {
   public Conditioning {
     requireRank("text", text, 2);
@@ -39,11 +42,14 @@ public record Conditioning(
     if (latents != null) {
       requireRank("latents", latents, 4);
     }
+    if (firstFrames != null) {
+      requireRank("firstFrames", firstFrames, 4);
+    }
   }
 
   /** A prompt's embedding [tokens, features] alone. */
   public static Conditioning text(Tensor text) {
-    return new Conditioning(text, -1, null, Double.NaN, null, null, Double.NaN);
+    return new Conditioning(text, -1, null, Double.NaN, null, null, null, Double.NaN);
   }
 
   /**
@@ -51,17 +57,22 @@ public record Conditioning(
    * (HunyuanVideo).
    */
   public static Conditioning text(Tensor text, int textValid, Tensor pooled, double guidance) {
-    return new Conditioning(text, textValid, pooled, guidance, null, null, Double.NaN);
+    return new Conditioning(text, textValid, pooled, guidance, null, null, null, Double.NaN);
   }
 
   /** The same with an image's features (null for none) and latents (null for none). */
   public Conditioning withImage(Tensor image, Tensor latents) {
-    return new Conditioning(text, textValid, pooled, guidance, image, latents, offset);
+    return new Conditioning(text, textValid, pooled, guidance, image, latents, firstFrames, offset);
+  }
+
+  /** The same with the frames the video begins with (Wan2.2 TI2V). */
+  public Conditioning withFirstFrames(Tensor firstFrames) {
+    return new Conditioning(text, textValid, pooled, guidance, image, latents, firstFrames, offset);
   }
 
   /** The same with CogVideoX1.5's {@code ofs}. */
   public Conditioning withOffset(double offset) {
-    return new Conditioning(text, textValid, pooled, guidance, image, latents, offset);
+    return new Conditioning(text, textValid, pooled, guidance, image, latents, firstFrames, offset);
   }
 
   /** How many text tokens there are, padding included. */

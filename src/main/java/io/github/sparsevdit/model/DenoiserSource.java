@@ -19,6 +19,7 @@ import java.util.Arrays;
 import java.util.Collections;
 import java.util.HexFormat;
 import java.util.List;
+import java.util.stream.IntStream;
 
 /**
  * Q, K and V of a denoiser as it runs, densely, over some prompts: every step, layer and guidance
@@ -43,7 +44,7 @@ public final class DenoiserSource implements CalibrationSource {
   private final long[] latentShape;
   private final Sequence sequence;
   private final AttentionPlan dense;
-  private final Tensor[] outProjections;
+  private final int layers;
   private final int branches;
 
   /**
@@ -79,10 +80,7 @@ public final class DenoiserSource implements CalibrationSource {
     }
     ModelShape shape = transformer.shape();
     sequence = transformer.sequence(latentShape, text);
-    outProjections = new Tensor[shape.layers()];
-    for (int layer = 0; layer < outProjections.length; layer++) {
-      outProjections[layer] = transformer.outProjection(layer);
-    }
+    layers = shape.layers();
     description =
         shape
             + " "
@@ -123,13 +121,23 @@ public final class DenoiserSource implements CalibrationSource {
   }
 
   @Override
+  public List<Integer> networkStarts() {
+    List<Double> timesteps = schedule().timesteps();
+    return IntStream.range(1, timesteps.size())
+        .filter(step -> timesteps.get(step - 1) >= transformer.boundary())
+        .filter(step -> timesteps.get(step) < transformer.boundary())
+        .boxed()
+        .toList();
+  }
+
+  @Override
   public int samples() {
     return samples.size();
   }
 
   @Override
   public long points() {
-    return (long) samples.size() * schedule().steps() * outProjections.length * branches;
+    return (long) samples.size() * schedule().steps() * layers * branches;
   }
 
   @Override
@@ -155,7 +163,8 @@ public final class DenoiserSource implements CalibrationSource {
     digest.update(
         (" " + c.textValid() + " " + c.guidance() + " " + c.offset())
             .getBytes(StandardCharsets.UTF_8));
-    for (Tensor tensor : new Tensor[] {c.text(), c.pooled(), c.image(), c.latents()}) {
+    for (Tensor tensor :
+        new Tensor[] {c.text(), c.pooled(), c.image(), c.latents(), c.firstFrames()}) {
       if (tensor != null) {
         digest.update(tensor.toString().getBytes(StandardCharsets.UTF_8));
         byte[] bytes = new byte[Math.toIntExact(tensor.elements() * tensor.type().bytes())];
@@ -168,7 +177,6 @@ public final class DenoiserSource implements CalibrationSource {
   @Override
   public void visit(Visitor visitor) {
     int steps = schedule().steps();
-    int layers = outProjections.length;
     try (Arena arena = Arena.ofShared()) {
       long elements = Arrays.stream(latentShape).reduce(1, Math::multiplyExact);
       Tensor latents =
@@ -199,21 +207,23 @@ public final class DenoiserSource implements CalibrationSource {
     Sample inputs = samples.get(sample);
     AttentionProvider.PlanCalls calls = new AttentionProvider.PlanCalls();
     AttentionProvider attention =
-        (step, branch) ->
-            (layer, q, k, v, textValid, out) -> {
-              if (wanted[(step * branches + branch) * outProjections.length + layer]) {
-                visitor.accept(
-                    new Point(
-                        new Key(sample, step, layer, branch),
-                        schedule().timesteps().get(step),
-                        q,
-                        k,
-                        v,
-                        outProjections[layer],
-                        textValid == null ? null : textValid.clone()));
-              }
-              calls.run(dense, q, k, v, textValid, out);
-            };
+        (step, branch) -> {
+          double timestep = schedule().timesteps().get(step);
+          return (layer, q, k, v, textValid, out) -> {
+            if (wanted[(step * branches + branch) * layers + layer]) {
+              visitor.accept(
+                  new Point(
+                      new Key(sample, step, layer, branch),
+                      timestep,
+                      q,
+                      k,
+                      v,
+                      transformer.outProjection(timestep, layer),
+                      textValid == null ? null : textValid.clone()));
+            }
+            calls.run(dense, q, k, v, textValid, out);
+          };
+        };
     loop.run(latents, inputs.prompt(), inputs.negative(), attention, DenoisingProgress.NONE, steps);
   }
 

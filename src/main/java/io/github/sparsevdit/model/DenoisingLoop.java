@@ -77,6 +77,9 @@ public final class DenoisingLoop {
       }
       scheduler.step(step, conditional, sample);
       latents.copyFrom(sampleSegment);
+      if (step + 1 == schedule.steps() && prompt.firstFrames() != null) {
+        latents.slice(1, 0, prompt.firstFrames().size(1)).copyFrom(prompt.firstFrames());
+      }
       progress.step(step, schedule.steps());
     }
   }

@@ -85,7 +85,7 @@ final class HunyuanTransformer extends BaseTransformer<HunyuanWorkspace> {
   }
 
   @Override
-  public Tensor outProjection(int layer) {
+  public Tensor outProjection(double timestep, int layer) {
     return layer < dualBlocks.length
         ? dualBlocks[layer].outProjection()
         : singleBlocks[layer - dualBlocks.length].outProjection();
@@ -94,6 +94,7 @@ final class HunyuanTransformer extends BaseTransformer<HunyuanWorkspace> {
   @Override
   void check(Tensor latents, Conditioning conditioning) {
     Inputs.requireLatents(latents, conditioning, 0, config.inChannels());
+    Inputs.requireNoFirstFrames(conditioning);
     Inputs.requireFeatures("text", conditioning.text(), config.textFeatures());
     if (conditioning.pooled() == null) {
       throw new IllegalArgumentException("this model needs a pooled embedding of the prompt");

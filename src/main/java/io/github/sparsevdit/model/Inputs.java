@@ -31,6 +31,38 @@ final class Inputs {
     }
   }
 
+  /** Given frames, if any, are fewer than the latents', like those otherwise, and whole patches. */
+  static void requireFirstFrames(Tensor latents, Tensor given, int framesPerPatch) {
+    if (given == null) {
+      return;
+    }
+    requireFp32("the conditioning's first frames", given);
+    long frames = given.size(1);
+    long[] expected = latents.shape();
+    expected[1] = frames;
+    if (!Arrays.equals(given.shape(), expected)
+        || frames < 1
+        || frames >= latents.size(1)
+        || frames % framesPerPatch != 0) {
+      throw new IllegalArgumentException(
+          "the conditioning's first frames are "
+              + given
+              + "; expected the latents' shape "
+              + latents
+              + " with fewer frames, a multiple of "
+              + framesPerPatch);
+    }
+  }
+
+  static void requireNoFirstFrames(Conditioning conditioning) {
+    if (conditioning.firstFrames() != null) {
+      throw new IllegalArgumentException(
+          "first frames "
+              + conditioning.firstFrames()
+              + " are given; of the models supported, Wan alone takes them");
+    }
+  }
+
   static void requireVideo(String name, Tensor video, long[] shape) {
     requireFp32(name, video);
     if (!Arrays.equals(video.shape(), shape)) {

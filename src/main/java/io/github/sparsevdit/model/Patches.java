@@ -31,6 +31,11 @@ final class Patches {
     width = x;
   }
 
+  /** Frames per patch. */
+  int frames() {
+    return frames;
+  }
+
   /** Latent elements per channel of a patch. */
   int volume() {
     return frames * height * width;

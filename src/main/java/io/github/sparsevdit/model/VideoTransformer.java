@@ -3,12 +3,8 @@ package io.github.sparsevdit.model;
 import io.github.sparsevdit.Backend;
 import io.github.sparsevdit.ModelShape;
 import io.github.sparsevdit.Sequence;
-import io.github.sparsevdit.UnsupportedException;
 import io.github.sparsevdit.tensor.ElementType;
-import io.github.sparsevdit.tensor.Safetensors;
 import io.github.sparsevdit.tensor.Tensor;
-import io.github.sparsevdit.tensor.TensorSource;
-import java.nio.file.Files;
 import java.nio.file.Path;
 
 /**
@@ -57,10 +53,18 @@ public interface VideoTransformer extends AutoCloseable {
       Tensor out);
 
   /**
-   * A layer's output projection as stored, [d, heads · headDim]; this object's. Null where the
-   * layer has none of its own.
+   * A layer's output projection at a timestep as stored, [d, heads · headDim]; this object's. Null
+   * where the layer has none of its own.
    */
-  Tensor outProjection(int layer);
+  Tensor outProjection(double timestep, int layer);
+
+  /**
+   * The timestep below which another network computes, with layers alike but weights of its own; 0
+   * where one network serves all.
+   */
+  default double boundary() {
+    return 0;
+  }
 
   /**
    * Tells checkpoints apart, cheaply: a digest of all weights' names, types and shapes, and of a
@@ -74,50 +78,16 @@ public interface VideoTransformer extends AutoCloseable {
 
   /**
    * Opens a checkpoint in diffusers' layout: a transformer's folder (config.json,
-   * diffusion_pytorch_model*), or a pipeline's that holds one in {@code transformer/}. Weights are
-   * mapped from disk and, where their element type is the one computed in, used in place.
+   * diffusion_pytorch_model*), or a pipeline's that holds one in {@code transformer/}. A pipeline
+   * with a {@code boundary_ratio} (Wan2.2) has a second one in {@code transformer_2/}, which takes
+   * the timesteps below {@link #boundary}. Weights are mapped from disk and, where their element
+   * type is the one computed in, used in place.
    *
    * @param computeType BF16 or FP32
    * @throws IllegalArgumentException if the model's class is unknown, or a weight is missing,
    *     unexpected or of a wrong shape; the message names it
    */
   static VideoTransformer load(Path folder, Backend backend, ElementType computeType) {
-    if (computeType == ElementType.FP16) {
-      throw new IllegalArgumentException("denoisers compute in BF16 or FP32, not in FP16");
-    }
-    Path home =
-        Files.exists(folder.resolve("config.json")) ? folder : folder.resolve("transformer");
-    if (!Files.exists(home.resolve("config.json"))) {
-      throw new IllegalArgumentException(
-          folder
-              + " holds no checkpoint: there is neither config.json nor transformer/config.json");
-    }
-    ConfigFile config = ConfigFile.read(home.resolve("config.json"));
-    String name = Checkpoints.name(home);
-    String className = config.text("_class_name");
-    TensorSource source = Safetensors.open(home);
-    Weights weights = new Weights(source, backend, computeType, home.toString());
-    try {
-      VideoTransformer transformer =
-          switch (className) {
-            case "WanTransformer3DModel" -> new WanTransformer(name, config, weights, backend);
-            case "HunyuanVideoTransformer3DModel" ->
-                new HunyuanTransformer(name, config, weights, backend);
-            case "CogVideoXTransformer3DModel" ->
-                new CogVideoXTransformer(name, config, weights, backend);
-            default ->
-                throw new UnsupportedException(
-                    config.where()
-                        + ": model class "
-                        + className
-                        + " is not supported; WanTransformer3DModel, HunyuanVideoTransformer3DModel and"
-                        + " CogVideoXTransformer3DModel are");
-          };
-      weights.requireAllUsed();
-      return transformer;
-    } catch (RuntimeException | Error failure) {
-      weights.close();
-      throw failure;
-    }
+    return Checkpoints.open(folder, backend, computeType);
   }
 }

@@ -68,24 +68,25 @@ final class WanBlock {
 
   /** Advances w.hidden by this block. */
   void run(Operations ops, WanWorkspace w, AttentionFunction attention) {
-    ops.convert(w.timeProjection, Activation.NONE, w.modulation);
-    ops.residual(table, null, w.modulation);
-    Tensor[] m = w.modulationParts;
-    selfAttention(ops, w, attention, m[0], m[1], m[2]);
+    for (WanWorkspace.Span span : w.spans) {
+      ops.convert(span.timeProjection, Activation.NONE, span.modulation);
+      ops.residual(table, null, span.modulation);
+    }
+    selfAttention(ops, w, attention);
     crossAttention(ops, w);
-    ops.layerNorm(w.hidden, null, null, m[4], m[3], epsilon, w.normed);
+    for (WanWorkspace.Span span : w.spans) {
+      ops.layerNorm(span.hidden, null, null, span.m[4], span.m[3], epsilon, span.normed);
+    }
     ffn.apply(ops, w.normed, w.ffn, w.normed);
-    ops.residual(w.normed, m[5], w.hidden);
+    for (WanWorkspace.Span span : w.spans) {
+      ops.residual(span.normed, span.m[5], span.hidden);
+    }
   }
 
-  private void selfAttention(
-      Operations ops,
-      WanWorkspace w,
-      AttentionFunction attention,
-      Tensor shift,
-      Tensor scale,
-      Tensor gate) {
-    ops.layerNorm(w.hidden, null, null, scale, shift, epsilon, w.normed);
+  private void selfAttention(Operations ops, WanWorkspace w, AttentionFunction attention) {
+    for (WanWorkspace.Span span : w.spans) {
+      ops.layerNorm(span.hidden, null, null, span.m[1], span.m[0], epsilon, span.normed);
+    }
     selfQ.apply(ops, w.normed, w.q);
     selfK.apply(ops, w.normed, w.k);
     selfV.apply(ops, w.normed, w.v);
@@ -95,7 +96,9 @@ final class WanBlock {
     ops.rope(w.k, w.dims.headDim(), w.rotary);
     attention.attend(layer, w.qHeads, w.kHeads, w.vHeads, null, w.normedHeads);
     selfOut.apply(ops, w.normed, w.q);
-    ops.residual(w.q, gate, w.hidden);
+    for (WanWorkspace.Span span : w.spans) {
+      ops.residual(span.q, span.m[2], span.hidden);
+    }
   }
 
   private void crossAttention(Operations ops, WanWorkspace w) {

@@ -5,7 +5,11 @@ import io.github.sparsevdit.ModelShape;
 import io.github.sparsevdit.Sequence;
 import io.github.sparsevdit.tensor.Tensor;
 
-/** Wan 2.1 and 2.2 (diffusers' WanTransformer3DModel), text- and image-to-video. */
+/**
+ * Wan 2.1 and 2.2 (diffusers' WanTransformer3DModel), text- and image-to-video. Frames that are
+ * given (2.2 TI2V) have timestep 0, and so a modulation of their own: what diffusers calls a
+ * timestep per token.
+ */
 final class WanTransformer extends BaseTransformer<WanWorkspace> {
   private final WanConfig config;
   private final Patches patches;
@@ -40,6 +44,9 @@ final class WanTransformer extends BaseTransformer<WanWorkspace> {
                 d,
                 Activation.GELU_TANH));
     boolean withImage = config.imageFeatures() > 0;
+    if (withImage) {
+      weights.ignore("attn2.norm_added_q.weight"); // published, and used by nothing
+    }
     imageEmbedding =
         withImage
             ? closing(new WanImageEmbedding(weights, backend, config.imageFeatures(), d))
@@ -69,13 +76,14 @@ final class WanTransformer extends BaseTransformer<WanWorkspace> {
   }
 
   @Override
-  public Tensor outProjection(int layer) {
+  public Tensor outProjection(double timestep, int layer) {
     return blocks[layer].outProjection();
   }
 
   @Override
   void check(Tensor latents, Conditioning conditioning) {
     Inputs.requireLatents(latents, conditioning, 0, config.inChannels());
+    Inputs.requireFirstFrames(latents, conditioning.firstFrames(), patches.frames());
     Inputs.requireFeatures("text", conditioning.text(), config.textFeatures());
     if ((imageEmbedding == null) != (conditioning.image() == null)) {
       throw new IllegalArgumentException(
@@ -85,13 +93,24 @@ final class WanTransformer extends BaseTransformer<WanWorkspace> {
     }
   }
 
+  /** How many frames of tokens are given. */
+  private int givenFrames(Conditioning conditioning) {
+    return conditioning.firstFrames() == null
+        ? 0
+        : Math.toIntExact(conditioning.firstFrames().size(1)) / patches.frames();
+  }
+
   private static int imageTokens(Conditioning conditioning) {
     return conditioning.image() == null ? 0 : Math.toIntExact(conditioning.image().size(0));
   }
 
   @Override
   boolean fits(WanWorkspace w, Tensor latents, Conditioning conditioning) {
-    return w.fits(sequence(latents.shape()), conditioning.textTokens(), imageTokens(conditioning));
+    return w.fits(
+        sequence(latents.shape()),
+        conditioning.textTokens(),
+        imageTokens(conditioning),
+        givenFrames(conditioning));
   }
 
   @Override
@@ -102,7 +121,8 @@ final class WanTransformer extends BaseTransformer<WanWorkspace> {
         type(),
         sequence(latents.shape()),
         conditioning.textTokens(),
-        imageTokens(conditioning));
+        imageTokens(conditioning),
+        givenFrames(conditioning));
   }
 
   @Override
@@ -113,12 +133,16 @@ final class WanTransformer extends BaseTransformer<WanWorkspace> {
       Conditioning conditioning,
       AttentionFunction attention,
       Tensor out) {
-    patches.gather(latents, w.patches, Patches.Features.CHANNEL_FIRST, 0, config.inChannels());
+    Patches.Features order = Patches.Features.CHANNEL_FIRST;
+    patches.gather(latents, w.patches, order, 0, config.inChannels());
+    if (conditioning.firstFrames() != null) { // over those of the latents
+      patches.gather(conditioning.firstFrames(), w.patches, order, 0, config.inChannels());
+    }
     if (conditioning.latents() != null) {
       patches.gather(
           conditioning.latents(),
           w.patches,
-          Patches.Features.CHANNEL_FIRST,
+          order,
           Math.toIntExact(latents.size(0)),
           config.inChannels());
     }
@@ -127,9 +151,12 @@ final class WanTransformer extends BaseTransformer<WanWorkspace> {
     }
     patchEmbedding.apply(ops, w.patchInput, w.hidden);
 
-    timeEmbedding.embed(ops, timestep, w.time);
-    ops.convert(w.time, Activation.SILU, w.timeActivated);
-    timeProjection.apply(ops, w.timeActivated, w.timeProjection);
+    for (int i = 0; i < w.spans.length; i++) {
+      WanWorkspace.Span span = w.spans[i];
+      timeEmbedding.embed(ops, i < w.spans.length - 1 ? 0 : timestep, span.time);
+      ops.convert(span.time, Activation.SILU, span.timeActivated);
+      timeProjection.apply(ops, span.timeActivated, span.timeProjection);
+    }
     textEmbedding.embed(ops, conditioning.text(), w.textTokens);
     if (imageEmbedding != null) {
       imageEmbedding.embed(ops, conditioning.image(), w.imageTokens);
@@ -139,12 +166,14 @@ final class WanTransformer extends BaseTransformer<WanWorkspace> {
       block.run(ops, w, attention);
     }
 
-    ops.convert(headTable, Activation.NONE, w.headModulation);
-    Tensor shift = w.headModulationParts[0];
-    Tensor scale = w.headModulationParts[1];
-    ops.residual(w.time, null, shift);
-    ops.residual(w.time, null, scale);
-    ops.layerNorm(w.hidden, null, null, scale, shift, config.epsilon(), w.normed);
+    for (WanWorkspace.Span span : w.spans) {
+      ops.convert(headTable, Activation.NONE, span.headModulation);
+      Tensor shift = span.headParts[0];
+      Tensor scale = span.headParts[1];
+      ops.residual(span.time, null, shift);
+      ops.residual(span.time, null, scale);
+      ops.layerNorm(span.hidden, null, null, scale, shift, config.epsilon(), span.normed);
+    }
     head.apply(ops, w.normed, w.output);
     patches.scatter(w.output, Patches.Features.CHANNEL_LAST, out);
   }

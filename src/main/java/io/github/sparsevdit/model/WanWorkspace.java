@@ -6,7 +6,10 @@ import io.github.sparsevdit.Sequence;
 import io.github.sparsevdit.tensor.ElementType;
 import io.github.sparsevdit.tensor.Tensor;
 
-/** Wan's buffers for one sequence, text length and image length (0 without an image). */
+/**
+ * Wan's buffers for one sequence, text length, image length (0 without an image) and number of
+ * frames that are given.
+ */
 final class WanWorkspace extends Workspace {
   /**
    * In a model with an image branch, image and text tokens follow each other, and the last 512 are
@@ -31,17 +34,35 @@ final class WanWorkspace extends Workspace {
   final Tensor vHeads;
   final Tensor ffn;
   final Tensor output; // FP32 patches
-  final Tensor time; // FP32 [1, d]
-  final Tensor timeActivated;
-  final Tensor timeProjection; // FP32 [1, 6 d]
-  final Tensor modulation; // FP32 [1, 6 d], of one block
-  final Tensor[] modulationParts;
-  final Tensor headModulation; // FP32 [1, 2 d]
-  final Tensor[] headModulationParts;
+  final Span[] spans; // the frames that are given, if any, and the others
   final Tensor imageTokens; // null without an image
   final Tensor textTokens;
   final Keys text;
   final Keys image; // null where no tokens are left for it
+
+  /** Frames that share a timestep: their rows, and what modulates them. */
+  final class Span {
+    final int frames;
+    final Tensor hidden;
+    final Tensor normed;
+    final Tensor q;
+    final Tensor time = buffer(ElementType.FP32, 1, dims.width());
+    final Tensor timeActivated;
+    final Tensor timeProjection = buffer(ElementType.FP32, 1, 6L * dims.width());
+    final Tensor modulation = buffer(ElementType.FP32, 1, 6L * dims.width()); // of one block
+    final Tensor[] m = parts(modulation, 6);
+    final Tensor headModulation = buffer(ElementType.FP32, 1, 2L * dims.width());
+    final Tensor[] headParts = parts(headModulation, 2);
+
+    Span(int fromFrame, int toFrame) {
+      frames = toFrame - fromFrame;
+      long frame = (long) sequence.height() * sequence.width();
+      hidden = WanWorkspace.this.hidden.slice(0, fromFrame * frame, toFrame * frame);
+      normed = WanWorkspace.this.normed.slice(0, fromFrame * frame, toFrame * frame);
+      q = WanWorkspace.this.q.slice(0, fromFrame * frame, toFrame * frame);
+      timeActivated = buffer(q.type(), 1, dims.width());
+    }
+  }
 
   /** Tokens that are attended to across, and their keys and values in one block. */
   final class Keys {
@@ -70,7 +91,8 @@ final class WanWorkspace extends Workspace {
       ElementType type,
       Sequence sequence,
       int textTokens,
-      int imageTokens) {
+      int imageTokens,
+      int givenFrames) {
     super(backend);
     this.dims = config.dims();
     this.sequence = sequence;
@@ -94,13 +116,10 @@ final class WanWorkspace extends Workspace {
     vHeads = heads(v, dims);
     ffn = chunkBuffer(type, tokens, config.ffn());
     output = buffer(ElementType.FP32, tokens, (long) config.outChannels() * volume);
-    time = buffer(ElementType.FP32, 1, d);
-    timeActivated = buffer(type, 1, d);
-    timeProjection = buffer(ElementType.FP32, 1, 6L * d);
-    modulation = buffer(ElementType.FP32, 1, 6L * d);
-    modulationParts = parts(modulation, 6);
-    headModulation = buffer(ElementType.FP32, 1, 2L * d);
-    headModulationParts = parts(headModulation, 2);
+    spans =
+        givenFrames == 0
+            ? new Span[] {new Span(0, sequence.frames())}
+            : new Span[] {new Span(0, givenFrames), new Span(givenFrames, sequence.frames())};
     int all = imageTokens + textTokens;
     Tensor context = buffer(type, all, d);
     this.imageTokens = imageTokens == 0 ? null : context.slice(0, 0, imageTokens);
@@ -110,8 +129,9 @@ final class WanWorkspace extends Workspace {
     image = imageKeys == 0 ? null : new Keys(context.slice(0, 0, imageKeys));
   }
 
-  boolean fits(Sequence other, int textTokens, int imageTokens) {
+  boolean fits(Sequence other, int textTokens, int imageTokens, int givenFrames) {
     return sequence.equals(other)
+        && (spans.length == 1 ? 0 : spans[0].frames) == givenFrames
         && this.textTokens.size(0) == textTokens
         && (this.imageTokens == null ? 0 : this.imageTokens.size(0)) == imageTokens;
   }

@@ -114,6 +114,11 @@ final class Weights implements AutoCloseable {
     return tensor;
   }
 
+  /** Weights whose names end so may be there and are not used. */
+  void ignore(String suffix) {
+    source.names().stream().filter(name -> name.endsWith(suffix)).forEach(taken::add);
+  }
+
   /** Throws IllegalArgumentException if the checkpoint holds weights that nothing asked for. */
   void requireAllUsed() {
     Set<String> unexpected = new TreeSet<>(source.names());

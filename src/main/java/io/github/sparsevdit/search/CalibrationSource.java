@@ -5,6 +5,7 @@ import io.github.sparsevdit.Schedule;
 import io.github.sparsevdit.Sequence;
 import io.github.sparsevdit.tensor.ElementType;
 import io.github.sparsevdit.tensor.Tensor;
+import java.util.List;
 
 /**
  * What yields Q, K, V and the output projection of every self-attention call of some runs: captured
@@ -23,6 +24,14 @@ public interface CalibrationSource extends AutoCloseable {
 
   /** The timesteps of the runs; {@link Key#step} counts in it. */
   Schedule schedule();
+
+  /**
+   * The steps at which another network takes over, with layers alike but weights of its own;
+   * ascending, empty where one network computes all steps. A search has a phase begin there.
+   */
+  default List<Integer> networkStarts() {
+    return List.of();
+  }
 
   /** Number of runs (prompts, seeds). */
   int samples();

@@ -33,6 +33,7 @@ record CaptureManifest(
     Schedule schedule,
     int samples,
     int branches,
+    List<Integer> networkStarts,
     boolean tokensFirst) {
   static final String FILE = "capture.json";
   static final String FORMAT = "sparse-vdit/capture";
@@ -40,6 +41,8 @@ record CaptureManifest(
 
   private static final Pattern POINT =
       Pattern.compile("(\\d{1,6})\\.(\\d{1,6})\\.(\\d{1,6})\\.(\\d)");
+  private static final Pattern PROJECTION =
+      Pattern.compile("outProjection\\.(\\d{1,6})(?:\\.([1-9]\\d{0,5}))?");
   private static final ObjectMapper JSON =
       new ObjectMapper()
           .enable(DeserializationFeature.FAIL_ON_TRAILING_TOKENS)
@@ -50,8 +53,22 @@ record CaptureManifest(
     return key.sample() + "." + key.step() + "." + key.layer() + "." + key.branch();
   }
 
-  static String projection(int layer) {
-    return "outProjection." + layer;
+  /** What the output projection of a layer is called, in the network-th network from 0. */
+  static String projection(int layer, int network) {
+    return "outProjection." + layer + (network == 0 ? "" : "." + network);
+  }
+
+  /** Whether an output projection of that name belongs to this capture. */
+  boolean knowsProjection(String name) {
+    Matcher matcher = PROJECTION.matcher(name);
+    return matcher.matches()
+        && Integer.parseInt(matcher.group(1)) < model.layers()
+        && (matcher.group(2) == null || Integer.parseInt(matcher.group(2)) <= networkStarts.size());
+  }
+
+  /** Which network computes a step. */
+  int network(int step) {
+    return (int) networkStarts.stream().filter(start -> start <= step).count();
   }
 
   /** The point of that name; IllegalArgumentException if it is none of this capture. */
@@ -117,11 +134,21 @@ record CaptureManifest(
               new Schedule(timesteps),
               integer(json, "samples"),
               integer(json, "branches"),
+              networkStarts(json),
               layout.equals("BSHD"));
       if (manifest.samples < 1 || manifest.branches < 1) {
         throw new IllegalArgumentException(
             "%d samples and %d branches; at least 1 of each"
                 .formatted(manifest.samples, manifest.branches));
+      }
+      int previous = 0;
+      for (int start : manifest.networkStarts) {
+        if (start <= previous || start >= timesteps.size()) {
+          throw new IllegalArgumentException(
+              "networkStarts %s; expected steps from 1 to %d, ascending"
+                  .formatted(manifest.networkStarts, timesteps.size() - 1));
+        }
+        previous = start;
       }
       return manifest;
     } catch (IllegalArgumentException e) {
@@ -149,6 +176,9 @@ record CaptureManifest(
         .put("branches", branches);
     ArrayNode timesteps = json.putArray("timesteps");
     schedule.timesteps().forEach(timesteps::add);
+    if (!networkStarts.isEmpty()) {
+      networkStarts.forEach(json.putArray("networkStarts")::add);
+    }
     Path temporary = folder.resolve(FILE + ".new");
     try {
       Files.createDirectories(folder);
@@ -168,6 +198,18 @@ record CaptureManifest(
       throw new IllegalArgumentException(
           "point %s: %s %d; the capture has %d".formatted(name, what, value, end));
     }
+  }
+
+  private static List<Integer> networkStarts(JsonNode json) {
+    List<Integer> starts = new ArrayList<>();
+    for (JsonNode start : json.path("networkStarts")) {
+      if (!start.isIntegralNumber() || !start.canConvertToInt()) {
+        throw new IllegalArgumentException(
+            "\"networkStarts\" has %s; expected integers".formatted(start));
+      }
+      starts.add(start.intValue());
+    }
+    return List.copyOf(starts);
   }
 
   private static JsonNode child(JsonNode node, String name) {

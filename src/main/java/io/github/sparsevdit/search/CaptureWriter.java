@@ -20,10 +20,12 @@ import java.util.stream.Collectors;
  */
 public final class CaptureWriter implements CalibrationSource.Visitor {
   private final Path folder;
+  private final CaptureManifest manifest;
   private final Predicate<Key> wanted;
 
-  private CaptureWriter(Path folder, Predicate<Key> wanted) {
+  private CaptureWriter(Path folder, CaptureManifest manifest, Predicate<Key> wanted) {
     this.folder = folder;
+    this.manifest = manifest;
     this.wanted = wanted;
   }
 
@@ -46,6 +48,7 @@ public final class CaptureWriter implements CalibrationSource.Visitor {
             source.schedule(),
             source.samples(),
             branches,
+            source.networkStarts(),
             false);
     if (Files.exists(folder.resolve(CaptureManifest.FILE))) {
       CaptureManifest there = CaptureManifest.read(folder);
@@ -57,7 +60,7 @@ public final class CaptureWriter implements CalibrationSource.Visitor {
     } else {
       manifest.write(folder);
     }
-    return new CaptureWriter(folder, wanted);
+    return new CaptureWriter(folder, manifest, wanted);
   }
 
   /** Bytes that Q, K and V of that many points take, of one batch row each. */
@@ -74,14 +77,18 @@ public final class CaptureWriter implements CalibrationSource.Visitor {
 
   @Override
   public void accept(Point point) {
+    int layer = point.key().layer();
+    int network = manifest.network(point.key().step());
     Path projection =
         folder
             .resolve("projections")
-            .resolve("layer-%03d.safetensors".formatted(point.key().layer()));
+            .resolve(
+                "layer-%03d%s.safetensors"
+                    .formatted(layer, network == 0 ? "" : "-network-" + network));
     if (point.outProjection() != null && !Files.exists(projection)) {
       write(
           projection,
-          Map.of(CaptureManifest.projection(point.key().layer()), point.outProjection()),
+          Map.of(CaptureManifest.projection(layer, network), point.outProjection()),
           Map.of());
     }
     String name = CaptureManifest.name(point.key());

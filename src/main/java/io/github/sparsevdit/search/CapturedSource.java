@@ -37,6 +37,9 @@ import java.util.stream.Stream;
  *       by commas, gives the valid text tokens per batch row where not all are;
  *   <li>in any of them, optionally, {@code outProjection.<layer>}: the layer's output projection
  *       [d, H·D] as stored in a checkpoint, of any type.
+ *   <li>Where networks take turns (Wan2.2), the manifest's {@code "networkStarts"} are the steps at
+ *       which the later ones take over, and their output projections are called {@code
+ *       outProjection.<layer>.<network>}, network from 1.
  * </ul>
  *
  * <p>All of it is checked when it is opened, but for the values. Points come in order of sample,
@@ -49,7 +52,7 @@ public final class CapturedSource implements CalibrationSource {
   private final CaptureManifest manifest;
   private final Path folder;
   private final Map<Key, Path> files = new TreeMap<>();
-  private final Map<Integer, Path> projections = new HashMap<>();
+  private final Map<String, Path> projections = new HashMap<>(); // by name
   private final Map<Path, Safetensors> openProjections = new HashMap<>();
   private final String sha256;
 
@@ -100,6 +103,11 @@ public final class CapturedSource implements CalibrationSource {
   }
 
   @Override
+  public List<Integer> networkStarts() {
+    return manifest.networkStarts();
+  }
+
+  @Override
   public int samples() {
     return manifest.samples();
   }
@@ -140,7 +148,7 @@ public final class CapturedSource implements CalibrationSource {
                 heads(tensors.tensor(name + ".q")),
                 heads(tensors.tensor(name + ".k")),
                 heads(tensors.tensor(name + ".v")),
-                projection(key.layer()),
+                projection(key),
                 textValid(tensors, name)));
       }
     } finally {
@@ -160,13 +168,12 @@ public final class CapturedSource implements CalibrationSource {
     return manifest.tokensFirst() ? stored.transpose(1, 2) : stored;
   }
 
-  private Tensor projection(int layer) {
-    Path file = projections.get(layer);
+  private Tensor projection(Key key) {
+    String name = CaptureManifest.projection(key.layer(), manifest.network(key.step()));
+    Path file = projections.get(name);
     return file == null
         ? null
-        : openProjections
-            .computeIfAbsent(file, Safetensors::open)
-            .tensor(CaptureManifest.projection(layer));
+        : openProjections.computeIfAbsent(file, Safetensors::open).tensor(name);
   }
 
   private int[] textValid(Safetensors tensors, String name) {
@@ -202,17 +209,17 @@ public final class CapturedSource implements CalibrationSource {
 
   private void indexProjection(Path shard, Safetensors tensors, String name) {
     Tensor weight = tensors.tensor(name);
-    String number = name.substring("outProjection.".length());
-    if (!number.matches("\\d{1,6}") || Integer.parseInt(number) >= model().layers()) {
+    if (!manifest.knowsProjection(name)) {
       throw new IllegalArgumentException(
-          "tensor \"%s\"; the model has %d layers".formatted(name, model().layers()));
+          "tensor \"%s\"; the model has %d layers and %d networks"
+              .formatted(name, model().layers(), manifest.networkStarts().size() + 1));
     }
     long width = (long) model().heads() * model().headDim();
     if (weight.rank() != 2 || weight.size(1) != width) {
       throw new IllegalArgumentException(
           "tensor \"%s\" is %s; expected [d, %d]".formatted(name, weight, width));
     }
-    Path other = projections.put(Integer.parseInt(number), shard);
+    Path other = projections.put(name, shard);
     if (other != null) {
       throw new IllegalArgumentException("tensor \"%s\" is in %s too".formatted(name, other));
     }

@@ -183,7 +183,7 @@ public final class SearchOptions {
 
   /**
    * First steps of the phases, ascending from 0; each phase is searched apart. Empty for {@link
-   * #standardPhases}.
+   * #standardPhases}. Where a source says that another network takes over, one more begins.
    */
   public List<Integer> phaseStarts() {
     return phaseStarts;

@@ -38,10 +38,13 @@ final class SearchSetup {
     this.options = options;
     this.candidates = candidates(options, sequence);
     this.videoBlocks = sequence.videoBlocks(options.block());
-    this.phaseStarts =
-        options.phaseStarts().isEmpty()
-            ? SearchOptions.standardPhases(timesteps.size())
-            : options.phaseStarts();
+    TreeSet<Integer> starts =
+        new TreeSet<>(
+            options.phaseStarts().isEmpty()
+                ? SearchOptions.standardPhases(timesteps.size())
+                : options.phaseStarts());
+    starts.addAll(source.networkStarts()); // heads of two networks have nothing in common
+    this.phaseStarts = List.copyOf(starts);
     int last = phaseStarts.getLast();
     if (last >= timesteps.size()) {
       throw new IllegalArgumentException(

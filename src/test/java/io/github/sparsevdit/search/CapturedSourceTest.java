@@ -231,6 +231,7 @@ class CapturedSourceTest {
             new Schedule(List.of(999.0)),
             1,
             1,
+            List.of(),
             tokensFirst)
         .write(folder);
   }

@@ -24,10 +24,35 @@ final class CaseInputs {
           conditioning.withImage(
               tensors.tensor("in.encoder_hidden_states_image").select(0, row), null);
     }
+    if (tensors.tensor("in.timestep").rank() == 2) {
+      conditioning = conditioning.withFirstFrames(given(tensors, row));
+    }
     if (tensors.has("in.ofs")) {
       conditioning = conditioning.withOffset(tensors.tensor("in.ofs").toFloats()[0]);
     }
     return conditioning;
+  }
+
+  /**
+   * The frames whose tokens have timestep 0 of their own; the case holds as many tokens as latents
+   * of patches 1 x 2 x 2 have.
+   */
+  private static Tensor given(TensorSource tensors, int row) {
+    Tensor latents = tensors.tensor("in.hidden_states").select(0, row);
+    float[] timesteps = tensors.tensor("in.timestep").select(0, row).toFloats();
+    int tokensPerFrame = Math.toIntExact(timesteps.length / latents.size(1));
+    int frames = 0;
+    while (timesteps[frames * tokensPerFrame] == 0) {
+      frames++;
+    }
+    return latents.slice(1, 0, frames);
+  }
+
+  /** The timestep of a row: the last token's, where each has its own. */
+  static float timestep(TensorSource tensors, int row) {
+    float[] timesteps = tensors.tensor("in.timestep").toFloats();
+    int rows = Math.toIntExact(tensors.tensor("in.timestep").size(0));
+    return timesteps[(row + 1) * (timesteps.length / rows) - 1];
   }
 
   /** How many leading ones a mask has. */

@@ -59,7 +59,7 @@ record DenoiserCase(Path folder) implements ReferenceCase {
   /** What there is to compare. */
   private static Map<String, float[]> forward(
       TensorSource tensors, int row, VideoTransformer transformer, Backend backend) {
-    float timestep = tensors.tensor("in.timestep").toFloats()[row];
+    float timestep = CaseInputs.timestep(tensors, row);
     Conditioning conditioning = CaseInputs.conditioning(tensors, row);
     Tensor latents = tensors.tensor("in.hidden_states").select(0, row);
     Sequence sequence = transformer.sequence(latents.shape(), conditioning.textTokens());

@@ -49,6 +49,9 @@ public final class ReferenceCases {
         cases.add(new Unknown(path));
         return;
       }
+      if (Files.exists(path.resolve("model_index.json"))) {
+        return; // a pipeline that a run is of
+      }
       try (Stream<Path> children = Files.list(path)) {
         children.sorted().forEach(child -> collect(child, cases));
       } catch (IOException e) {

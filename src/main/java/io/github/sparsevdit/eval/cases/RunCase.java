@@ -49,28 +49,26 @@ record RunCase(Path path, Path denoisers) implements ReferenceCase {
                 ElementType.FP32)) {
       JsonNode arguments = MAPPER.readTree(tensors.metadata().get("args"));
       double scale = arguments.path("guidance_scale").asDouble();
+      Guidance guidance =
+          Guidance.of(scale)
+              .below(transformer.boundary(), arguments.path("guidance_scale_2").asDouble(scale));
       Scheduler scheduler =
           scheduler(
               tensors.metadata().get("scheduler"), arguments.path("num_inference_steps").asInt());
       Tensor text = tensors.tensor("in.prompt_embeds").select(0, 0);
-      Conditioning prompt =
-          tensors.has("in.pooled_prompt_embeds")
-              ? Conditioning.text(
-                  text,
-                  CaseInputs.valid(tensors.tensor("in.prompt_attention_mask").select(0, 0)),
-                  tensors.tensor("in.pooled_prompt_embeds").select(0, 0),
-                  1000 * scale)
-              : Conditioning.text(text);
+      Conditioning prompt = prompt(tensors, text, scale);
       Conditioning negative =
           tensors.has("in.negative_prompt_embeds")
-              ? Conditioning.text(tensors.tensor("in.negative_prompt_embeds").select(0, 0))
+              ? image(
+                  tensors,
+                  Conditioning.text(tensors.tensor("in.negative_prompt_embeds").select(0, 0)))
               : null;
       Tensor noise = tensors.tensor("in.latents").select(0, 0);
       Sequence sequence = transformer.sequence(noise.shape(), prompt.textTokens());
       try (AttentionPlan plan = DenoiserCase.densePlan(backend, transformer, sequence);
           Tensor latents = backend.allocate(ElementType.FP32, noise.shape())) {
         latents.copyFrom(noise);
-        new DenoisingLoop(transformer, scheduler, Guidance.of(scale))
+        new DenoisingLoop(transformer, scheduler, guidance)
             .run(latents, prompt, negative, AttentionProvider.of(plan), DenoisingProgress.NONE);
         Comparison comparison = new Comparison();
         comparison.add("out", latents.toFloats(), tensors.tensor("out").toFloats());
@@ -81,6 +79,30 @@ record RunCase(Path path, Path denoisers) implements ReferenceCase {
     } catch (JsonProcessingException e) {
       throw new IllegalArgumentException(path + ": args: " + e.getMessage(), e);
     }
+  }
+
+  private static Conditioning prompt(TensorSource tensors, Tensor text, double scale) {
+    return tensors.has("in.pooled_prompt_embeds")
+        ? Conditioning.text(
+            text,
+            CaseInputs.valid(tensors.tensor("in.prompt_attention_mask").select(0, 0)),
+            tensors.tensor("in.pooled_prompt_embeds").select(0, 0),
+            1000 * scale)
+        : image(tensors, Conditioning.text(text));
+  }
+
+  /** Adds the image a run begins with: features, and latents of one frame or beside all frames. */
+  private static Conditioning image(TensorSource tensors, Conditioning prompt) {
+    if (!tensors.has("in.condition")) {
+      return prompt;
+    }
+    Tensor condition = tensors.tensor("in.condition").select(0, 0);
+    if (condition.size(1) < tensors.tensor("in.latents").size(2)) {
+      return prompt.withFirstFrames(condition);
+    }
+    Tensor features =
+        tensors.has("in.image_embeds") ? tensors.tensor("in.image_embeds").select(0, 0) : null;
+    return prompt.withImage(features, condition);
   }
 
   /** "unipc flow_shift=3.0", "flow-match-euler shift=7", "cogvideox-ddim". */
