@@ -1,5 +1,5 @@
 // The row kernels of every tier this processor has against double arithmetic, on awkward shapes and
-// strides.
+// strides. Every matrix ends at a protected page.
 #include <cmath>
 #include <cstdio>
 #include <cstdlib>
@@ -10,6 +10,7 @@
 
 #include "cpu/ops_rows.h"
 #include "svdit.h"
+#include "test/cases.h"
 
 namespace {
 
@@ -23,7 +24,7 @@ void expect(bool ok, const std::string &name, double error, double bound) {
 }
 
 // Conversions written apart from the kernels': by arithmetic on values, not on bits.
-double decode(const std::vector<uint8_t> &bytes, int64_t index, uint32_t type) {
+double decode(const uint8_t *bytes, int64_t index, uint32_t type) {
   if (type == SVDIT_FP32) {
     float value;
     std::memcpy(&value, &bytes[index * 4], 4);
@@ -58,22 +59,33 @@ double rounding(double value, uint32_t type) {
   return std::ldexp(spacing(type), exponent - 1) * (type == SVDIT_FP32 ? 0.5 : 1);
 }
 
+// Its last element is followed by a protected page.
 class Matrix {
  public:
   Matrix(int64_t rows, int64_t columns, int64_t stride, uint32_t type)
-      : rows(rows), columns(columns), stride(stride), type(type) {
-    bytes.assign((rows * stride + 8) * size(), kFill);
+      : rows(rows),
+        columns(columns),
+        stride(stride),
+        type(type),
+        memory_(((rows - 1) * stride + columns) * size()) {
+    std::memset(bytes(), kFill, elements() * size());
   }
+  Matrix(const Matrix &other) : Matrix(other.rows, other.columns, other.stride, other.type) {
+    std::memcpy(bytes(), other.bytes(), elements() * size());
+  }
+  uint8_t *bytes() const { return static_cast<uint8_t *>(memory_.data()); }
+  float *floats() const { return static_cast<float *>(memory_.data()); }
   int64_t size() const { return type == SVDIT_FP32 ? 4 : 2; }
+  int64_t elements() const { return (rows - 1) * stride + columns; }
   double operator()(int64_t row, int64_t column) const {
-    return decode(bytes, row * stride + column, type);
+    return decode(bytes(), row * stride + column, type);
   }
-  // Whatever lies between and after the rows must stay as it was.
-  bool gaps_untouched() const {
-    for (int64_t i = 0; i < static_cast<int64_t>(bytes.size()) / size(); ++i) {
-      if (i / stride < rows && i % stride < columns) continue;
+  // Whether the rows before `first`, and what lies between rows, is as it was made.
+  bool untouched_but_from(int64_t first) const {
+    for (int64_t i = 0; i < elements(); ++i) {
+      if (i / stride >= first && i % stride < columns) continue;
       for (int64_t b = 0; b < size(); ++b) {
-        if (bytes[i * size() + b] != kFill) return false;
+        if (bytes()[i * size() + b] != kFill) return false;
       }
     }
     return true;
@@ -83,15 +95,17 @@ class Matrix {
     std::vector<float> row(columns);
     for (int64_t r = 0; r < rows; ++r) {
       for (float &value : row) value = normal(random);
-      kernels.convert({row.data(), bytes.data() + r * stride * size(), columns, stride, SVDIT_FP32,
-                       type, columns, SVDIT_ACTIVATION_NONE},
+      kernels.convert({row.data(), bytes() + r * stride * size(), columns, stride, SVDIT_FP32, type,
+                       columns, SVDIT_ACTIVATION_NONE},
                       0, 1);
     }
   }
+  const int64_t rows, columns, stride;
+  const uint32_t type;
+
+ private:
   static constexpr uint8_t kFill = 0x5a;
-  int64_t rows, columns, stride;
-  uint32_t type;
-  std::vector<uint8_t> bytes;
+  svdit::test::GuardedBytes memory_;
 };
 
 struct Tier {
@@ -113,8 +127,9 @@ void test_conversions(const Tier &tier) {
     convert({wide.data(), back.data(), 0, 0, SVDIT_FP32, type, 65536, 0}, 0, 1);
     int wrong = 0;
     for (int i = 0; i < 65536; ++i) {
-      const double value = decode(all, i, type), through = decode(wide, i, SVDIT_FP32);
-      const double again = decode(back, i, type);
+      const double value = decode(all.data(), i, type),
+                   through = decode(wide.data(), i, SVDIT_FP32);
+      const double again = decode(back.data(), i, type);
       if (std::isnan(value) ? !std::isnan(through) || !std::isnan(again)
                             : value != through || value != again) {
         ++wrong;
@@ -136,7 +151,8 @@ void test_conversions(const Tier &tier) {
     double worst = 0;
     const double largest = type == SVDIT_FP16 ? 65504 : 0x1.fep127;
     for (int i = 0; i < 20000; ++i) {
-      const double value = decode(some, i, SVDIT_FP32), got = decode(rounded, i, type);
+      const double value = decode(some.data(), i, SVDIT_FP32),
+                   got = decode(rounded.data(), i, type);
       double error = std::fabs(got - value) / rounding(value, type);
       if (std::isnan(value)) error = std::isnan(got) ? 0 : 9;
       if (std::fabs(value) > largest) error = std::fabs(got) >= largest ? 0 : 9;
@@ -164,8 +180,8 @@ void test_activations(const Tier &tier) {
           : activation == SVDIT_ACTIVATION_GELU_ERF
               ? 0.5 * v * std::erfc(-v / std::sqrt(2.0))
               : 0.5 * v * (1 + std::tanh(std::sqrt(2 / M_PI) * (v + 0.044715 * v * v * v)));
-      worst = std::max(
-          worst, std::fabs(decode(y, i, SVDIT_FP32) - expected) / (std::fabs(expected) + 1e-3));
+      worst = std::max(worst, std::fabs(decode(y.data(), i, SVDIT_FP32) - expected) /
+                                  (std::fabs(expected) + 1e-3));
     }
     expect(worst < 2e-6,
            std::string(tier.name) + (activation == SVDIT_ACTIVATION_SILU       ? " silu"
@@ -173,6 +189,24 @@ void test_activations(const Tier &tier) {
                                                                                : " gelu"),
            worst, 2e-6);
   }
+}
+
+void test_convert(const Tier &tier, uint32_t x_type, uint32_t y_type, int64_t columns) {
+  std::mt19937 random(static_cast<unsigned>(columns));
+  Matrix x(3, columns, columns + 2, x_type), y(3, columns, columns + 1, y_type);
+  x.fill(*tier.kernels, random, 2);
+  tier.kernels->convert({x.bytes(), y.bytes(), x.stride, y.stride, x_type, y_type, columns, 0}, 1,
+                        3);
+  double worst = 0;
+  for (int64_t r = 1; r < 3; ++r) {
+    for (int64_t c = 0; c < columns; ++c) {
+      worst = std::max(worst, std::fabs(y(r, c) - x(r, c)) / rounding(x(r, c), y_type));
+    }
+  }
+  expect(worst <= 1 && y.untouched_but_from(1),
+         std::string(tier.name) + " convert " + type_name(x_type) + " to " + type_name(y_type) +
+             " " + std::to_string(columns),
+         worst, 1);
 }
 
 void test_norm(const Tier &tier, uint32_t x_type, uint32_t y_type, bool rms, int64_t group,
@@ -185,19 +219,18 @@ void test_norm(const Tier &tier, uint32_t x_type, uint32_t y_type, bool rms, int
   factor.fill(*tier.kernels, random, 1);
   offset.fill(*tier.kernels, random, 1);
   const double epsilon = 1e-6;
-  const svdit::cpu::NormRows work = {
-      x.bytes.data(),
-      y.bytes.data(),
-      x.stride,
-      y.stride,
-      x_type,
-      y_type,
-      columns,
-      group,
-      1e-6f,
-      rms,
-      affine ? reinterpret_cast<const float *>(factor.bytes.data()) : nullptr,
-      affine ? reinterpret_cast<const float *>(offset.bytes.data()) : nullptr};
+  const svdit::cpu::NormRows work = {x.bytes(),
+                                     y.bytes(),
+                                     x.stride,
+                                     y.stride,
+                                     x_type,
+                                     y_type,
+                                     columns,
+                                     group,
+                                     1e-6f,
+                                     rms,
+                                     affine ? factor.floats() : nullptr,
+                                     affine ? offset.floats() : nullptr};
   tier.kernels->norm(work, 1, rows);
   double worst = 0;
   for (int64_t r = 1; r < rows; ++r) {
@@ -212,13 +245,7 @@ void test_norm(const Tier &tier, uint32_t x_type, uint32_t y_type, bool rms, int
       worst = std::max(worst, std::fabs(y(r, c) - expected) / (2e-6 + rounding(expected, y_type)));
     }
   }
-  bool row_kept = true;
-  for (int64_t i = 0; i < columns * y.size(); ++i)
-    row_kept = row_kept && y.bytes[i] == Matrix::kFill;
-  Matrix rest = y;
-  if (row_kept)
-    rest.bytes.erase(rest.bytes.begin(), rest.bytes.begin() + y.stride * y.size()), --rest.rows;
-  expect(worst <= 1 && row_kept && rest.gaps_untouched(),
+  expect(worst <= 1 && y.untouched_but_from(1),
          std::string(tier.name) + (rms ? " rms " : " layer ") + type_name(x_type) + " to " +
              type_name(y_type) + " group " + std::to_string(group) + " x " +
              std::to_string(groups) + (affine ? " affine" : ""),
@@ -235,11 +262,9 @@ void test_rope(const Tier &tier, uint32_t type, int64_t heads, int64_t head_dim)
   cosine.fill(*tier.kernels, random, 1);
   sine.fill(*tier.kernels, random, 1);
   const Matrix before = x;
-  tier.kernels->rope(
-      {x.bytes.data(), x.stride, type, heads, head_dim,
-       reinterpret_cast<const float *>(cosine.bytes.data()),
-       reinterpret_cast<const float *>(sine.bytes.data()), cosine.stride, sine.stride},
-      0, rows);
+  tier.kernels->rope({x.bytes(), x.stride, type, heads, head_dim, cosine.floats(), sine.floats(),
+                      cosine.stride, sine.stride},
+                     0, rows);
   double worst = 0;
   for (int64_t r = 0; r < rows; ++r) {
     for (int64_t c = 0; c < columns; c += 2) {
@@ -253,7 +278,7 @@ void test_rope(const Tier &tier, uint32_t type, int64_t heads, int64_t head_dim)
       }
     }
   }
-  expect(worst <= 1 && x.gaps_untouched(),
+  expect(worst <= 1 && x.untouched_but_from(0),
          std::string(tier.name) + " rope " + type_name(type) + " " + std::to_string(heads) + " x " +
              std::to_string(head_dim),
          worst, 1);
@@ -268,10 +293,9 @@ void test_residual(const Tier &tier, uint32_t x_type, uint32_t y_type, int64_t c
   y.fill(*tier.kernels, random, 2);
   gate.fill(*tier.kernels, random, 1);
   const Matrix before = y;
-  tier.kernels->residual(
-      {x.bytes.data(), y.bytes.data(), x.stride, y.stride, x_type, y_type, columns,
-       gated ? reinterpret_cast<const float *>(gate.bytes.data()) : nullptr},
-      0, 3);
+  tier.kernels->residual({x.bytes(), y.bytes(), x.stride, y.stride, x_type, y_type, columns,
+                          gated ? gate.floats() : nullptr},
+                         0, 3);
   double worst = 0;
   for (int64_t r = 0; r < 3; ++r) {
     for (int64_t c = 0; c < columns; ++c) {
@@ -281,7 +305,7 @@ void test_residual(const Tier &tier, uint32_t x_type, uint32_t y_type, int64_t c
                      (1.2e-7 * (std::fabs(added) + std::fabs(want)) + rounding(want, y_type)));
     }
   }
-  expect(worst <= 1 && y.gaps_untouched(),
+  expect(worst <= 1 && y.untouched_but_from(0),
          std::string(tier.name) + " residual " + type_name(x_type) + " to " + type_name(y_type) +
              " " + std::to_string(columns) + (gated ? " gated" : ""),
          worst, 1);
@@ -311,6 +335,7 @@ int main() {
           test_norm(tier, x, y, rms, 200, 3, true);
           test_norm(tier, x, y, rms, 1, 5, false);
         }
+        for (int64_t columns : {1, 7, 16, 33, 200}) test_convert(tier, x, y, columns);
       }
       for (uint32_t y : {x, static_cast<uint32_t>(SVDIT_FP32)}) {
         for (int64_t columns : {1, 31, 64, 1000}) {
