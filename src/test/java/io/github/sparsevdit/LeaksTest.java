@@ -49,6 +49,29 @@ class LeaksTest {
     assertTrue(output.endsWith("done\n"), output);
   }
 
+  /** Ends while a tensor is still in use. */
+  static final class Exiting {
+    static Tensor tensor;
+
+    public static void main(String[] arguments) {
+      Backend backend = Backend.cpu();
+      tensor = backend.allocate(ElementType.FP32, 7);
+      System.out.println("done");
+    }
+  }
+
+  @Test
+  void whatIsOpenAtExitIsReportedToo() throws Exception {
+    String output =
+        new OtherJvm()
+            .option("-Dsvdit.leaks=true")
+            .option("-Dsvdit.library=" + System.getProperty("svdit.library"))
+            .run(Exiting.class);
+    assertTrue(output.contains("a backend was not closed before exit"), output);
+    assertTrue(output.contains("a FP32 tensor [7] was not closed before exit"), output);
+    assertTrue(output.contains("LeaksTest$Exiting.main("), output);
+  }
+
   @Test
   void withoutThePropertyNothingIsSaid() throws Exception {
     String output =

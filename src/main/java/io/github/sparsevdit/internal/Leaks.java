@@ -1,5 +1,7 @@
 package io.github.sparsevdit.internal;
 
+import java.io.PrintWriter;
+import java.io.StringWriter;
 import java.lang.System.Logger.Level;
 import java.lang.ref.Cleaner;
 import java.util.Set;
@@ -7,8 +9,8 @@ import java.util.concurrent.ConcurrentHashMap;
 
 /**
  * Reports handles that were never closed, with where they were made, if the JVM runs with {@code
- * -Dsvdit.leaks=true}: when the garbage collector finds one, and at exit those still open. Off, it
- * costs nothing.
+ * -Dsvdit.leaks=true}: to the logger when the garbage collector finds one, and on standard error,
+ * at exit, those still open. Off, it costs nothing.
  */
 public final class Leaks {
   private static final boolean ENABLED = Boolean.getBoolean("svdit.leaks");
@@ -63,10 +65,12 @@ public final class Leaks {
       Runtime.getRuntime().addShutdownHook(new Thread(Tracker::reportOpen, "svdit-leaks"));
     }
 
+    /** On standard error: loggers shut down at the same time as this runs. */
     private static void reportOpen() {
       for (Handle handle : OPEN) {
-        String message = handle.what + " was not closed before exit; it was made here:";
-        LOGGER.log(Level.WARNING, message, handle.origin);
+        StringWriter text = new StringWriter();
+        handle.origin.printStackTrace(new PrintWriter(text, true));
+        System.err.println(handle.what + " was not closed before exit; it was made here:\n" + text);
       }
     }
   }
