@@ -17,12 +17,7 @@ import io.github.sparsevdit.model.Guidance;
 import io.github.sparsevdit.model.Pipeline;
 import io.github.sparsevdit.model.Scheduler;
 import io.github.sparsevdit.search.CalibrationSource;
-import io.github.sparsevdit.tensor.ElementType;
-import io.github.sparsevdit.tensor.Safetensors;
-import io.github.sparsevdit.tensor.Tensor;
-import io.github.sparsevdit.tensor.TensorSource;
 import java.io.IOException;
-import java.lang.foreign.Arena;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
@@ -35,43 +30,82 @@ import java.util.function.IntConsumer;
  */
 final class Checkpoint implements AutoCloseable {
   private static final ObjectMapper JSON = new ObjectMapper();
-  private static final String NEGATIVE = "negative";
 
   private final Backend backend;
   private final Pipeline pipeline;
-  private final TensorSource embeddings;
+  private final PromptEmbeddings embeddings;
   private final Scheduler scheduler;
   private final Guidance guidance;
+  private final double embeddedGuidance; // NaN where none is
   private final long[] latents;
   private final int framesPerSecond;
   private final long seed;
-  private final Arena arena = Arena.ofShared();
 
-  private Checkpoint(Path folder, Backend backend, RunOptions options) throws IOException {
+  private Checkpoint(
+      Path folder,
+      Backend backend,
+      RunOptions options,
+      Pipeline pipeline,
+      PromptEmbeddings embeddings)
+      throws IOException {
     JsonNode defaults = read(folder.resolve("generation_config.json"));
     JsonNode config = config(folder);
+    String family = config.path("_class_name").asText();
     int steps =
         options.steps != null ? options.steps : defaults.path("num_inference_steps").asInt(50);
     this.backend = backend;
+    this.pipeline = pipeline;
+    this.embeddings = embeddings;
     this.latents = latents(options.latents, defaults.path("latents"), config);
-    this.guidance =
-        Guidance.of(
-            options.guidance != null
-                ? options.guidance
-                : defaults.path("guidance_scale").asDouble(5));
     this.framesPerSecond = defaults.path("fps").asInt(16);
     this.seed = options.seed;
-    this.embeddings = Safetensors.open(embeddings(folder, options));
-    this.pipeline = Pipeline.open(folder, backend, options.type);
     this.scheduler =
         pipeline.hasScheduler()
             ? pipeline.scheduler(steps, seed)
-            : FamilyDefaults.scheduler(config.path("_class_name").asText(), steps, seed);
+            : FamilyDefaults.scheduler(family, steps, seed);
+    double scale =
+        options.guidance != null
+            ? options.guidance
+            : defaults.path("guidance_scale").asDouble(FamilyDefaults.guidance(family));
+    boolean embedded = pipeline.transformer().embedsGuidance();
+    this.embeddedGuidance = embedded ? 1000 * scale : Double.NaN;
+    this.guidance = embedded ? Guidance.of(1) : guidance(scale, options, defaults);
   }
 
   /** Opens the folder; the backend stays the caller's. */
   static Checkpoint open(Path folder, Backend backend, RunOptions options) throws IOException {
-    return new Checkpoint(folder, backend, options);
+    config(folder); // says so if the folder holds none
+    Path usual = folder.resolve("prompt_embeds.safetensors");
+    PromptEmbeddings embeddings =
+        new PromptEmbeddings(options.embeddings != null ? options.embeddings : usual);
+    try {
+      Pipeline pipeline = Pipeline.open(folder, backend, options.type);
+      try {
+        return new Checkpoint(folder, backend, options, pipeline, embeddings);
+      } catch (IOException | RuntimeException | Error failure) {
+        pipeline.close();
+        throw failure;
+      }
+    } catch (IOException | RuntimeException | Error failure) {
+      embeddings.close();
+      throw failure;
+    }
+  }
+
+  private Guidance guidance(double scale, RunOptions options, JsonNode defaults) {
+    double boundary = pipeline.transformer().boundary();
+    if (boundary == 0 && options.guidance2 != null) {
+      throw new CommandFailure("--guidance-2 is for checkpoints with two networks; this has one");
+    }
+    double below =
+        options.guidance2 != null
+            ? options.guidance2
+            : options.guidance != null ? scale : defaults.path("guidance_scale_2").asDouble(scale);
+    Guidance guidance =
+        options.dynamicGuidance || defaults.path("use_dynamic_cfg").asBoolean(false)
+            ? Guidance.dynamic(scale)
+            : Guidance.of(scale);
+    return boundary == 0 ? guidance : guidance.below(boundary, below);
   }
 
   /** Whether the folder holds a transformer or a pipeline. */
@@ -101,18 +135,6 @@ final class Checkpoint implements AutoCloseable {
     }
   }
 
-  private static Path embeddings(Path folder, RunOptions options) {
-    Path file =
-        options.embeddings != null
-            ? options.embeddings
-            : folder.resolve("prompt_embeds.safetensors");
-    if (!Files.exists(file)) {
-      throw new CommandFailure(
-          "there are no prompt embeddings at " + file + "; name a file with --embeddings");
-    }
-    return file;
-  }
-
   private static long[] latents(String given, JsonNode usual, JsonNode config) {
     int[] size;
     if (given != null) {
@@ -132,7 +154,7 @@ final class Checkpoint implements AutoCloseable {
 
   /** The prompts that have an embedding, sorted. */
   List<String> prompts() {
-    return embeddings.names().stream().filter(name -> !name.equals(NEGATIVE)).sorted().toList();
+    return embeddings.prompts();
   }
 
   /** Layers, heads and head dim. */
@@ -142,7 +164,7 @@ final class Checkpoint implements AutoCloseable {
 
   /** What one self-attention call sees. */
   Sequence sequence() {
-    return pipeline.transformer().sequence(latents, textTokens());
+    return pipeline.transformer().sequence(latents, embeddings.textTokens());
   }
 
   /** The timesteps of a run. */
@@ -155,7 +177,7 @@ final class Checkpoint implements AutoCloseable {
     return pipeline.pixels() && latents[0] == 3;
   }
 
-  /** Shape of what it generates: [channels, frames, height, width]. */
+  /** Shape of what it generates: [channels, frames, height, width]; CogVideoX: frames first. */
   long[] latentShape() {
     return latents.clone();
   }
@@ -165,39 +187,20 @@ final class Checkpoint implements AutoCloseable {
     return framesPerSecond;
   }
 
-  private int textTokens() {
-    return Math.toIntExact(embeddings.tensor(prompts().getFirst()).size(0));
-  }
-
   /** Throws CommandFailure for the first that has no embedding. */
   void requirePrompts(List<String> wanted) {
-    for (String prompt : wanted) {
-      if (!embeddings.has(prompt)) {
-        throw new CommandFailure(
-            "there is no prompt '" + prompt + "'; there are " + String.join(", ", prompts()));
-      }
-    }
+    embeddings.require(wanted);
   }
 
   private Conditioning conditioning(String prompt) {
-    requirePrompts(List.of(prompt));
-    return Conditioning.text(embeddings.tensor(prompt));
+    return embeddings.prompt(prompt, embeddedGuidance, pipeline.transformer(), latents);
   }
 
-  /**
-   * The unconditional branch: the embedding called "negative", else zeros; null where guidance is
-   * 1.
-   */
+  /** The unconditional branch; null where guidance is 1. */
   private Conditioning negative(String prompt) {
-    if (guidance.scale() == 1) {
-      return null;
-    }
-    if (embeddings.has(NEGATIVE)) {
-      return conditioning(NEGATIVE);
-    }
-    Tensor like = embeddings.tensor(prompt);
-    long bytes = like.elements() * ElementType.FP32.bytes();
-    return Conditioning.text(Tensor.of(arena.allocate(bytes, 64), ElementType.FP32, like.shape()));
+    return guidance.needsNegative()
+        ? embeddings.negative(prompt, pipeline.transformer(), latents)
+        : null;
   }
 
   /** Dense runs over some prompts; the n-th begins from the noise of seed + n. */
@@ -260,6 +263,5 @@ final class Checkpoint implements AutoCloseable {
   public void close() {
     pipeline.close();
     embeddings.close();
-    arena.close();
   }
 }

@@ -24,6 +24,14 @@ final class FamilyDefaults {
     };
   }
 
+  /** The guidance scale. */
+  static double guidance(String className) {
+    return switch (className) {
+      case "HunyuanVideoTransformer3DModel", "CogVideoXTransformer3DModel" -> 6;
+      default -> 5;
+    };
+  }
+
   /** Whether its latents are [frames, channels, height, width] and not channels first. */
   static boolean framesFirst(String className) {
     return className.equals("CogVideoXTransformer3DModel");

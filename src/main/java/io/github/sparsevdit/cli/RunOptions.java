@@ -18,8 +18,23 @@ final class RunOptions {
   @Option(
       names = "--guidance",
       paramLabel = "G",
-      description = "Guidance scale; 1 for none (default: the checkpoint's, else 5).")
+      description =
+          "Guidance scale; 1 for none (default: the checkpoint's, else 6 for HunyuanVideo, which"
+              + " embeds it, and CogVideoX, 5 for Wan).")
   Double guidance;
+
+  @Option(
+      names = "--guidance-2",
+      paramLabel = "G",
+      description =
+          "Guidance scale of a second network, for the late steps (default: the checkpoint's, else"
+              + " that of the first).")
+  Double guidance2;
+
+  @Option(
+      names = "--dynamic-guidance",
+      description = "Let the guidance scale grow with the steps, as CogVideoX's own demo does.")
+  boolean dynamicGuidance;
 
   @Option(
       names = "--latents",
@@ -38,8 +53,9 @@ final class RunOptions {
       names = "--embeddings",
       paramLabel = "FILE",
       description =
-          "Prompt embeddings: a safetensors file with a tensor per prompt (default:"
-              + " prompt_embeds.safetensors in the checkpoint).")
+          "Prompt embeddings: a safetensors file with a tensor per prompt, and what a family wants"
+              + " beside it: see calibration/README.md (default: prompt_embeds.safetensors in the"
+              + " checkpoint).")
   Path embeddings;
 
   @Option(

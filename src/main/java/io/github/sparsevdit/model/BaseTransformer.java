@@ -45,7 +45,8 @@ abstract class BaseTransformer<W extends Workspace> implements VideoTransformer 
     if (closed) {
       throw new IllegalStateException("the model is closed");
     }
-    check(latents, conditioning);
+    Inputs.requireFp32("latents", latents);
+    check(latents.shape(), conditioning);
     Inputs.requireVideo("out", out, outputShape(latents.shape()));
     if (workspace == null || !fits(workspace, latents, conditioning)) {
       releaseBuffers();
@@ -53,9 +54,6 @@ abstract class BaseTransformer<W extends Workspace> implements VideoTransformer 
     }
     forward(workspace, latents, timestep, conditioning, attention, out);
   }
-
-  /** Throws IllegalArgumentException unless the inputs are what the model takes. */
-  abstract void check(Tensor latents, Conditioning conditioning);
 
   /** Whether the buffers serve these inputs. */
   abstract boolean fits(W workspace, Tensor latents, Conditioning conditioning);

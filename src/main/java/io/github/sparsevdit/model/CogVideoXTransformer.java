@@ -10,6 +10,8 @@ import io.github.sparsevdit.tensor.Tensor;
  * in the sequence. Latents are [T, C, H, W].
  */
 final class CogVideoXTransformer extends BaseTransformer<CogVideoXWorkspace> {
+  private static final double PUBLISHED_OFFSET = 2;
+
   private final CogVideoXConfig config;
   private final Patches patches;
   private final Linear patchEmbedding;
@@ -72,13 +74,12 @@ final class CogVideoXTransformer extends BaseTransformer<CogVideoXWorkspace> {
   }
 
   @Override
-  void check(Tensor latents, Conditioning conditioning) {
-    Inputs.requireLatents(latents, conditioning, 1, config.inChannels());
-    Inputs.requireNoFirstFrames(conditioning);
+  public void check(long[] latents, Conditioning conditioning) {
+    Inputs.requireLatents(latents, conditioning, 1, config.inChannels(), config.outChannels());
     Inputs.requireFeatures("text", conditioning.text(), config.textFeatures());
-    if (offsetEmbedding != null && Double.isNaN(conditioning.offset())) {
-      throw new IllegalArgumentException("this model needs an offset (ofs) to embed");
-    }
+    Inputs.requireNone("first frames", conditioning.firstFrames());
+    Inputs.requireNone("image features", conditioning.image());
+    Inputs.requireNone("pooled embedding", conditioning.pooled());
   }
 
   @Override
@@ -116,7 +117,8 @@ final class CogVideoXTransformer extends BaseTransformer<CogVideoXWorkspace> {
 
     timeEmbedding.embed(ops, timestep, w.time);
     if (offsetEmbedding != null) {
-      offsetEmbedding.embed(ops, conditioning.offset(), w.offset);
+      double offset = conditioning.offset();
+      offsetEmbedding.embed(ops, Double.isNaN(offset) ? PUBLISHED_OFFSET : offset, w.offset);
       ops.residual(w.offset, null, w.time);
     }
     ops.convert(w.time, Activation.SILU, w.activated);

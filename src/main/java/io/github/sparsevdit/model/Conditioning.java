@@ -15,8 +15,8 @@ import io.github.sparsevdit.tensor.Tensor;
  *     same shape but for those; else null
  * @param firstFrames Wan2.2 TI2V: the frames the video begins with, [C, frames, H, W], fewer than
  *     the latents': they stand in for the latents' first ones, at timestep 0; else null
- * @param offset CogVideoX1.5 I2V: the {@code ofs} that is embedded, 2 in the published pipeline;
- *     NaN where a model has none
+ * @param offset CogVideoX1.5 I2V: the {@code ofs} that is embedded; NaN for the 2 of the published
+ *     pipeline, or where a model has none
  */
 public record Conditioning(
     Tensor text,

@@ -92,12 +92,21 @@ final class HunyuanTransformer extends BaseTransformer<HunyuanWorkspace> {
   }
 
   @Override
-  void check(Tensor latents, Conditioning conditioning) {
-    Inputs.requireLatents(latents, conditioning, 0, config.inChannels());
-    Inputs.requireNoFirstFrames(conditioning);
+  public boolean embedsGuidance() {
+    return guidanceEmbedding != null;
+  }
+
+  @Override
+  public void check(long[] latents, Conditioning conditioning) {
+    Inputs.requireLatents(latents, conditioning, 0, config.inChannels(), config.outChannels());
     Inputs.requireFeatures("text", conditioning.text(), config.textFeatures());
+    Inputs.requireNone("first frames", conditioning.firstFrames());
+    Inputs.requireNone("image features", conditioning.image());
     if (conditioning.pooled() == null) {
-      throw new IllegalArgumentException("this model needs a pooled embedding of the prompt");
+      throw new IllegalArgumentException(
+          "this model needs a pooled embedding of the prompt: pooled ["
+              + config.pooledFeatures()
+              + "]");
     }
     Inputs.requireFeatures("pooled", conditioning.pooled(), config.pooledFeatures());
     if (guidanceEmbedding != null && Double.isNaN(conditioning.guidance())) {

@@ -8,58 +8,62 @@ import java.util.Arrays;
 final class Inputs {
   private Inputs() {}
 
-  /** The latents, and those of the conditioning if there are any, make up channels along dim. */
-  static void requireLatents(Tensor latents, Conditioning conditioning, int dim, int channels) {
-    requireFp32("latents", latents);
-    long given = latents.size(dim);
-    if (conditioning.latents() != null) {
-      requireFp32("the conditioning's latents", conditioning.latents());
-      long[] expected = latents.shape();
-      expected[dim] = conditioning.latents().size(dim);
-      if (!Arrays.equals(conditioning.latents().shape(), expected)) {
-        throw new IllegalArgumentException(
-            "the conditioning's latents are "
-                + conditioning.latents()
-                + "; expected "
-                + Arrays.toString(expected));
-      }
-      given += expected[dim];
+  /**
+   * The latents have the channels of the model's output, and the conditioning's latents those that
+   * are left to channels; or the latents have all of them.
+   *
+   * @param dim of the channels
+   * @param channels that the model takes
+   * @param given that it gives
+   */
+  static void requireLatents(
+      long[] latents, Conditioning conditioning, int dim, int channels, int given) {
+    Tensor image = conditioning.latents();
+    boolean whole = latents.length == 4 && latents[dim] == channels && image == null;
+    if (whole) {
+      return;
     }
-    if (given != channels) {
+    if (latents.length != 4 || latents[dim] != given) {
       throw new IllegalArgumentException(
-          "the latents have " + given + " channels in all; this model takes " + channels);
+          "the latents are %s; expected 4 dimensions, with %d channels in dimension %d"
+              .formatted(Arrays.toString(latents), given, dim));
     }
+    if (channels == given) {
+      requireNone("image latents", image);
+    }
+    long[] expected = latents.clone();
+    expected[dim] = channels - given;
+    if (image == null) {
+      throw new IllegalArgumentException(
+          "this model needs an image's latents beside the noisy ones: latents "
+              + Arrays.toString(expected));
+    }
+    requireVideo("the conditioning's latents", image, expected);
   }
 
   /** Given frames, if any, are fewer than the latents', like those otherwise, and whole patches. */
-  static void requireFirstFrames(Tensor latents, Tensor given, int framesPerPatch) {
+  static void requireFirstFrames(long[] latents, Tensor given, int framesPerPatch) {
     if (given == null) {
       return;
     }
-    requireFp32("the conditioning's first frames", given);
+    long[] expected = latents.clone();
     long frames = given.size(1);
-    long[] expected = latents.shape();
     expected[1] = frames;
-    if (!Arrays.equals(given.shape(), expected)
+    if (given.type() != ElementType.FP32
+        || !Arrays.equals(given.shape(), expected)
         || frames < 1
-        || frames >= latents.size(1)
+        || frames >= latents[1]
         || frames % framesPerPatch != 0) {
       throw new IllegalArgumentException(
-          "the conditioning's first frames are "
-              + given
-              + "; expected the latents' shape "
-              + latents
-              + " with fewer frames, a multiple of "
-              + framesPerPatch);
+          "firstFrames are %s; expected FP32 of the latents' shape %s with fewer frames, a multiple of %d"
+              .formatted(given, Arrays.toString(latents), framesPerPatch));
     }
   }
 
-  static void requireNoFirstFrames(Conditioning conditioning) {
-    if (conditioning.firstFrames() != null) {
-      throw new IllegalArgumentException(
-          "first frames "
-              + conditioning.firstFrames()
-              + " are given; of the models supported, Wan alone takes them");
+  /** Something the model has no use for must not be given. */
+  static void requireNone(String name, Tensor given) {
+    if (given != null) {
+      throw new IllegalArgumentException("this model takes no " + name + "; given is " + given);
     }
   }
 
@@ -74,17 +78,11 @@ final class Inputs {
   static void requireFeatures(String name, Tensor tensor, long features) {
     if (tensor.size(tensor.rank() - 1) != features) {
       throw new IllegalArgumentException(
-          "the conditioning's "
-              + name
-              + " is "
-              + tensor
-              + "; this model takes "
-              + features
-              + " features");
+          name + " is " + tensor + "; this model takes " + features + " features");
     }
   }
 
-  private static void requireFp32(String name, Tensor tensor) {
+  static void requireFp32(String name, Tensor tensor) {
     if (tensor.type() != ElementType.FP32 || tensor.rank() != 4) {
       throw new IllegalArgumentException(name + " must be FP32 with 4 dimensions: " + tensor);
     }

@@ -86,6 +86,12 @@ final class TwoNetworks implements VideoTransformer {
   }
 
   @Override
+  public void check(long[] latentShape, Conditioning conditioning) {
+    high.check(latentShape, conditioning);
+    low.check(latentShape, conditioning);
+  }
+
+  @Override
   public void forward(
       Tensor latents,
       double timestep,

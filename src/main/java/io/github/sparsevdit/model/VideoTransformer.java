@@ -38,6 +38,20 @@ public interface VideoTransformer extends AutoCloseable {
   }
 
   /**
+   * Throws IllegalArgumentException, with what was expected, unless {@link #forward} takes latents
+   * of that shape with this conditioning.
+   */
+  void check(long[] latentShape, Conditioning conditioning);
+
+  /**
+   * Whether the guidance scale is embedded ({@link Conditioning#guidance}): there is no
+   * unconditional branch then.
+   */
+  default boolean embedsGuidance() {
+    return false;
+  }
+
+  /**
    * One forward pass over one video.
    *
    * @param latents FP32, host memory, contiguous: [C, T, H, W], or [T, C, H, W] for CogVideoX

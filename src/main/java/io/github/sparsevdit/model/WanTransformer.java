@@ -81,15 +81,18 @@ final class WanTransformer extends BaseTransformer<WanWorkspace> {
   }
 
   @Override
-  void check(Tensor latents, Conditioning conditioning) {
-    Inputs.requireLatents(latents, conditioning, 0, config.inChannels());
+  public void check(long[] latents, Conditioning conditioning) {
+    Inputs.requireLatents(latents, conditioning, 0, config.inChannels(), config.outChannels());
     Inputs.requireFirstFrames(latents, conditioning.firstFrames(), patches.frames());
     Inputs.requireFeatures("text", conditioning.text(), config.textFeatures());
-    if ((imageEmbedding == null) != (conditioning.image() == null)) {
+    Inputs.requireNone("pooled embedding", conditioning.pooled());
+    if (imageEmbedding == null) {
+      Inputs.requireNone("image features", conditioning.image());
+    } else if (conditioning.image() == null) {
       throw new IllegalArgumentException(
-          imageEmbedding == null
-              ? "this model has no image branch; no image features are expected"
-              : "this model needs the image's features");
+          "this model needs an image's features: image [tokens, " + config.imageFeatures() + "]");
+    } else {
+      Inputs.requireFeatures("image", conditioning.image(), config.imageFeatures());
     }
   }
 

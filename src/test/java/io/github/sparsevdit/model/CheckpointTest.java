@@ -113,7 +113,7 @@ class CheckpointTest {
           "out is",
           () -> wan.forward(latents, 1, Conditioning.text(text), none, latents.slice(1, 0, 2)));
       Conditioning withLatents = Conditioning.text(text).withImage(null, latents);
-      refused("8 channels", () -> wan.forward(latents, 1, withLatents, none, latents));
+      refused("takes no image latents", () -> wan.forward(latents, 1, withLatents, none, latents));
       wan.close();
       assertThrows(
           IllegalStateException.class,
