@@ -97,13 +97,13 @@ class FamiliesTest {
   @ParameterizedTest
   @CsvSource({
     "hunyuanvideo-t2v-tiny, mask=12, needs a pooled embedding of the prompt: pooled [8]",
-    "hunyuanvideo-t2v-tiny, pooled=9, 'pooled is FP32 [9]; this model takes 8 features'",
+    "hunyuanvideo-t2v-tiny, pooled=9, 'pooled is BF16 [9]; this model takes 8 features'",
     "hunyuanvideo-t2v-tiny, pooled=8 mask=11, 'a.mask in'",
     "wan2.1-i2v-tiny, latents=4x3x8x12, 'needs an image''s features: image [tokens, 20]'",
     "wan2.1-i2v-tiny, image=9x20, 'needs an image''s latents beside the noisy ones: latents [4, 3, 8, 12]'",
     "wan2.1-i2v-tiny, image=9x20 latents=4x2x8x12, 'latents is FP32 [4, 2, 8, 12]; expected [4, 3, 8, 12]'",
     "wan2.2-ti2v-tiny, firstFrames=4x3x8x12, 'with fewer frames'",
-    "wan2.1-t2v-tiny, pooled=8, 'takes no pooled embedding; given is FP32 [8]'",
+    "wan2.1-t2v-tiny, pooled=8, 'takes no pooled embedding; given is BF16 [8]'",
     "cogvideox1.5-t2v-tiny, firstFrames=4x1x8x12, 'takes no first frames'",
   })
   void whatAPromptLacksIsNamed(String name, String parts, String message) throws IOException {
@@ -188,13 +188,15 @@ class FamiliesTest {
   private void writePrompts(int text, String parts) throws IOException {
     try (Arena arena = Arena.ofConfined()) {
       Map<String, Tensor> tensors = new TreeMap<>();
-      tensors.put("negative", random(arena, 1, text, FEATURES));
+      tensors.put("negative", random(arena, ElementType.FP32, 1, text, FEATURES));
       for (String prompt : new String[] {"a", "b"}) {
-        tensors.put(prompt, random(arena, prompt.hashCode(), text, FEATURES));
+        tensors.put(prompt, random(arena, ElementType.BF16, prompt.hashCode(), text, FEATURES));
         for (String part : parts.isEmpty() ? new String[0] : parts.split(" ")) {
           String[] sides = part.split("=");
           long[] shape = Stream.of(sides[1].split("x")).mapToLong(Long::parseLong).toArray();
-          Tensor tensor = random(arena, part.hashCode(), shape);
+          boolean exact = sides[0].equals("latents") || sides[0].equals("firstFrames");
+          ElementType type = exact ? ElementType.FP32 : ElementType.BF16;
+          Tensor tensor = random(arena, type, part.hashCode(), shape);
           if (sides[0].equals("mask")) {
             float[] mask = new float[(int) shape[0]];
             Arrays.fill(mask, 0, 7, 1);
@@ -208,13 +210,14 @@ class FamiliesTest {
     }
   }
 
-  private static Tensor random(Arena arena, long seed, long... shape) {
+  private static Tensor random(Arena arena, ElementType type, long seed, long... shape) {
     int elements = (int) Arrays.stream(shape).reduce(1, (a, b) -> a * b);
     float[] values = new float[elements];
     Random random = new Random(seed);
     for (int i = 0; i < elements; i++) {
       values[i] = (float) random.nextGaussian();
     }
-    return Tensor.of(arena.allocate(4L * elements, 64), ElementType.FP32, shape).copyFrom(values);
+    return Tensor.of(arena.allocate((long) type.bytes() * elements, 64), type, shape)
+        .copyFrom(values);
   }
 }
