@@ -208,7 +208,11 @@ final class Checkpoint implements AutoCloseable {
     List<DenoiserSource.Sample> samples = new ArrayList<>();
     for (String prompt : prompts) {
       samples.add(
-          new DenoiserSource.Sample(conditioning(prompt), negative(prompt), seed + samples.size()));
+          new DenoiserSource.Sample(
+              conditioning(prompt),
+              negative(prompt),
+              seed + samples.size(),
+              embeddings.noise(prompt, latents)));
     }
     return new DenoiserSource(
         backend, pipeline.transformer(), scheduler, guidance, latents, samples);
@@ -227,7 +231,12 @@ final class Checkpoint implements AutoCloseable {
   /** Generates from the noise of {@code noise}; {@code stepDone} is told each step. */
   Generated generate(String prompt, long noise, Policy policy, IntConsumer stepDone) {
     Evaluation.Clip clip =
-        new Evaluation.Clip(prompt, conditioning(prompt), negative(prompt), noise);
+        new Evaluation.Clip(
+            prompt,
+            conditioning(prompt),
+            negative(prompt),
+            noise,
+            embeddings.noise(prompt, latents));
     Evaluation evaluation =
         new Evaluation(
             backend,

@@ -9,6 +9,7 @@ import io.github.sparsevdit.tensor.TensorSource;
 import java.lang.foreign.Arena;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.Arrays;
 import java.util.List;
 import java.util.Set;
 
@@ -23,7 +24,9 @@ final class PromptEmbeddings implements AutoCloseable {
   private static final String IMAGE = "image";
   private static final String LATENTS = "latents";
   private static final String FIRST_FRAMES = "firstFrames";
-  private static final Set<String> PARTS = Set.of(POOLED, MASK, IMAGE, LATENTS, FIRST_FRAMES);
+  private static final String NOISE = "noise";
+  private static final Set<String> PARTS =
+      Set.of(POOLED, MASK, IMAGE, LATENTS, FIRST_FRAMES, NOISE);
 
   private final Path file;
   private final TensorSource tensors;
@@ -101,6 +104,21 @@ final class PromptEmbeddings implements AutoCloseable {
     long bytes = like.elements() * ElementType.FP32.bytes();
     Tensor zeros = Tensor.of(arena.allocate(bytes, 64), ElementType.FP32, like.shape());
     return checked(prompt, conditioning(prompt, zeros, Double.NaN), transformer, latents);
+  }
+
+  /**
+   * What a prompt's run begins with instead of the seed's noise; null where the file does not say.
+   */
+  Tensor noise(String prompt, long[] latents) {
+    Tensor noise = part(prompt, NOISE);
+    boolean fits =
+        noise == null || noise.type() == ElementType.FP32 && Arrays.equals(noise.shape(), latents);
+    if (!fits) {
+      throw new CommandFailure(
+          "%s.noise in %s is %s; expected FP32 %s"
+              .formatted(prompt, file, noise, Arrays.toString(latents)));
+    }
+    return noise;
   }
 
   private Conditioning conditioning(String prompt, Tensor text, double guidance) {

@@ -49,8 +49,15 @@ public final class Evaluation {
    *
    * @param negative the unconditional branch, or null
    * @param seed of the noise
+   * @param noise what the run begins with instead, FP32 of the latents' shape; null for the seed's
    */
-  public record Clip(String name, Conditioning prompt, Conditioning negative, long seed) {}
+  public record Clip(
+      String name, Conditioning prompt, Conditioning negative, long seed, Tensor noise) {
+    /** A run from the noise of a seed. */
+    public Clip(String name, Conditioning prompt, Conditioning negative, long seed) {
+      this(name, prompt, negative, seed, null);
+    }
+  }
 
   /**
    * A finished run.
@@ -159,7 +166,7 @@ public final class Evaluation {
         SparseAttention dense =
             SparseAttention.of(backend, full, sequence, loop.schedule(), type)) {
       Tensor latents = Tensor.of(arena.allocate(4 * elements, 64), ElementType.FP32, latentShape);
-      Noise.fill(latents, clip.seed());
+      Noise.fill(latents, clip.seed(), clip.noise());
       Timed timed = new Timed(AttentionProvider.of(sparse));
       AttentionProvider attention =
           error == null ? timed : watched(timed, AttentionProvider.of(dense), error);

@@ -34,8 +34,14 @@ public final class DenoiserSource implements CalibrationSource {
    *
    * @param negative the unconditional branch, or null
    * @param seed of the noise
+   * @param noise what the run begins with instead, FP32 of the latents' shape; null for the seed's
    */
-  public record Sample(Conditioning prompt, Conditioning negative, long seed) {}
+  public record Sample(Conditioning prompt, Conditioning negative, long seed, Tensor noise) {
+    /** A run from the noise of a seed. */
+    public Sample(Conditioning prompt, Conditioning negative, long seed) {
+      this(prompt, negative, seed, null);
+    }
+  }
 
   private final VideoTransformer transformer;
   private final DenoisingLoop loop;
@@ -148,6 +154,7 @@ public final class DenoiserSource implements CalibrationSource {
           (transformer.fingerprint() + " " + description).getBytes(StandardCharsets.UTF_8));
       for (Sample sample : samples) {
         digest.update((" seed " + sample.seed()).getBytes(StandardCharsets.UTF_8));
+        update(digest, sample.noise());
         update(digest, sample.prompt());
         if (sample.negative() != null) {
           update(digest, sample.negative());
@@ -165,12 +172,16 @@ public final class DenoiserSource implements CalibrationSource {
             .getBytes(StandardCharsets.UTF_8));
     for (Tensor tensor :
         new Tensor[] {c.text(), c.pooled(), c.image(), c.latents(), c.firstFrames()}) {
-      if (tensor != null) {
-        digest.update(tensor.toString().getBytes(StandardCharsets.UTF_8));
-        byte[] bytes = new byte[Math.toIntExact(tensor.elements() * tensor.type().bytes())];
-        tensor.copyTo(MemorySegment.ofArray(bytes));
-        digest.update(bytes);
-      }
+      update(digest, tensor);
+    }
+  }
+
+  private static void update(MessageDigest digest, Tensor tensor) {
+    if (tensor != null) {
+      digest.update(tensor.toString().getBytes(StandardCharsets.UTF_8));
+      byte[] bytes = new byte[Math.toIntExact(tensor.elements() * tensor.type().bytes())];
+      tensor.copyTo(MemorySegment.ofArray(bytes));
+      digest.update(bytes);
     }
   }
 
@@ -196,7 +207,7 @@ public final class DenoiserSource implements CalibrationSource {
           }
         }
         if (stepsToRun > 0) {
-          Noise.fill(latents, samples.get(sample).seed());
+          Noise.fill(latents, samples.get(sample).seed(), samples.get(sample).noise());
           run(sample, latents, wanted, stepsToRun, visitor);
         }
       }

@@ -8,6 +8,15 @@ import java.util.random.RandomGeneratorFactory;
 public final class Noise {
   private Noise() {}
 
+  /** Fills latents with what is given, or, where that is null, with the noise of a seed. */
+  public static void fill(Tensor latents, long seed, Tensor given) {
+    if (given == null) {
+      fill(latents, seed);
+    } else {
+      latents.copyFrom(given);
+    }
+  }
+
   /**
    * Fills latents with standard normal numbers; the same seed gives the same numbers on every
    * machine.
