@@ -27,6 +27,7 @@ class Machine {
   static void enter(void *lane);
   void admit();
   bool step();
+  bool land_load();
   void run_warp(Warp &warp);
   [[noreturn]] void report_deadlock();
 
@@ -71,10 +72,13 @@ Lane &current() {
 int block_count() { return machine->config().blocks; }
 Report &report() { return machine->report; }
 std::uint64_t random_bits() { return machine->random_bits(); }
+std::uint64_t seed() { return machine->config().seed; }
 
 // ---- lanes ------------------------------------------------------------------------------------
 
-Access Lane::access() const { return {warp->index, index, &warp->clock}; }
+Access Lane::access() const {
+  return {warp->index, index, &warp->clock, has_acquired ? acquired.data() : nullptr};
+}
 
 void Lane::rendezvous(const Collective &collective, void *own_operands) {
   Warp &w = *warp;
@@ -93,6 +97,7 @@ void Lane::rendezvous(const Collective &collective, void *own_operands) {
   if (++w.arrived == kLanes) {
     w.arrived = 0;
     w.count_bank_conflicts();
+    w.pool();
     ++machine->report.collectives;
     if (collective.execute(w)) w.wake();
     if (state == kRunnable) return;
@@ -102,6 +107,40 @@ void Lane::rendezvous(const Collective &collective, void *own_operands) {
 
 void Lane::note_shared_access(const Site &site, std::uint32_t address, std::uint32_t bytes) {
   warp->log.push_back({accesses++, site.line(), address, bytes, index});
+  warp->touched |= 1u << index;
+}
+
+void Lane::wait_for(std::uint32_t address, std::uint32_t parity, const Site &site) {
+  Block &block = *warp->block;
+  block.shared.use_mbarrier(access(), address, false);
+  Mbarrier &mbarrier = block.mbarrier(address);
+  if (parity > 1) fail("mbarrier_wait for parity %u", parity);
+  while (!mbarrier.ended(parity)) {
+    state = kWaiting;
+    mbarrier.waiting.push_back(this);
+    char text[128];
+    std::snprintf(text, sizeof text, "lane %d waits for parity %u of the mbarrier at 0x%x", index,
+                  parity, address);
+    waits_for = describe({text, nullptr, site});
+    fiber->suspend();
+  }
+  waits_for.clear();
+  acquire(mbarrier.past);
+}
+
+void Lane::acquire(const std::vector<std::uint32_t> &known) {
+  if (!has_acquired) {
+    acquired = known;
+  } else {
+    for (std::size_t i = 0; i < known.size(); ++i) acquired[i] = std::max(acquired[i], known[i]);
+  }
+  has_acquired = true;
+}
+
+void Lane::acquire(int actor, std::uint32_t time) {
+  if (!has_acquired) acquired.assign(warp->clock.known.size(), 0);
+  acquired[actor] = std::max(acquired[actor], time);
+  has_acquired = true;
 }
 
 void Lane::copy_async(std::uint32_t address, const void *source, std::uint32_t bytes) {
@@ -148,8 +187,27 @@ void Warp::wake() {
 }
 
 void Warp::synchronised() {
+  for (Lane &lane : lanes) {
+    if (!lane.has_acquired) continue;
+    for (std::size_t i = 0; i < clock.known.size(); ++i) {
+      clock.known[i] = std::max(clock.known[i], lane.acquired[i]);
+    }
+    lane.has_acquired = false;
+  }
   clock.known[index] = clock.now;
   ++clock.now;
+  touched = 0;
+}
+
+void Warp::pool() {
+  for (const Lane &lane : lanes) {
+    if (!lane.has_acquired) return;
+  }
+  for (std::size_t i = 0; i < clock.known.size(); ++i) {
+    std::uint32_t least = lanes[0].acquired[i];
+    for (const Lane &lane : lanes) least = std::min(least, lane.acquired[i]);
+    clock.known[i] = std::max(clock.known[i], least);
+  }
 }
 
 int wavefronts(const std::uint32_t *addresses, int count, std::uint32_t bytes) {
@@ -193,20 +251,59 @@ void Warp::count_bank_conflicts() {
 
 // ---- blocks -----------------------------------------------------------------------------------
 
-Block::Block(Machine &owner, int block_index, int threads, std::uint32_t shared_bytes)
+namespace {
+// Registers a thread can have where the multiprocessor's 64 Ki are for one block.
+int most_registers(int threads) { return std::min(255, 65536 / threads / 8 * 8); }
+}  // namespace
+
+Block::Block(Machine &owner, int block_index, const Launch &launch)
     : machine(owner),
       index(block_index),
-      shared(shared_bytes, threads / kLanes),
-      warps(threads / kLanes) {
-  for (int w = 0; w < threads / kLanes; ++w) {
+      actors{launch.threads / kLanes},
+      shared(launch.shared_bytes, actors),
+      warps(actors.warps),
+      registers(actors.warps,
+                launch.registers != 0 ? launch.registers : most_registers(launch.threads)) {
+  for (int w = 0; w < actors.warps; ++w) {
     warps[w].block = this;
     warps[w].index = w;
-    warps[w].clock.known.assign(warps.size(), 0);
+    warps[w].clock.known.assign(actors.count(), 0);
     for (int l = 0; l < kLanes; ++l) {
       warps[w].lanes[l].warp = &warps[w];
       warps[w].lanes[l].index = l;
     }
   }
+  for (int g = 0; g < actors.warpgroups(); ++g) warpgroups.emplace_back(*this, g);
+}
+
+Mbarrier &Block::mbarrier(std::uint32_t address) {
+  for (Mbarrier &mbarrier : mbarriers) {
+    if (mbarrier.address == address && !mbarrier.gone) return mbarrier;
+  }
+  fail("no mbarrier is at shared address 0x%x", address);
+}
+
+void Block::make_mbarrier(Lane &lane, std::uint32_t address, std::uint32_t arrivals) {
+  if (arrivals == 0 || arrivals >= 1u << 20) fail("mbarrier_init for %u arrivals", arrivals);
+  if (mbarriers.size() == Actors::kMbarriers) fail("more than %d mbarriers", Actors::kMbarriers);
+  shared.make_mbarrier(lane.access(), address);
+  Mbarrier mbarrier;
+  mbarrier.address = address;
+  mbarrier.number = static_cast<int>(mbarriers.size());
+  mbarrier.count = mbarrier.pending = arrivals;
+  mbarrier.arrivals.resize(warps.size());
+  mbarrier.arriving.assign(actors.count(), 0);
+  mbarrier.past.assign(actors.count(), 0);
+  mbarriers.push_back(std::move(mbarrier));
+}
+
+void Block::remove_mbarrier(Lane &lane, std::uint32_t address) {
+  Mbarrier &old = mbarrier(address);
+  if (!old.waiting.empty() || old.copies != 0) {
+    fail("mbarrier_invalidate of the mbarrier at 0x%x while it is waited for", address);
+  }
+  shared.remove_mbarrier(lane.access(), address);
+  old.gone = true;
 }
 
 bool Block::finished() const {
@@ -218,12 +315,12 @@ bool Block::arrive(Warp &warp, int id, int threads, bool wait) {
   NamedBarrier &barrier = barriers[id];
   if (barrier.expected == 0) {
     barrier.expected = threads;
-    barrier.joined.assign(warps.size(), 0);
+    barrier.joined.assign(actors.count(), 0);
   } else if (barrier.expected != threads) {
     fail("barrier %d for %d threads: others wait in it for %d", id, threads, barrier.expected);
   }
   warp.synchronised();
-  for (std::size_t w = 0; w < warps.size(); ++w) {
+  for (std::size_t w = 0; w < barrier.joined.size(); ++w) {
     barrier.joined[w] = std::max(barrier.joined[w], warp.clock.known[w]);
   }
   if (wait) barrier.waiting.push_back(&warp);
@@ -233,7 +330,7 @@ bool Block::arrive(Warp &warp, int id, int threads, bool wait) {
   }
   if (barrier.arrived < barrier.expected) return false;
   for (Warp *waiting : barrier.waiting) {
-    for (std::size_t w = 0; w < warps.size(); ++w) {
+    for (std::size_t w = 0; w < barrier.joined.size(); ++w) {
       waiting->clock.known[w] = std::max(waiting->clock.known[w], barrier.joined[w]);
     }
     waiting->wake();
@@ -251,12 +348,16 @@ void Machine::enter(void *argument) {
     if (!lane.copies.empty()) {
       fail("exits with %zu asynchronous copies it did not wait for", lane.copies.size());
     }
+    finish_stores(lane);
     Warp &warp = *lane.warp;
     if (warp.arrived != 0) {
       fail("divergent: exits while %d lanes of its warp wait at %s", warp.arrived,
            describe(warp.collective).c_str());
     }
-    if (++warp.exited == kLanes) warp.count_bank_conflicts();
+    if (++warp.exited == kLanes) {
+      warp.count_bank_conflicts();
+      warp.block->warpgroup(warp).check_left(warp);
+    }
   } catch (const std::exception &error) {
     machine->fault_ = place(lane) + error.what();
   }
@@ -266,8 +367,7 @@ void Machine::enter(void *argument) {
 
 void Machine::admit() {
   while (static_cast<int>(resident_.size()) < launch_.resident && next_block_ < launch_.blocks) {
-    resident_.push_back(
-        std::make_unique<Block>(*this, next_block_++, launch_.threads, launch_.shared_bytes));
+    resident_.push_back(std::make_unique<Block>(*this, next_block_++, launch_));
     for (Warp &warp : resident_.back()->warps) {
       for (Lane &lane : warp.lanes) {
         if (idle_fibers_.empty()) idle_fibers_.push_back(std::make_unique<Fiber>());
@@ -307,15 +407,33 @@ bool Machine::step() {
       }
     }
   }
-  if (ready.empty()) return false;
   const std::uint64_t bits = random_bits();
+  Block &block = *resident_[(bits >> 8) % resident_.size()];
+  if (ready.empty()) return land_load();
   Warp &warp = *ready[(bits >> 32) % ready.size()];
   if (bits & 1) {
-    Block &block = *resident_[(bits >> 8) % resident_.size()];
-    block.warps[(bits >> 16) % block.warps.size()].lanes[(bits >> 24) % kLanes].land_some(
-        random_bits());
+    Lane &lane = block.warps[(bits >> 16) % block.warps.size()].lanes[(bits >> 24) % kLanes];
+    const std::uint64_t coins = random_bits();
+    lane.land_some(coins);
+    land_some_stores(lane, coins);
+    if ((bits & 2) && !block.loads.empty()) {
+      sim::land_load(block, (coins >> 32) % block.loads.size());
+    }
   }
   run_warp(warp);
+  return true;
+}
+
+// Where all wait, a tensor copy that is under way arrives; false where there is none.
+bool Machine::land_load() {
+  std::vector<Block *> loading;
+  for (auto &block : resident_) {
+    if (!block->loads.empty()) loading.push_back(block.get());
+  }
+  if (loading.empty()) return false;
+  const std::uint64_t bits = random_bits();
+  Block &block = *loading[bits % loading.size()];
+  sim::land_load(block, (bits >> 16) % block.loads.size());
   return true;
 }
 
@@ -326,8 +444,14 @@ void Machine::report_deadlock() {
       if (warp.exited == kLanes) continue;
       text +=
           " [block " + std::to_string(block->index) + " warp " + std::to_string(warp.index) + ": ";
-      text += warp.arrived != 0 ? std::to_string(warp.arrived) + " lanes wait at " : "waits in ";
-      text += describe(warp.collective) + "]";
+      const auto waiting = std::find_if(warp.lanes.begin(), warp.lanes.end(),
+                                        [](const Lane &lane) { return !lane.waits_for.empty(); });
+      if (waiting != warp.lanes.end()) text += waiting->waits_for;
+      if (waiting == warp.lanes.end() || warp.arrived != 0) {
+        text += warp.arrived != 0 ? std::to_string(warp.arrived) + " lanes wait at " : "waits in ";
+        text += describe(warp.collective);
+      }
+      text += "]";
     }
   }
   throw Fault(text);
@@ -350,6 +474,11 @@ Report Machine::run() {
         ++b;
         continue;
       }
+      if (!block.loads.empty()) {
+        fail("block %d warp 0 lane 0: ends while %zu tensor copies into it are under way",
+             block.index, block.loads.size());
+      }
+      for (const Warpgroup &warpgroup : block.warpgroups) warpgroup.check_end();
       for (Warp &warp : block.warps) {
         for (Lane &lane : warp.lanes) {
           const auto owner = std::find_if(fibers_.begin(), fibers_.end(), [&](const auto &fiber) {

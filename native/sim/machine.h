@@ -4,8 +4,9 @@
 // Several blocks are resident at once and the next warp to run is drawn at random, so a schedule is
 // a seed. A lane runs until it meets a collective primitive (mma, ldmatrix, shuffle, barrier): the
 // 32 lanes rendezvous there and the last one to arrive executes it for all. What asynchronous
-// copies bring lands at random moments between their issue and the wait for them. A kernel that
-// does what the hardware leaves undefined ends in a Fault that names the block, warp and lane.
+// copies bring lands at random moments between their issue and the wait for them; what a
+// warpgroup's products give, at the wait. A kernel that does what the hardware leaves undefined
+// ends in a Fault that names the block, warp and lane.
 //
 // Not modelled: weak memory between blocks, register allocation, speed.
 #ifndef SVDIT_SIM_MACHINE_H
@@ -13,6 +14,7 @@
 
 #include <array>
 #include <cstdint>
+#include <deque>
 #include <functional>
 #include <memory>
 #include <source_location>
@@ -21,7 +23,10 @@
 
 #include "fault.h"
 #include "fiber.h"
+#include "mbarrier.h"
 #include "shared_memory.h"
+#include "tensor_copy.h"
+#include "warpgroup.h"
 
 namespace svdit::sim {
 
@@ -63,6 +68,10 @@ struct Lane {
   void copy_async_wait(std::uint64_t newest_groups_left);
   void land_some(std::uint64_t coins);
 
+  void wait_for(std::uint32_t mbarrier, std::uint32_t parity, const Site &site);
+  void acquire(int actor, std::uint32_t time);
+  void acquire(const std::vector<std::uint32_t> &known);
+
   Fiber *fiber = nullptr;
   Warp *warp = nullptr;
   int index = 0;
@@ -70,6 +79,12 @@ struct Lane {
   std::uint32_t accesses = 0;  // to shared memory since the warp's last collective
   std::uint64_t group = 0;
   std::vector<AsyncCopy> copies;
+  std::uint64_t store_group = 0;
+  std::vector<BoxStore> stores;
+  // What this lane knows and its warp does not, until it is synchronised.
+  bool has_acquired = false;
+  std::vector<std::uint32_t> acquired;
+  std::string waits_for;  // an mbarrier, in words
 };
 
 struct Warp {
@@ -88,6 +103,7 @@ struct Warp {
   Access access() const { return {index, -1, &clock}; }
   void wake();
   void synchronised();  // what the warp's lanes did so far is ordered before what they do now
+  void pool();          // the warp knows what each of its lanes knows
   void count_bank_conflicts();
 
   Block *block = nullptr;
@@ -98,6 +114,8 @@ struct Warp {
   int arrived = 0;
   int exited = 0;
   WarpClock clock;
+  std::uint32_t touched = 0;  // lanes that touched shared memory since synchronised()
+  std::uint32_t stores = 0;   // tensor stores so far
   std::vector<SharedAccess> log;
 };
 
@@ -107,6 +125,8 @@ struct Report {
   std::uint64_t shared_wavefronts = 0;  // passes over the 32 banks that the shared accesses took
   std::uint64_t bank_conflicts = 0;  // of these, the ones a conflict-free layout would have saved
   std::uint64_t async_copies = 0;
+  std::uint64_t tensor_copies = 0;
+  std::uint64_t products = 0;  // of warpgroups
 };
 
 struct NamedBarrier {
@@ -116,27 +136,38 @@ struct NamedBarrier {
   std::vector<Warp *> waiting;
 };
 
-class Machine;
-
-struct Block {
-  Block(Machine &machine, int index, int threads, std::uint32_t shared_bytes);
-  // Returns whether the barrier is complete; if so, those who wait in it are awake.
-  bool arrive(Warp &warp, int barrier, int threads, bool wait);
-  bool finished() const;
-
-  Machine &machine;
-  int index;
-  SharedMemory shared;
-  std::vector<Warp> warps;
-  std::array<NamedBarrier, kBarriers> barriers;
-};
-
 struct Launch {
   int blocks = 1;
   int threads = 32;  // per block, a multiple of 32
   std::uint32_t shared_bytes = 0;
   std::uint64_t seed = 1;
   int resident = 2;  // blocks that run at once
+  int registers =
+      0;  // a thread's; 0: all that the multiprocessor has for a block of so many threads
+};
+
+class Machine;
+
+struct Block {
+  Block(Machine &machine, int index, const Launch &launch);
+  Mbarrier &mbarrier(std::uint32_t address);
+  void make_mbarrier(Lane &lane, std::uint32_t address, std::uint32_t arrivals);
+  void remove_mbarrier(Lane &lane, std::uint32_t address);
+  Warpgroup &warpgroup(const Warp &warp) { return warpgroups[warp.index / 4]; }
+  // Returns whether the barrier is complete; if so, those who wait in it are awake.
+  bool arrive(Warp &warp, int barrier, int threads, bool wait);
+  bool finished() const;
+
+  Machine &machine;
+  int index;
+  Actors actors;
+  SharedMemory shared;
+  std::vector<Warp> warps;
+  std::array<NamedBarrier, kBarriers> barriers;
+  std::deque<Mbarrier> mbarriers;
+  std::vector<BoxLoad> loads;  // under way
+  std::deque<Warpgroup> warpgroups;
+  RegisterPool registers;
 };
 
 // Runs kernel, which calls the __global__ function, on every thread of the launch. Throws Fault.
@@ -145,6 +176,7 @@ Report launch(const Launch &launch, const std::function<void()> &kernel);
 // The lane that runs now; faults outside of a launch.
 Lane &current();
 int block_count();
+std::uint64_t seed();
 Report &report();
 std::uint64_t random_bits();
 

@@ -66,6 +66,7 @@ struct MatrixOperands {
 bool execute_ldmatrix(Warp &warp) {
   const int count = warp.operand<MatrixOperands>(0).count;
   const bool transposed = warp.operand<MatrixOperands>(0).transposed;
+  warp.touched = ~0u;
   for (int i = 0; i < count; ++i) {
     std::uint16_t matrix[8][8];
     std::uint32_t addresses[8];

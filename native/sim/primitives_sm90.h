@@ -69,7 +69,7 @@ void tensor_store_wait() {
 
 // ---- warpgroup matrix products ----------------------------------------------------------------
 
-enum class MatrixElement { kBf16, kFp16, kE4m3 };
+using sim::MatrixElement;
 
 // a: a descriptor, or, where registers is not NULL, those.
 void multiply(MatrixElement element, float *d, int n, std::uint64_t a,
