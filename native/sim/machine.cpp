@@ -289,7 +289,7 @@ void Block::make_mbarrier(Lane &lane, std::uint32_t address, std::uint32_t arriv
   shared.make_mbarrier(lane.access(), address);
   Mbarrier mbarrier;
   mbarrier.address = address;
-  mbarrier.number = static_cast<int>(mbarriers.size());
+  mbarrier.actor = actors.copies(static_cast<int>(mbarriers.size()));
   mbarrier.count = mbarrier.pending = arrivals;
   mbarrier.arrivals.resize(warps.size());
   mbarrier.arriving.assign(actors.count(), 0);

@@ -57,7 +57,7 @@ void Mbarrier::end_phase_if_complete() {
     arrivals[w] = {};
   }
   join(past, arriving);
-  ++phase;
+  past[actor] = ++phase;
   pending = count;
   for (Lane *lane : waiting) lane->state = Lane::kRunnable;
   waiting.clear();

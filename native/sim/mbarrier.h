@@ -30,7 +30,7 @@ struct Mbarrier {
   std::string state() const;
 
   std::uint32_t address;
-  int number;  // of the block's mbarriers
+  int actor;  // its copies, in a clock
   std::uint32_t count;
   std::uint32_t pending;
   std::int64_t bytes = 0;  // expected and not copied yet

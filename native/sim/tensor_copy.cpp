@@ -107,10 +107,10 @@ void begin_load(Lane &lane, const Box &box, std::uint32_t address) {
   Block &block = *lane.warp->block;
   block.shared.use_mbarrier(lane.access(), address, true);
   Mbarrier &mbarrier = block.mbarrier(address);
-  block.shared.begin_copy(lane.access(), block.actors.copies(mbarrier.number), mbarrier.phase + 1,
-                          box.shared(), box.bytes());
+  block.shared.begin_copy(lane.access(), mbarrier.actor, mbarrier.phase + 1, box.shared(),
+                          box.bytes());
   ++mbarrier.copies;
-  block.loads.push_back({box, mbarrier.number});
+  block.loads.push_back({box, &mbarrier});
   ++report().tensor_copies;
 }
 
@@ -122,7 +122,7 @@ void land_load(Block &block, std::size_t index) {
     if (valid != 0) std::memcpy(contents, from, valid);
     block.shared.land(to, contents, 16);
   });
-  block.mbarriers[load.mbarrier].copied(load.box.bytes());
+  load.mbarrier->copied(load.box.bytes());
 }
 
 // ---- stores -----------------------------------------------------------------------------------

@@ -13,6 +13,7 @@ namespace svdit::sim {
 
 struct Lane;
 struct Block;
+struct Mbarrier;
 
 // A box of an array, and where it lies in shared memory.
 class Box {
@@ -35,7 +36,7 @@ class Box {
 
 struct BoxLoad {
   Box box;
-  int mbarrier;
+  Mbarrier *mbarrier;
 };
 
 // Its shared memory has been read once `contents` is filled.
