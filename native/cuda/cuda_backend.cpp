@@ -1,5 +1,8 @@
 // The CUDA backend: memory and streams of one device, and plans for it.
+#include <mutex>
+
 #include "backend.h"
+#include "cuda/cuda_ops.h"
 #include "cuda/cuda_plan.h"
 #include "cuda/cuda_streams.h"
 #include "cuda/device.h"
@@ -84,10 +87,19 @@ class CudaBackend : public svdit_backend {
     return std::make_unique<cuda::CudaPlan>(std::move(plan), device_, info_.multiprocessors);
   }
 
+  svdit::Operations *operations() override {
+    std::call_once(operations_once_, [this] {
+      operations_ = std::make_unique<cuda::CudaOperations>(device_, info_.multiprocessors);
+    });
+    return operations_.get();
+  }
+
  private:
   const int device_;
   cuda::CudaStreams streams_;
   svdit_backend_info info_{};
+  std::once_flag operations_once_;
+  std::unique_ptr<cuda::CudaOperations> operations_;
 };
 
 }  // namespace

@@ -1,12 +1,12 @@
 # Programs that need a GPU to run; built by gpu-check only. Included by native.mk.
 
-GPU_PROGRAMS := $(patsubst %,$(NATIVE)/gpu/%,golden gpu_test timing)
+GPU_PROGRAMS := $(patsubst %,$(NATIVE)/gpu/%,golden gpu_test gpu_ops_test timing)
 
 $(NATIVE)/obj/gpu/%.cpp.o: native/gpu/%.cpp $(NATIVE)/flags native/gpu/gpu.mk
 	@mkdir -p $(@D)
 	$(Q)$(CXX) $(CXX_COMMON) $(CUDA_INCLUDES) -MMD -MP -c $< -o $@
 
-$(NATIVE)/gpu/gpu_test $(NATIVE)/gpu/timing: $(NATIVE)/gpu/%: $(NATIVE)/obj/gpu/%.cpp.o \
+$(filter-out %/golden,$(GPU_PROGRAMS)): $(NATIVE)/gpu/%: $(NATIVE)/obj/gpu/%.cpp.o \
     $(call object,$(TEST_COMMON)) $(OBJECTS)
 	@mkdir -p $(@D)
 	$(Q)$(CXX) -pthread $^ $(LDFLAGS) $(CUDA_LIBRARIES) -ldl -o $@

@@ -31,8 +31,12 @@ golden() {
 }
 
 correct() {
+  local code
   run target/native/gpu/gpu_test | tee "$OUT/correct.log" | grep -v '^ok'
-  return "${PIPESTATUS[0]}"
+  code="${PIPESTATUS[0]}"
+  run target/native/gpu/gpu_ops_test | tee "$OUT/correct-ops.log" | grep -v '^ok'
+  [ "${PIPESTATUS[0]}" = 0 ] && return "$code"
+  return 1
 }
 
 sanitize() {

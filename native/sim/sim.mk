@@ -39,20 +39,29 @@ $(NATIVE)/simlib/%.o: native/% $(NATIVE)/flags native/sim/sim.mk
 
 SIM_LIBRARY_OBJECTS = $(filter-out $(call object,$(CUDA_SOURCES)),$(OBJECTS)) \
   $(call sim_library_object,$(SIM_LIBRARY_SOURCES))
-$(NATIVE)/libsvdit-sim.so: $(SIM_LIBRARY_OBJECTS) native/libsvdit.map
+$(NATIVE)/libsvdit-sim.so: $(SIM_LIBRARY_OBJECTS) native/libsvdit.map | $(NATIVE)/simlib/libcublasLt.so.13
 	@mkdir -p $(@D)
-	$(Q)$(link) $(filter %.o,$^) -ldl -o $@
+	$(Q)$(link) $(filter %.o,$^) -Wl,-rpath,'$$ORIGIN/simlib' -ldl -o $@
 
-# gpu-check's own test of the backend, here on the simulated device.
-SIM_TESTS += $(if $(SIM_LIBRARY),$(NATIVE)/test/sim/gpu_test)
-$(NATIVE)/test/sim/gpu_test: $(NATIVE)/obj/gpu/gpu_test.cpp.o $(call object,$(TEST_COMMON)) $(SIM_LIBRARY_OBJECTS)
+# What multiplies matrices there; found by the simulated library and the tests as cuBLASLt is by the real one.
+SIM_CUBLASLT := $(if $(SIM_LIBRARY),$(NATIVE)/simlib/libcublasLt.so.13)
+$(NATIVE)/simlib/libcublasLt.so.13: native/sim/cublaslt/cublaslt.cpp $(NATIVE)/flags native/sim/sim.mk
 	@mkdir -p $(@D)
-	$(Q)$(CXX) -pthread $^ $(LDFLAGS) -ldl -o $@
+	$(Q)$(CXX) $(CXX_COMMON) -shared $< -ldl -o $@
+
+# gpu-check's own tests of the backend, here on the simulated device.
+SIM_GPU_TESTS := $(if $(SIM_LIBRARY),$(patsubst %,$(NATIVE)/test/sim/%,gpu_test gpu_ops_test))
+SIM_TESTS += $(SIM_GPU_TESTS)
+$(SIM_GPU_TESTS): $(NATIVE)/test/sim/%: $(NATIVE)/obj/gpu/%.cpp.o $(call object,$(TEST_COMMON)) \
+    $(SIM_LIBRARY_OBJECTS) | $(SIM_CUBLASLT)
+	@mkdir -p $(@D)
+	$(Q)$(CXX) -pthread $^ $(LDFLAGS) -Wl,--export-dynamic-symbol=svdit_sim_enqueue \
+	  -Wl,-rpath,'$$ORIGIN/../../simlib' -ldl -o $@
 
 -include $(patsubst %.o,%.d,$(call sim_library_object,$(SIM_LIBRARY_SOURCES)))
 
 .PHONY: sim-test sim-library
-sim-library: $(SIM_LIBRARY)
+sim-library: $(SIM_LIBRARY) $(SIM_CUBLASLT)
 sim-test: $(SIM_TESTS) ## the CUDA kernels in the simulator, alone
 	@for test in $(SIM_TESTS); do $$test || exit 1; done
 

@@ -5,6 +5,7 @@
 #include <map>
 
 #include "cuda/kernels.h"
+#include "cuda/ops_params.h"
 #include "cuda/params.h"
 
 namespace svdit::sim {
@@ -28,6 +29,11 @@ Table::Table() {
     }
   }
   add<cuda::PermuteParams>(cuda::permute_kernel().function);
+  for (int shape = 0; shape < cuda::kNormShapeCount; ++shape)
+    add<cuda::NormParams>(cuda::norm_kernel(shape));
+  add<cuda::ConvertParams>(cuda::convert_kernel());
+  add<cuda::ResidualParams>(cuda::residual_kernel());
+  add<cuda::RopeParams>(cuda::rope_kernel());
 }
 
 }  // namespace
