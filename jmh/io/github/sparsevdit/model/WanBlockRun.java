@@ -46,7 +46,7 @@ public final class WanBlockRun implements AutoCloseable {
     weights = new Weights(source, backend, type, "random weights");
     block = new WanBlock(weights, 0, dims, CONFIG.ffn(), false, CONFIG.epsilon());
     up = weights.linear("blocks.0.ffn.net.0.proj", dims.width(), CONFIG.ffn());
-    workspace = new WanWorkspace(backend, CONFIG, type, SEQUENCE, TEXT, 0);
+    workspace = new WanWorkspace(backend, CONFIG, type, SEQUENCE, TEXT, 0, 0);
     plan =
         backend.plan(
             SEQUENCE,
@@ -63,7 +63,7 @@ public final class WanBlockRun implements AutoCloseable {
   public void reset() {
     fill("hidden", 1, workspace.hidden);
     fill("text", 1, workspace.textTokens);
-    fill("time", 0.3, workspace.timeProjection);
+    fill("time", 0.3, workspace.spans[0].timeProjection);
   }
 
   /** Numbers that BF16 holds, whatever to's type is. */

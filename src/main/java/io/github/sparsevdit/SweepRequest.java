@@ -55,7 +55,7 @@ public record SweepRequest(
     }
     queryBlocks = queryBlocks.clone(); // what is checked must not change before it is used
     stops = stops.clone();
-    first = first == null ? null : Arrays.stream(first).map(int[]::clone).toArray(int[][]::new);
+    first = first == null ? null : copy(first);
     textValid = textValid == null ? null : textValid.clone();
     for (int i = 0; i < stops.length; i++) {
       if (stops[i] < 0 || (i > 0 && stops[i] <= stops[i - 1])) {
@@ -63,6 +63,34 @@ public record SweepRequest(
             "stops must be at least 0 and ascend strictly: " + Arrays.toString(stops));
       }
     }
+  }
+
+  /** The sampled blocks (a copy). */
+  @Override
+  public int[] queryBlocks() {
+    return queryBlocks.clone();
+  }
+
+  /** Windows in tokens, or numbers of listed blocks (a copy). */
+  @Override
+  public long[] stops() {
+    return stops.clone();
+  }
+
+  /** Per swept head the blocks added first, or null (a copy). */
+  @Override
+  public int[][] first() {
+    return first == null ? null : copy(first);
+  }
+
+  /** Valid text keys per batch row, or null (a copy). */
+  @Override
+  public int[] textValid() {
+    return textValid == null ? null : textValid.clone();
+  }
+
+  private static int[][] copy(int[][] lists) {
+    return Arrays.stream(lists).map(int[]::clone).toArray(int[][]::new);
   }
 
   /** Blocks by token distance; stops are windows in tokens. */

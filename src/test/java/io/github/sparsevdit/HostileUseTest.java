@@ -319,7 +319,7 @@ class HostileUseTest {
     }
   }
 
-  /** Arrays of a sweep's request are its own: changing them later changes nothing. */
+  /** Arrays of a sweep's request are its own: changing those given or got changes nothing. */
   @Test
   void aRequestKeepsItsOwnArrays() {
     int[] blocks = {0, 1};
@@ -336,6 +336,10 @@ class HostileUseTest {
       stops[1] = Long.MIN_VALUE;
       first[0] = null;
       valid[0] = -1;
+      request.queryBlocks()[1] = -1;
+      request.stops()[0] = 99;
+      request.first()[0][0] = 99;
+      request.textValid()[0] = 99;
       assertEquals(before, plan.sweep(request, q, q, q).error(0, 0, 1, 1));
     }
   }

@@ -66,7 +66,7 @@ class Operations {
     matrix(linear, svdit_linear_args.weight$offset(), weight);
     matrix(linear, svdit_linear_args.bias$offset(), bias);
     written(linear, svdit_linear_args.y$offset(), y);
-    backend.keepAlive();
+    begin(true);
     try {
       check(
           HeldCalls.linear(
@@ -79,7 +79,7 @@ class Operations {
               memory(bias),
               memory(y)));
     } finally {
-      backend.release();
+      end();
     }
   }
 
@@ -125,7 +125,7 @@ class Operations {
     matrix(norm, svdit_norm_args.shift$offset(), shift);
     svdit_norm_args.group_columns(norm, group);
     svdit_norm_args.epsilon(norm, epsilon);
-    backend.keepAlive();
+    begin(false);
     try {
       check(
           HeldCalls.norm(
@@ -140,7 +140,7 @@ class Operations {
               memory(shift),
               memory(y)));
     } finally {
-      backend.release();
+      end();
     }
   }
 
@@ -150,7 +150,7 @@ class Operations {
     written(rope, svdit_rope_args.x$offset(), x);
     matrix(rope, svdit_rope_args.cosine$offset(), table.cosine());
     matrix(rope, svdit_rope_args.sine$offset(), table.sine());
-    backend.keepAlive();
+    begin(false);
     try {
       check(
           HeldCalls.rope(
@@ -162,7 +162,7 @@ class Operations {
               memory(table.cosine()),
               memory(table.sine())));
     } finally {
-      backend.release();
+      end();
     }
   }
 
@@ -171,7 +171,7 @@ class Operations {
     matrix(residual, svdit_residual_args.x$offset(), x);
     matrix(residual, svdit_residual_args.gate$offset(), gate);
     written(residual, svdit_residual_args.y$offset(), y);
-    backend.keepAlive();
+    begin(false);
     try {
       check(
           HeldCalls.residual(
@@ -183,7 +183,7 @@ class Operations {
               memory(gate),
               memory(y)));
     } finally {
-      backend.release();
+      end();
     }
   }
 
@@ -192,14 +192,23 @@ class Operations {
     svdit_convert_args.activation(convert, activation.ordinal());
     matrix(convert, svdit_convert_args.x$offset(), x);
     written(convert, svdit_convert_args.y$offset(), y);
-    backend.keepAlive();
+    begin(false);
     try {
       check(
           HeldCalls.convert(
               backend.pointer(), convert, MemorySegment.NULL, error, memory(x), memory(y)));
     } finally {
-      backend.release();
+      end();
     }
+  }
+
+  /** Every operation is between begin and end, which keep the backend open. */
+  void begin(boolean product) {
+    backend.keepAlive();
+  }
+
+  void end() {
+    backend.release();
   }
 
   private void check(int status) {
