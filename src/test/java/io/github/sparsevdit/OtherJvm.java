@@ -10,16 +10,16 @@ import java.util.concurrent.TimeUnit;
  * Runs a main class of the tests in a JVM of its own, where properties and the library are still
  * open.
  */
-final class OtherJvm {
+public final class OtherJvm {
   private final List<String> options =
       new ArrayList<>(List.of("--enable-native-access=ALL-UNNAMED"));
   private final List<String> classPath = new ArrayList<>();
 
-  OtherJvm() {
+  public OtherJvm() {
     classPath.add(System.getProperty("java.class.path"));
   }
 
-  OtherJvm option(String option) {
+  public OtherJvm option(String option) {
     options.add(option);
     return this;
   }
@@ -35,7 +35,7 @@ final class OtherJvm {
   }
 
   /** What it printed, on both streams. */
-  String run(Class<?> main, String... arguments) throws Exception {
+  public String run(Class<?> main, String... arguments) throws Exception {
     List<String> command = new ArrayList<>();
     command.add(System.getProperty("java.home") + "/bin/java");
     command.addAll(options);

@@ -88,7 +88,7 @@ record WanGeometry(WanConfig config) implements Geometry {
     long context = ((long) text + image) * 3 * d * bytes;
     long textEmbedding = (long) text * (config.textFeatures() + d) * bytes;
     long imageEmbedding = (long) image * (8L * config.imageFeatures() + 4 * d);
-    long rows = (4 + bytes + 24 + 24 + 8) * d;
+    long rows = 2 * (4 + bytes + 24 + 24 + 8) * d; // twice where first frames are given
     return tokens
         + Geometry.chunkBytes(type, n, config.ffn())
         + context

@@ -1,0 +1,201 @@
+package io.github.sparsevdit.model;
+
+import io.github.sparsevdit.Backend;
+import io.github.sparsevdit.OutOfNativeMemoryException;
+import io.github.sparsevdit.Pattern;
+import io.github.sparsevdit.Policy;
+import io.github.sparsevdit.Schedule;
+import io.github.sparsevdit.Sequence;
+import io.github.sparsevdit.internal.AvailableMemory;
+import io.github.sparsevdit.tensor.ElementType;
+import io.github.sparsevdit.tensor.Safetensors;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.Collections;
+import java.util.IdentityHashMap;
+import java.util.List;
+import java.util.Locale;
+import java.util.Set;
+import java.util.stream.Collectors;
+
+/**
+ * What a run takes of memory, said before it begins: bounds, from the checkpoint's headers and the
+ * size of the latents, in bytes. The mapped weights are pages of files, which the system drops when
+ * memory is short and reads again: blocks run one after the other, so a run goes on with less
+ * memory than its weights, at the speed of the disk. All else must fit.
+ *
+ * @param weights mapped from disk
+ * @param converted weights that are stored in another element type than is computed with, as they
+ *     are kept beside the mapped ones
+ * @param activations buffers of a forward pass
+ * @param attention plans, and what threads compute self-attention and products in
+ * @param heap Java's own: latents, the scheduler's history, tables while they are made
+ */
+public record RunMemory(long weights, long converted, long activations, long attention, long heap) {
+  private static final java.util.regex.Pattern IN_FP32 =
+      java.util.regex.Pattern.compile(
+          ".*(time_embedder|timestep_embedder|guidance_embedder|time_embedding|ofs_embedding"
+              + "|image_embedder|scale_shift_table).*");
+  private static final int LATENTS_ON_HEAP = 12; // of a run: samples, branches, history, state
+  private static final long HEAP_BESIDES = 64L << 20;
+  private static final long SCRATCH_OF_THREAD = 8L << 20;
+  private static final int HEAD_BYTES = 256; // of a plan
+
+  /**
+   * Of a run of a checkpoint.
+   *
+   * @param folder as {@link VideoTransformer#load} takes it
+   * @param type that is computed in
+   * @param latents frames, height and width
+   * @param text tokens of a prompt
+   * @param threads that compute
+   */
+  public static RunMemory of(Path folder, ElementType type, int[] latents, int text, int threads) {
+    Geometry geometry = Geometry.read(folder);
+    Sequence sequence = geometry.sequence(latents[0], latents[1], latents[2], text);
+    long weights = 0;
+    long converted = 0;
+    for (Path home : homes(folder)) {
+      try (Safetensors source = Safetensors.open(home)) {
+        for (String name : source.names()) {
+          weights += source.bytes(name).byteSize();
+          converted += convertedBytes(source, name, type);
+        }
+      }
+    }
+    int image = geometry.usualImage();
+    long elements = (long) geometry.latentChannels() * latents[0] * latents[1] * latents[2];
+    long rotary = 4L * sequence.videoTokens() * geometry.shape("").headDim();
+    return new RunMemory(
+        weights,
+        converted,
+        geometry.activationBytes(type, sequence, text, image) + 2 * 4 * elements,
+        (threads + 1) * SCRATCH_OF_THREAD
+            + planBytes(sequence, 128, full(geometry.shape("").heads())),
+        LATENTS_ON_HEAP * 4 * elements + 2 * rotary + HEAP_BESIDES);
+  }
+
+  /** The same with the plans of a policy. */
+  public RunMemory with(Policy policy, Schedule schedule, Sequence sequence) {
+    Set<List<Pattern>> distinct = Collections.newSetFromMap(new IdentityHashMap<>());
+    long plans = 0;
+    for (double timestep : schedule.timesteps()) {
+      for (int layer = 0; layer < policy.model().layers(); layer++) {
+        List<Pattern> patterns = policy.patterns(timestep, layer);
+        if (distinct.add(patterns)) {
+          plans += planBytes(sequence, policy.block(), patterns);
+        }
+      }
+    }
+    return new RunMemory(weights, converted, activations, attention + plans, heap);
+  }
+
+  /** What must fit beside the mapped weights. */
+  public long needed() {
+    return converted + activations + attention + heap;
+  }
+
+  /**
+   * Throws OutOfNativeMemoryException with the figures and what helps where it will not fit: on
+   * this machine, or on a device, which must hold the weights too.
+   */
+  public void requireRoom(Backend backend) {
+    if (backend.kind() == Backend.Kind.CPU) {
+      AvailableMemory available = AvailableMemory.now();
+      requireRoom(needed(), available.bytes(), available.reason());
+      requireHeap(Runtime.getRuntime().maxMemory());
+    } else {
+      long device = weights + converted + activations + attention;
+      requireRoom(device, backend.info().memoryFreeBytes(), "the device has left");
+    }
+  }
+
+  void requireRoom(long bytes, long available, String reason) {
+    if (bytes > available) {
+      throw new OutOfNativeMemoryException(
+          "the run needs %s (%s), and %s %s; %s"
+              .formatted(gigabytes(bytes), this, reason, gigabytes(available), wayOut()));
+    }
+  }
+
+  void requireHeap(long limit) {
+    if (heap > limit) {
+      throw new OutOfNativeMemoryException(
+          "the run needs %s of Java heap, which may grow to %s; start Java with -Xmx%dm"
+              .formatted(gigabytes(heap), gigabytes(limit), heap * 5 / 4 >> 20));
+    }
+  }
+
+  private String wayOut() {
+    return converted > activations
+        ? "store the weights in the type that is computed in, so that they are used where they are"
+            + " mapped"
+        : "fewer frames or a smaller picture, or computing in bf16, take less";
+  }
+
+  @Override
+  public String toString() {
+    return "weights %s mapped%s, activations %s, attention %s, Java heap %s"
+        .formatted(
+            gigabytes(weights),
+            converted == 0 ? "" : " and " + gigabytes(converted) + " converted",
+            gigabytes(activations),
+            gigabytes(attention),
+            gigabytes(heap));
+  }
+
+  private static String gigabytes(long bytes) {
+    return String.format(
+        Locale.ROOT, bytes < 10_000_000_000L ? "%.2f GB" : "%.1f GB", bytes * 1e-9);
+  }
+
+  /** Where a checkpoint's networks lie. */
+  private static List<Path> homes(Path folder) {
+    List<Path> homes = new ArrayList<>();
+    if (Files.exists(folder.resolve("config.json"))) {
+      homes.add(folder);
+    } else {
+      homes.add(folder.resolve("transformer"));
+      if (Files.exists(folder.resolve("transformer_2").resolve("config.json"))) {
+        homes.add(folder.resolve("transformer_2"));
+      }
+    }
+    return homes;
+  }
+
+  /** 0 for a weight that is used where it is mapped. */
+  private static long convertedBytes(Safetensors source, String name, ElementType type) {
+    ElementType wanted = IN_FP32.matcher(name).matches() ? ElementType.FP32 : type;
+    long[] shape = source.shape(name);
+    String dtype = wanted == ElementType.FP32 ? "F32" : "BF16";
+    if (source.dtype(name).equals(dtype)) {
+      return 0;
+    }
+    long elements = 1;
+    for (long size : shape) {
+      elements *= size;
+    }
+    return elements * wanted.bytes();
+  }
+
+  private static List<Pattern> full(int heads) {
+    return Collections.nCopies(heads, Pattern.full());
+  }
+
+  /** Work items of all query blocks, the orders' places, listed blocks. */
+  private static long planBytes(Sequence sequence, int block, List<Pattern> patterns) {
+    long queryBlocks = sequence.videoBlocks(block) + (long) sequence.textBlocks(block);
+    long orders = patterns.stream().map(Pattern::order).collect(Collectors.toSet()).size();
+    long listed = 0;
+    for (Pattern pattern : patterns) {
+      listed += pattern.blocks().size();
+      for (List<Integer> list : pattern.lists()) {
+        listed += list.size() + 2L;
+      }
+    }
+    return patterns.size() * (8 * queryBlocks + HEAD_BYTES)
+        + orders * 4L * sequence.videoTokens()
+        + 4 * listed;
+  }
+}
