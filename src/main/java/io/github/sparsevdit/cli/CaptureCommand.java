@@ -1,6 +1,7 @@
 package io.github.sparsevdit.cli;
 
 import io.github.sparsevdit.Backend;
+import io.github.sparsevdit.Policy;
 import io.github.sparsevdit.search.CalibrationSource;
 import io.github.sparsevdit.search.CaptureWriter;
 import java.io.IOException;
@@ -90,6 +91,7 @@ final class CaptureCommand implements Callable<Integer> {
           .printf(
               "capture: %d points, %s%n",
               points, DoctorCommand.gib(CaptureWriter.bytes(source, points)));
+      console.err().println("memory: " + checkpoint.memory(Policy.dense(checkpoint.shape(), 128)));
       CaptureWriter writer = CaptureWriter.begin(out, source, branches(source), this::wanted);
       try (ProgressDisplay progress = new ProgressDisplay(console, "capture", points)) {
         source.visit(counting(writer, progress));

@@ -15,6 +15,7 @@ import io.github.sparsevdit.model.DenoiserSource;
 import io.github.sparsevdit.model.DenoisingProgress;
 import io.github.sparsevdit.model.Guidance;
 import io.github.sparsevdit.model.Pipeline;
+import io.github.sparsevdit.model.RunMemory;
 import io.github.sparsevdit.model.Scheduler;
 import io.github.sparsevdit.search.CalibrationSource;
 import java.io.IOException;
@@ -40,13 +41,15 @@ final class Checkpoint implements AutoCloseable {
   private final long[] latents;
   private final int framesPerSecond;
   private final long seed;
+  private final RunMemory memory;
 
   private Checkpoint(
       Path folder,
       Backend backend,
       RunOptions options,
       Pipeline pipeline,
-      PromptEmbeddings embeddings)
+      PromptEmbeddings embeddings,
+      RunMemory memory)
       throws IOException {
     JsonNode defaults = read(folder.resolve("generation_config.json"));
     JsonNode config = config(folder);
@@ -56,6 +59,7 @@ final class Checkpoint implements AutoCloseable {
     this.backend = backend;
     this.pipeline = pipeline;
     this.embeddings = embeddings;
+    this.memory = memory;
     this.latents = latents(options.latents, defaults.path("latents"), config);
     this.framesPerSecond = defaults.path("fps").asInt(16);
     this.seed = options.seed;
@@ -72,6 +76,28 @@ final class Checkpoint implements AutoCloseable {
     this.guidance = embedded ? Guidance.of(1) : guidance(scale, options, defaults);
   }
 
+  /** Refuses what will not fit, unless it is asked not to. */
+  private static RunMemory memory(
+      Path folder, Backend backend, RunOptions options, PromptEmbeddings embeddings)
+      throws IOException {
+    JsonNode config = config(folder);
+    JsonNode usual = read(folder.resolve("generation_config.json")).path("latents");
+    long[] latents = latents(options.latents, usual, config);
+    boolean framesFirst = FamilyDefaults.framesFirst(config.path("_class_name").asText());
+    int[] size = {(int) latents[framesFirst ? 0 : 1], (int) latents[2], (int) latents[3]};
+    RunMemory memory =
+        RunMemory.of(folder, options.type, size, embeddings.textTokens(), backend.info().threads());
+    if (!options.anyMemory) {
+      memory.requireRoom(backend);
+    }
+    return memory;
+  }
+
+  /** What a run with that policy takes of memory. */
+  RunMemory memory(Policy policy) {
+    return memory.with(policy, schedule(), sequence());
+  }
+
   /** Opens the folder; the backend stays the caller's. */
   static Checkpoint open(Path folder, Backend backend, RunOptions options) throws IOException {
     config(folder); // says so if the folder holds none
@@ -79,9 +105,10 @@ final class Checkpoint implements AutoCloseable {
     PromptEmbeddings embeddings =
         new PromptEmbeddings(options.embeddings != null ? options.embeddings : usual);
     try {
+      RunMemory memory = memory(folder, backend, options, embeddings);
       Pipeline pipeline = Pipeline.open(folder, backend, options.type);
       try {
-        return new Checkpoint(folder, backend, options, pipeline, embeddings);
+        return new Checkpoint(folder, backend, options, pipeline, embeddings, memory);
       } catch (IOException | RuntimeException | Error failure) {
         pipeline.close();
         throw failure;

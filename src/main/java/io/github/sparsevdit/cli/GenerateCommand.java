@@ -90,6 +90,7 @@ final class GenerateCommand implements Callable<Integer> {
         Checkpoint checkpoint = Checkpoint.open(folder, backend, runs)) {
       checkpoint.requirePrompts(List.of(prompt));
       Policy policy = policy(checkpoint, read);
+      console.err().println("memory: " + checkpoint.memory(policy));
       List<Path> files = new ArrayList<>();
       Checkpoint.Generated dense = null;
       if (compare) {

@@ -65,6 +65,11 @@ final class RunOptions {
       description = "What the denoiser computes in: bf16 or fp32 (default: bf16).")
   ElementType type;
 
+  @Option(
+      names = "--any-memory",
+      description = "Run even if the memory that is left seems too little.")
+  boolean anyMemory;
+
   /** Frames, height and width out of {@code text}. */
   static int[] size(String text) {
     if (!text.matches("[1-9]\\d{0,5}x[1-9]\\d{0,5}x[1-9]\\d{0,5}")) {

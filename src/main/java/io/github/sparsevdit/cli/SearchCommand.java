@@ -3,10 +3,12 @@ package io.github.sparsevdit.cli;
 import com.fasterxml.jackson.databind.node.ObjectNode;
 import io.github.sparsevdit.Backend;
 import io.github.sparsevdit.DispatchTable;
+import io.github.sparsevdit.Policy;
 import io.github.sparsevdit.cli.map.ModeMapText;
 import io.github.sparsevdit.cli.map.ModeMaps;
 import io.github.sparsevdit.cli.media.ParetoChart;
 import io.github.sparsevdit.cli.media.Pictures;
+import io.github.sparsevdit.model.RunMemory;
 import io.github.sparsevdit.search.CalibrationSource;
 import io.github.sparsevdit.search.CapturedSource;
 import io.github.sparsevdit.search.Findings;
@@ -108,6 +110,7 @@ final class SearchCommand implements Callable<Integer> {
       if (Checkpoint.isOne(source)) {
         try (Checkpoint checkpoint = Checkpoint.open(source, backend, runs);
             CalibrationSource points = checkpoint.calibration(chosenPrompts(checkpoint))) {
+          console.err().println("memory: " + memory(checkpoint, options));
           search(backend, points, options);
         }
       } else {
@@ -117,6 +120,13 @@ final class SearchCommand implements Callable<Integer> {
       }
     }
     return 0;
+  }
+
+  /** A search runs densely, and keeps what it measured beside the run. */
+  private static RunMemory memory(Checkpoint checkpoint, SearchOptions options) {
+    return checkpoint
+        .memory(Policy.dense(checkpoint.shape(), options.block()))
+        .withSearch(checkpoint.shape(), checkpoint.sequence(), options.block());
   }
 
   private SearchOptions searchOptions() {

@@ -1,6 +1,7 @@
 package io.github.sparsevdit.model;
 
 import io.github.sparsevdit.Backend;
+import io.github.sparsevdit.ModelShape;
 import io.github.sparsevdit.OutOfNativeMemoryException;
 import io.github.sparsevdit.Pattern;
 import io.github.sparsevdit.Policy;
@@ -41,6 +42,8 @@ public record RunMemory(long weights, long converted, long activations, long att
   private static final long HEAP_BESIDES = 64L << 20;
   private static final long SCRATCH_OF_THREAD = 8L << 20;
   private static final int HEAD_BYTES = 256; // of a plan
+  private static final int MASSES_OF_BLOCK = 2 * 2 * 8; // orders, halves of the points, phases
+  private static final long SEARCHED_OUTPUTS = 256L << 20;
 
   /**
    * Of a run of a checkpoint.
@@ -91,6 +94,23 @@ public record RunMemory(long weights, long converted, long activations, long att
     return new RunMemory(weights, converted, activations, attention + plans, heap);
   }
 
+  /**
+   * The same with what a search keeps beside the run: the attention mass of every head and block, a
+   * layer's output projection and what it gives, and its squares for each head.
+   */
+  public RunMemory withSearch(ModelShape shape, Sequence sequence, int block) {
+    long heads = (long) shape.layers() * shape.heads();
+    long mass = heads * sequence.videoBlocks(block) * MASSES_OF_BLOCK * Double.BYTES;
+    long width = (long) shape.heads() * shape.headDim();
+    long squares = heads * shape.headDim() * shape.headDim() * Float.BYTES;
+    return new RunMemory(
+        weights,
+        converted,
+        activations,
+        attention + squares,
+        heap + mass + width * width * Float.BYTES + SEARCHED_OUTPUTS);
+  }
+
   /** What must fit beside the mapped weights. */
   public long needed() {
     return converted + activations + attention + heap;
@@ -115,7 +135,7 @@ public record RunMemory(long weights, long converted, long activations, long att
     if (bytes > available) {
       throw new OutOfNativeMemoryException(
           "the run needs %s (%s), and %s %s; %s"
-              .formatted(gigabytes(bytes), this, reason, gigabytes(available), wayOut()));
+              .formatted(size(bytes), this, reason, size(available), wayOut()));
     }
   }
 
@@ -123,7 +143,7 @@ public record RunMemory(long weights, long converted, long activations, long att
     if (heap > limit) {
       throw new OutOfNativeMemoryException(
           "the run needs %s of Java heap, which may grow to %s; start Java with -Xmx%dm"
-              .formatted(gigabytes(heap), gigabytes(limit), heap * 5 / 4 >> 20));
+              .formatted(size(heap), size(limit), heap * 5 / 4 >> 20));
     }
   }
 
@@ -138,16 +158,17 @@ public record RunMemory(long weights, long converted, long activations, long att
   public String toString() {
     return "weights %s mapped%s, activations %s, attention %s, Java heap %s"
         .formatted(
-            gigabytes(weights),
-            converted == 0 ? "" : " and " + gigabytes(converted) + " converted",
-            gigabytes(activations),
-            gigabytes(attention),
-            gigabytes(heap));
+            size(weights),
+            converted == 0 ? "" : " and " + size(converted) + " converted",
+            size(activations),
+            size(attention),
+            size(heap));
   }
 
-  private static String gigabytes(long bytes) {
-    return String.format(
-        Locale.ROOT, bytes < 10_000_000_000L ? "%.2f GB" : "%.1f GB", bytes * 1e-9);
+  private static String size(long bytes) {
+    return bytes < 1_000_000_000L
+        ? String.format(Locale.ROOT, "%.0f MB", bytes * 1e-6)
+        : String.format(Locale.ROOT, "%.1f GB", bytes * 1e-9);
   }
 
   /** Where a checkpoint's networks lie. */

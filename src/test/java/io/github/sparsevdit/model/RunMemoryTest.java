@@ -105,8 +105,8 @@ class RunMemoryTest {
     assertDoesNotThrow(() -> run.requireRoom(run.needed(), 5_200_000_000L, "there are"));
     String message = refused(() -> run.requireRoom(run.needed(), 5_000_000_000L, "there are"));
     assertEquals(
-        "the run needs 5.20 GB (weights 28.6 GB mapped, activations 4.80 GB, attention 0.10 GB,"
-            + " Java heap 0.30 GB), and there are 5.00 GB; fewer frames or a smaller picture, or"
+        "the run needs 5.2 GB (weights 28.6 GB mapped, activations 4.8 GB, attention 100 MB,"
+            + " Java heap 300 MB), and there are 5.0 GB; fewer frames or a smaller picture, or"
             + " computing in bf16, take less",
         message);
     RunMemory stored = new RunMemory(57_200_000_000L, 28_600_000_000L, 4_800_000_000L, 0, 1);
@@ -114,7 +114,7 @@ class RunMemoryTest {
     assertTrue(message.contains("57.2 GB mapped and 28.6 GB converted"), message);
     assertTrue(message.contains("store the weights in the type that is computed in"), message);
     message = refused(() -> run.requireHeap(100_000_000));
-    assertTrue(message.contains("0.30 GB of Java heap") && message.contains("-Xmx357m"), message);
+    assertTrue(message.contains("300 MB of Java heap") && message.contains("-Xmx357m"), message);
   }
 
   private static String refused(org.junit.jupiter.api.function.Executable call) {
