@@ -38,7 +38,7 @@ bin/svdit: tools/svdit.sh tools/find-jdk.sh Makefile
 	@chmod +x $@.new && mv $@.new $@
 
 .PHONY: test
-test: native-test $(JAR_LIBRARIES) bin/svdit ## builds all; native tests, then every JUnit test (TEST=Name, CASES=folder)
+test: native-test $(JAR_LIBRARIES) $(SIM_LIBRARY) bin/svdit ## builds all; native tests, then every JUnit test (TEST=Name, CASES=folder)
 	@$(MVN) package $(if $(TEST),-Dtest='$(TEST)' -Dsurefire.failIfNoSpecifiedTests=false) \
 	  $(if $(CASES),-Dsvdit.cases='$(abspath $(CASES))')
 

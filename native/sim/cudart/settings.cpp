@@ -26,6 +26,8 @@ void Settings::parse(const std::string &text) {
       fault = static_cast<long>(value);
     } else if (name == "late_us") {
       late_us = static_cast<long>(value);
+    } else if (name == "idle") {
+      idle = value != 0;
     } else if (name == "seed") {
       seed = static_cast<std::uint64_t>(value);
     } else {

@@ -18,6 +18,7 @@ struct Settings {
   std::size_t memory = std::size_t{1} << 30;  // bytes of each device
   long fault = 0;       // the fault-th launch from now on ends in an illegal address; 0: none
   long late_us = 2000;  // work that nobody waits for begins at a random moment up to this late
+  bool idle = false;    // launches are queued and done, but run nothing: for timing the way there
   std::uint64_t seed = 1;
 
   // Throws std::invalid_argument for a name it does not know.

@@ -13,6 +13,7 @@ public final class AttentionCall {
   private final AtomicBoolean used = new AtomicBoolean(); // what is checked must not change
   Tensor lse;
   int[] textValid;
+  DeviceBuffer textValidBuffer;
   float scale;
   int headBegin;
   int headEnd;
@@ -38,7 +39,24 @@ public final class AttentionCall {
    */
   public AttentionCall textValid(int... textValid) {
     int[] own = textValid == null ? null : textValid.clone();
-    return set(() -> this.textValid = own);
+    return set(
+        () -> {
+          this.textValid = own;
+          this.textValidBuffer = null;
+        });
+  }
+
+  /**
+   * The same, one 32-bit count per batch row, as the buffer holds them when the work runs: a
+   * captured graph serves another prompt once the buffer holds other counts. On CUDA counts outside
+   * of 0 to the number of text keys count as the nearest of the two.
+   */
+  public AttentionCall textValid(DeviceBuffer textValid) {
+    return set(
+        () -> {
+          this.textValid = null;
+          this.textValidBuffer = textValid;
+        });
   }
 
   /** The factor of q·kᵀ; 0 for 1/√D. */
@@ -74,7 +92,7 @@ public final class AttentionCall {
 
   /**
    * Memory of the backend that the call may use, at least {@link AttentionPlan#workspaceBytes}; one
-   * call at a time may. By default the plan keeps its own.
+   * call at a time may, and on CUDA the calls of one stream. By default there is one per stream.
    */
   public AttentionCall workspace(Tensor workspace) {
     return set(() -> this.workspace = workspace);
@@ -82,9 +100,14 @@ public final class AttentionCall {
 
   /** As {@link AttentionPlan#run}. */
   public void run(Tensor q, Tensor k, Tensor v, Tensor out) {
+    run(q, k, v, out, null);
+  }
+
+  /** The same, queued on a stream of the plan's device; null is as without. */
+  public void run(Tensor q, Tensor k, Tensor v, Tensor out, CudaStream stream) {
     hold();
     try {
-      plan.run(q, k, v, out, this);
+      plan.run(q, k, v, out, this, stream);
     } finally {
       used.setRelease(false);
     }

@@ -21,7 +21,7 @@ import java.util.function.ToIntFunction;
 /**
  * One layer's patterns compiled for a sequence, element type and backend. Immutable, and usable
  * from many threads at once. {@code close()} may be called twice; it refuses new calls and waits
- * for the running ones.
+ * for the running ones, and for CUDA streams that still have work of this plan.
  */
 public final class AttentionPlan implements AutoCloseable {
   private final PlanHandle handle;
@@ -119,7 +119,8 @@ public final class AttentionPlan implements AutoCloseable {
 
   /**
    * softmax(q·kᵀ/√D)·v over the keys each head's pattern shows, all text valid; a row that sees no
-   * key gives 0. Makes no garbage. On the CPU it blocks until done.
+   * key gives 0. Makes no garbage. On the CPU it blocks until done; on CUDA it returns when the
+   * work is queued on the legacy default stream, and copies from the tensors wait for it.
    *
    * @param q [B, H, S, D], of the plan's type, any strides but D contiguous
    * @param k [B, H, keys, D]
@@ -127,7 +128,12 @@ public final class AttentionPlan implements AutoCloseable {
    * @param out [B, H, S, D]; it overlaps none of the others
    */
   public void run(Tensor q, Tensor k, Tensor v, Tensor out) {
-    runner.run(q, k, v, out, null);
+    runner.run(q, k, v, out, null, null);
+  }
+
+  /** The same, queued on a stream of the plan's device. */
+  public void run(Tensor q, Tensor k, Tensor v, Tensor out, CudaStream stream) {
+    runner.run(q, k, v, out, null, runner.queue(stream));
   }
 
   /**
@@ -138,8 +144,8 @@ public final class AttentionPlan implements AutoCloseable {
     return new AttentionCall(this);
   }
 
-  void run(Tensor q, Tensor k, Tensor v, Tensor out, AttentionCall call) {
-    runner.run(q, k, v, out, call);
+  void run(Tensor q, Tensor k, Tensor v, Tensor out, AttentionCall call, CudaStream stream) {
+    runner.run(q, k, v, out, call, stream == null ? null : runner.queue(stream));
   }
 
   /**
@@ -220,7 +226,10 @@ public final class AttentionPlan implements AutoCloseable {
     }
   }
 
-  /** Bytes of workspace a call with that batch size needs; 0 where none is needed. */
+  /**
+   * Bytes of workspace a call with that batch size needs; 0 where none is needed. Calls on one CUDA
+   * stream share one workspace, whatever their plans.
+   */
   public long workspaceBytes(int batch) {
     long[] last = workspaceOfBatch;
     if (batch > 0 && last[0] == batch) {

@@ -6,9 +6,9 @@ import io.github.sparsevdit.bindings.svdit_tensor;
 import io.github.sparsevdit.internal.AttentionEvent;
 import io.github.sparsevdit.internal.CallSlot;
 import io.github.sparsevdit.internal.HeldCalls;
-import io.github.sparsevdit.internal.Memory;
 import io.github.sparsevdit.internal.NativeCalls;
 import io.github.sparsevdit.internal.PlanHandle;
+import io.github.sparsevdit.internal.StreamHandle;
 import io.github.sparsevdit.tensor.Tensor;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
@@ -17,6 +17,8 @@ import java.lang.foreign.ValueLayout;
 final class AttentionRunner {
   private static final ValueLayout.OfLong ADDRESS =
       ValueLayout.JAVA_LONG; // a pointer field, without an object for it
+
+  private static final long TEXT_VALID = svdit_attention_args.text_valid$offset();
 
   private final AttentionPlan plan;
   private final PlanHandle handle;
@@ -32,67 +34,125 @@ final class AttentionRunner {
     this.needsWorkspace = plan.workspaceBytes(1) > 0;
   }
 
-  /** call is null where it has nothing more to say. */
-  void run(Tensor q, Tensor k, Tensor v, Tensor out, AttentionCall call) {
+  /** The queue of a stream that this plan can compute on. */
+  StreamHandle queue(CudaStream stream) {
+    return check.queue(stream);
+  }
+
+  /**
+   * call is null where it has nothing more to say, stream where the default stream is meant or
+   * there is none.
+   */
+  void run(Tensor q, Tensor k, Tensor v, Tensor out, AttentionCall call, StreamHandle stream) {
     long batch = check.attention(q, k, v, out);
     if (call != null) {
       check.call(call, batch, q, k, v, out);
     }
+    StreamHandle queue = stream == null ? handle.backend().defaultStream() : stream;
     if (AttentionEvent.PROBE.isEnabled()) {
-      runRecorded(q, k, v, out, call, (int) batch);
+      runRecorded(q, k, v, out, call, (int) batch, queue);
     } else {
-      runChecked(q, k, v, out, call, (int) batch);
+      runChecked(q, k, v, out, call, (int) batch, queue);
     }
   }
 
-  private void runChecked(Tensor q, Tensor k, Tensor v, Tensor out, AttentionCall call, int batch) {
+  /** queue is null on the CPU. */
+  private void runChecked(
+      Tensor q, Tensor k, Tensor v, Tensor out, AttentionCall call, int batch, StreamHandle queue) {
     CallSlot slot = handle.hold();
     try {
-      MemorySegment args = slot.args();
-      svdit_attention_args.batch(args, batch);
-      write(q, slot.q());
-      write(k, slot.k());
-      write(v, slot.v());
-      write(out, slot.out());
-      MemorySegment lse = MemorySegment.NULL;
-      MemorySegment workspace = MemorySegment.NULL;
-      if (call == null) {
-        clearOptions(args);
-      } else {
-        writeOptions(call, slot);
-        lse = call.lse == null ? lse : call.lse.memory().segment();
-        workspace = call.workspace == null ? workspace : call.workspace.memory().segment();
+      if (queue == null) {
+        call(slot, q, k, v, out, call, batch, null);
+        return;
       }
-      if (needsWorkspace && (call == null || call.workspace == null)) {
-        Memory own = slot.workspace(handle.backend(), plan.workspaceBytes(batch));
-        args.set(ADDRESS, svdit_attention_args.workspace$offset(), own.address());
-        svdit_attention_args.workspace_bytes(args, own.bytes());
-      }
-      int status =
-          HeldCalls.attention(
-              handle.pointer(),
-              args,
-              MemorySegment.NULL,
-              slot.error(),
-              q.memory().segment(),
-              k.memory().segment(),
-              v.memory().segment(),
-              out.memory().segment(),
-              lse,
-              workspace);
-      if (status != Svdit.SVDIT_OK()) {
-        throw NativeCalls.failure(status, slot.error());
+      queue.enter();
+      try {
+        uses(queue, q, k, v, out, call);
+        call(slot, q, k, v, out, call, batch, queue);
+      } finally {
+        queue.exit();
       }
     } finally {
       slot.release();
     }
   }
 
+  /** What stays as it is until the stream's work is done. */
+  private void uses(
+      StreamHandle queue, Tensor q, Tensor k, Tensor v, Tensor out, AttentionCall call) {
+    queue.uses(handle);
+    queue.uses(q.memory());
+    queue.uses(k.memory());
+    queue.uses(v.memory());
+    queue.uses(out.memory());
+    if (call == null) {
+      return;
+    }
+    if (call.lse != null) {
+      queue.uses(call.lse.memory());
+    }
+    if (call.workspace != null) {
+      queue.uses(call.workspace.memory());
+    }
+    if (call.textValidBuffer != null) {
+      queue.uses(call.textValidBuffer.memory());
+    }
+  }
+
+  private void call(
+      CallSlot slot,
+      Tensor q,
+      Tensor k,
+      Tensor v,
+      Tensor out,
+      AttentionCall call,
+      int batch,
+      StreamHandle queue) {
+    MemorySegment args = slot.args();
+    svdit_attention_args.batch(args, batch);
+    write(q, slot.q());
+    write(k, slot.k());
+    write(v, slot.v());
+    write(out, slot.out());
+    MemorySegment lse = MemorySegment.NULL;
+    MemorySegment workspace = MemorySegment.NULL;
+    if (call == null) {
+      clearOptions(args);
+    } else {
+      writeOptions(call, slot, queue);
+      lse = call.lse == null ? lse : call.lse.memory().segment();
+      workspace = call.workspace == null ? workspace : call.workspace.memory().segment();
+      if (call.textValidBuffer != null && workspace == MemorySegment.NULL) {
+        workspace = call.textValidBuffer.memory().segment(); // held in its place
+      }
+    }
+    if (needsWorkspace && (call == null || call.workspace == null)) {
+      long bytes = plan.workspaceBytes(batch);
+      args.set(ADDRESS, svdit_attention_args.workspace$offset(), queue.workspace(bytes));
+      svdit_attention_args.workspace_bytes(args, bytes);
+    }
+    int status =
+        HeldCalls.attention(
+            handle.pointer(),
+            args,
+            queue == null ? MemorySegment.NULL : queue.pointer(),
+            slot.error(),
+            q.memory().segment(),
+            k.memory().segment(),
+            v.memory().segment(),
+            out.memory().segment(),
+            lse,
+            workspace);
+    if (status != Svdit.SVDIT_OK()) {
+      throw NativeCalls.failure(status, slot.error());
+    }
+  }
+
   private void runRecorded(
-      Tensor q, Tensor k, Tensor v, Tensor out, AttentionCall call, int batch) {
+      Tensor q, Tensor k, Tensor v, Tensor out, AttentionCall call, int batch, StreamHandle queue) {
     AttentionEvent event = new AttentionEvent();
     event.begin();
-    runChecked(q, k, v, out, call, batch);
+    runChecked(q, k, v, out, call, batch, queue);
     event.end();
     if (event.shouldCommit()) {
       int[] heads = new int[Mode.values().length];
@@ -136,14 +196,18 @@ final class AttentionRunner {
     svdit_attention_args.workspace_bytes(args, 0);
   }
 
-  private static void writeOptions(AttentionCall call, CallSlot slot) {
+  private static void writeOptions(AttentionCall call, CallSlot slot, StreamHandle queue) {
     MemorySegment args = slot.args();
     clearOptions(args);
     if (call.lse != null) {
       args.set(ADDRESS, svdit_attention_args.lse$offset(), call.lse.address());
       svdit_attention_args.lse_bytes(args, call.lse.spanBytes());
     }
-    if (call.textValid != null) {
+    if (call.textValidBuffer != null) {
+      args.set(ADDRESS, TEXT_VALID, call.textValidBuffer.address());
+    } else if (call.textValid != null && queue != null) {
+      args.set(ADDRESS, TEXT_VALID, queue.counts(call.textValid));
+    } else if (call.textValid != null) {
       svdit_attention_args.text_valid(args, slot.textValid(call.textValid));
     }
     svdit_attention_args.scale(args, call.scale);

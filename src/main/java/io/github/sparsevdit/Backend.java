@@ -136,6 +136,57 @@ public final class Backend implements AutoCloseable {
   }
 
   /**
+   * A contiguous tensor in host memory that a CUDA device copies from and to by itself, at full
+   * speed: for {@link CudaStream#copy}. Java reads and writes it as any host tensor. On the CPU it
+   * is plain memory. The caller closes it.
+   */
+  public Tensor allocatePinned(ElementType type, long... shape) {
+    return Tensor.allocatePinned(handle, type, shape);
+  }
+
+  /** Bytes where this backend computes, not cleared, aligned to 256. The caller closes them. */
+  public DeviceBuffer buffer(long bytes) {
+    return DeviceBuffer.allocate(handle, bytes);
+  }
+
+  /**
+   * A new CUDA stream, which the caller closes; UnsupportedException on the CPU, where every call
+   * blocks until it is done.
+   */
+  public CudaStream stream() {
+    requireStreams("streams");
+    return CudaStream.create(handle);
+  }
+
+  /** A new CUDA event, which the caller closes; UnsupportedException on the CPU. */
+  public CudaEvent event() {
+    requireStreams("events");
+    return CudaEvent.create(handle);
+  }
+
+  /**
+   * Waits until the work of calls without a stream is done, and throws what went wrong in it; on
+   * the CPU it always is.
+   */
+  public void synchronize() {
+    handle.keepAlive();
+    try {
+      if (handle.defaultStream() != null) {
+        handle.defaultStream().synchronize();
+      }
+    } finally {
+      handle.release();
+    }
+  }
+
+  private void requireStreams(String what) {
+    if (handle.defaultStream() == null) {
+      throw new UnsupportedException(
+          "the CPU backend has no " + what + ": every call blocks until it is done");
+    }
+  }
+
+  /**
    * Compiles one layer's patterns. The caller closes the plan.
    *
    * @param type of q, k, v and out
@@ -211,6 +262,8 @@ public final class Backend implements AutoCloseable {
         svdit_backend_info.runtime_version(info),
         svdit_backend_info.memory_bytes(info),
         svdit_backend_info.memory_free_bytes(info),
+        svdit_backend_info.memory_used_bytes(info),
+        svdit_backend_info.memory_host_bytes(info),
         svdit_backend_info.name(info).getString(0));
   }
 }

@@ -14,6 +14,8 @@ package io.github.sparsevdit;
  * @param runtimeVersion the CUDA runtime built in, likewise; 0 without one
  * @param memoryBytes of the device, or of this machine
  * @param memoryFreeBytes when this was asked
+ * @param memoryUsedBytes what tensors, buffers and workspaces of this backend take of it
+ * @param pinnedBytes what its pinned tensors take of the host's memory (CUDA)
  * @param name of the device or processor
  */
 public record BackendInfo(
@@ -27,4 +29,6 @@ public record BackendInfo(
     int runtimeVersion,
     long memoryBytes,
     long memoryFreeBytes,
+    long memoryUsedBytes,
+    long pinnedBytes,
     String name) {}

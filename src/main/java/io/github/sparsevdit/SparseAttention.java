@@ -102,6 +102,12 @@ public final class SparseAttention implements AutoCloseable {
     plan(step, layer).run(q, k, v, out);
   }
 
+  /** The same, queued on a stream of the backend's device. */
+  public void run(
+      int step, int layer, Tensor q, Tensor k, Tensor v, Tensor out, CudaStream stream) {
+    plan(step, layer).run(q, k, v, out, stream);
+  }
+
   /** The plan of a layer at a step; this object closes it. */
   public AttentionPlan plan(int step, int layer) {
     if (step < 0 || step >= schedule.steps() || layer < 0 || layer >= layers) {

@@ -2,6 +2,7 @@ package io.github.sparsevdit;
 
 import io.github.sparsevdit.internal.BackendHandle;
 import io.github.sparsevdit.internal.Memory;
+import io.github.sparsevdit.internal.StreamHandle;
 import io.github.sparsevdit.tensor.ElementType;
 import io.github.sparsevdit.tensor.Tensor;
 
@@ -64,6 +65,7 @@ final class TensorCheck {
       apart("lse", call.lse, "out", out);
     }
     textValid(call.textValid, batch);
+    textValid(call.textValidBuffer, batch);
     scale(call.scale);
     Tensor workspace = call.workspace;
     if (workspace != null) {
@@ -102,6 +104,43 @@ final class TensorCheck {
                 + maskableKeys);
       }
     }
+  }
+
+  private void textValid(DeviceBuffer counts, long batch) {
+    if (counts == null) {
+      return;
+    }
+    if (counts.memory().device() != device) {
+      throw new IllegalArgumentException(
+          "textValid lies "
+              + place(counts.memory().device())
+              + "; this plan computes "
+              + place(device)
+              + " and copies nothing silently");
+    }
+    if (!counts.memory().alive()) {
+      throw new IllegalStateException("textValid is closed");
+    }
+    if (!counts.holdsInts(batch)) {
+      throw new IllegalArgumentException(
+          "textValid is " + counts + ": expected " + batch + " ints, one per batch row");
+    }
+  }
+
+  /** The stream's work, where this plan's calls are queued. */
+  StreamHandle queue(CudaStream stream) {
+    if (stream == null) {
+      throw new IllegalArgumentException("stream is null");
+    }
+    if (device == Memory.HOST) {
+      throw new IllegalArgumentException(
+          "this plan computes on the CPU, where calls block: expected no stream, got " + stream);
+    }
+    if (stream.device() != device) {
+      throw new IllegalArgumentException(
+          stream + ": expected a stream of CUDA device " + device + ", where this plan computes");
+    }
+    return stream.streamHandle();
   }
 
   static void scale(float scale) {

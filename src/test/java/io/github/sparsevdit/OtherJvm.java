@@ -3,7 +3,9 @@ package io.github.sparsevdit;
 import java.io.File;
 import java.nio.charset.StandardCharsets;
 import java.util.ArrayList;
+import java.util.HashMap;
 import java.util.List;
+import java.util.Map;
 import java.util.concurrent.TimeUnit;
 
 /**
@@ -14,6 +16,7 @@ public final class OtherJvm {
   private final List<String> options =
       new ArrayList<>(List.of("--enable-native-access=ALL-UNNAMED"));
   private final List<String> classPath = new ArrayList<>();
+  private final Map<String, String> environment = new HashMap<>();
 
   public OtherJvm() {
     classPath.add(System.getProperty("java.class.path"));
@@ -29,6 +32,11 @@ public final class OtherJvm {
     return this;
   }
 
+  OtherJvm environment(String name, String value) {
+    environment.put(name, value);
+    return this;
+  }
+
   OtherJvm withoutNativeAccess() {
     options.set(0, "--illegal-native-access=deny");
     return this;
@@ -41,7 +49,9 @@ public final class OtherJvm {
     command.addAll(options);
     command.addAll(List.of("-cp", String.join(File.pathSeparator, classPath), main.getName()));
     command.addAll(List.of(arguments));
-    Process process = new ProcessBuilder(command).redirectErrorStream(true).start();
+    ProcessBuilder builder = new ProcessBuilder(command).redirectErrorStream(true);
+    builder.environment().putAll(environment);
+    Process process = builder.start();
     String output = new String(process.getInputStream().readAllBytes(), StandardCharsets.UTF_8);
     if (!process.waitFor(60, TimeUnit.SECONDS)) {
       process.destroyForcibly();

@@ -38,18 +38,24 @@ final class RandomCase implements AutoCloseable {
   private final List<Tensor> owned = new ArrayList<>();
 
   RandomCase(long seed, ElementType type, Backend backend) {
+    this(seed, type, backend, 6, HEAD_DIMS, BLOCKS);
+  }
+
+  /** One of up to that many frames, and of these head dims and blocks. */
+  RandomCase(
+      long seed, ElementType type, Backend backend, int frames, int[] headDims, int[] blocks) {
     random = new Random(seed);
     this.type = type;
     int text = random.nextInt(3) == 0 ? 0 : 1 + random.nextInt(40);
     sequence =
         new Sequence(
-            1 + random.nextInt(6),
+            1 + random.nextInt(frames),
             1 + random.nextInt(9),
             1 + random.nextInt(11),
             text,
             random.nextBoolean());
-    headDim = HEAD_DIMS[random.nextInt(HEAD_DIMS.length)];
-    block = BLOCKS[random.nextInt(BLOCKS.length)];
+    headDim = headDims[random.nextInt(headDims.length)];
+    block = blocks[random.nextInt(blocks.length)];
     batch = 1 + random.nextInt(2);
     patterns = IntStream.range(0, 1 + random.nextInt(5)).mapToObj(head -> pattern()).toList();
     textValid = IntStream.range(0, batch).map(row -> random.nextInt(text + 1)).toArray();

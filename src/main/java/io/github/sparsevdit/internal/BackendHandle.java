@@ -7,6 +7,7 @@ import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.SegmentAllocator;
 import java.lang.foreign.ValueLayout;
+import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.atomic.AtomicBoolean;
 import java.util.concurrent.atomic.AtomicLong;
 
@@ -21,22 +22,37 @@ public final class BackendHandle {
   private final AtomicBoolean closed = new AtomicBoolean();
   private final AtomicLong keepers = new AtomicLong(1);
   private final Leaks.Handle leak;
+  private final StreamHandle defaultStream; // null where there are no streams
 
-  private BackendHandle(MemorySegment pointer, int kind, int device) {
+  private BackendHandle(MemorySegment pointer, int kind, int device, boolean tracked) {
     this.pointer = pointer;
     this.kind = kind;
     this.device = device;
-    this.leak = Leaks.track(this, "a backend");
+    this.leak = tracked ? Leaks.track(this, "a backend") : Leaks.untracked();
+    this.defaultStream = hostMemory() ? null : StreamHandle.ofDefault(this);
+  }
+
+  /** Opened when first asked for, never closed: one per CUDA device. */
+  private static final ConcurrentHashMap<Integer, BackendHandle> SHARED = new ConcurrentHashMap<>();
+
+  /** The backend that memory and streams of other libraries on a CUDA device are used through. */
+  public static BackendHandle shared(int device) {
+    return SHARED.computeIfAbsent(
+        device, ordinal -> open(Svdit.SVDIT_BACKEND_CUDA(), ordinal, 0, 0, false));
   }
 
   /** Opens a backend as svdit_backend_options says. */
   public static BackendHandle open(int kind, int device, int threads, int tier) {
+    return open(kind, device, threads, tier, true);
+  }
+
+  private static BackendHandle open(int kind, int device, int threads, int tier, boolean tracked) {
     NativeLibrary.load();
     try (Arena arena = Arena.ofConfined()) {
       MemorySegment options = options(arena, kind, device, threads, tier);
       MemorySegment out = arena.allocate(ValueLayout.ADDRESS);
       NativeCalls.check(error -> Svdit.svdit_backend_open(options, out, error));
-      return new BackendHandle(out.get(ValueLayout.ADDRESS, 0), kind, device);
+      return new BackendHandle(out.get(ValueLayout.ADDRESS, 0), kind, device, tracked);
     }
   }
 
@@ -82,6 +98,11 @@ public final class BackendHandle {
     return device;
   }
 
+  /** CUDA's legacy default stream; null on the CPU, where calls block. */
+  public StreamHandle defaultStream() {
+    return defaultStream;
+  }
+
   /** The svdit_backend pointer; the caller keeps this handle while it is used. */
   public MemorySegment pointer() {
     return pointer;
@@ -117,6 +138,9 @@ public final class BackendHandle {
   /** Gives back one keep(). */
   public void release() {
     if (keepers.decrementAndGet() == 0) {
+      if (defaultStream != null) {
+        defaultStream.end();
+      }
       Svdit.svdit_backend_close(pointer);
     }
   }

@@ -18,7 +18,6 @@ public final class CallSlot {
   private final MemorySegment out;
   private final MemorySegment error;
   private MemorySegment textValid = MemorySegment.NULL;
-  private Memory workspace; // made when a call first needs one; freed with the plan
 
   CallSlot() {
     Arena arena = Arena.ofAuto(); // any thread may be the next holder
@@ -78,21 +77,5 @@ public final class CallSlot {
     }
     MemorySegment.copy(counts, 0, textValid, ValueLayout.JAVA_INT, 0, counts.length);
     return textValid;
-  }
-
-  /** At least bytes of workspace. */
-  public Memory workspace(BackendHandle backend, long bytes) {
-    if (workspace == null || workspace.bytes() < bytes) {
-      freeWorkspace();
-      workspace = Memory.allocate(backend, bytes, "a plan's workspace");
-    }
-    return workspace;
-  }
-
-  void freeWorkspace() {
-    if (workspace != null) {
-      workspace.close();
-      workspace = null;
-    }
   }
 }

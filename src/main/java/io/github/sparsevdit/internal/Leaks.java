@@ -55,6 +55,11 @@ public final class Leaks {
     return handle;
   }
 
+  /** For what need not be closed. */
+  static Handle untracked() {
+    return UNTRACKED;
+  }
+
   /** Exists only where tracking is on. */
   private static final class Tracker {
     static final System.Logger LOGGER = System.getLogger("io.github.sparsevdit.leaks");

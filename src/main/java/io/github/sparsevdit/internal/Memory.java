@@ -7,30 +7,46 @@ import java.lang.foreign.ValueLayout;
 
 /**
  * A range of bytes that native code computes on: host memory, which has a segment, or a device's,
- * which has none. It is either borrowed, when close() does nothing, or allocated from a backend,
+ * which Java cannot reach. It is borrowed, when close() frees nothing, or allocated from a backend,
  * when close() gives it back.
  */
-public final class Memory implements AutoCloseable {
+public final class Memory implements AutoCloseable, StreamUsed {
   /** device() of host memory. */
   public static final int HOST = -1;
 
-  private final MemorySegment segment; // NULL on a device
+  /** What a stream keeps it by (see StreamHandle); any stream may overwrite it. */
+  volatile Object keptBy;
+
+  private final MemorySegment segment;
   private final long address;
   private final long bytes;
   private final int device;
-  private final Owned owned; // null where borrowed
+  private final Owned owned; // null where a segment of the caller's is borrowed
+  private final Object owner;
+  private final StreamUses uses = new StreamUses();
 
-  private Memory(MemorySegment segment, long address, long bytes, int device, Owned owned) {
+  private Memory(
+      MemorySegment segment, long address, long bytes, int device, Owned owned, Object owner) {
     this.segment = segment;
     this.address = address;
     this.bytes = bytes;
     this.device = device;
     this.owned = owned;
+    this.owner = owner;
   }
 
   /** Host memory that someone else owns. */
   public static Memory of(MemorySegment segment) {
-    return new Memory(segment, segment.address(), segment.byteSize(), HOST, null);
+    return new Memory(segment, segment.address(), segment.byteSize(), HOST, null, null);
+  }
+
+  /**
+   * Memory of a CUDA device that another library owns: owner is kept reachable as long as this is,
+   * and as long as a stream's work uses it.
+   */
+  public static Memory wrap(long address, long bytes, int device, Object owner) {
+    Owned owned = new Owned(null, MemorySegment.ofAddress(address), 0);
+    return new Memory(owned.held(0), address, bytes, device, owned, owner);
   }
 
   /**
@@ -38,24 +54,27 @@ public final class Memory implements AutoCloseable {
    * reports.
    */
   public static Memory allocate(BackendHandle backend, long bytes, String what) {
+    return allocate(backend, Svdit.SVDIT_MEMORY_DEVICE(), bytes, what);
+  }
+
+  /** The same in host memory that the backend's device copies from and to at full speed. */
+  public static Memory allocatePinned(BackendHandle backend, long bytes, String what) {
+    return allocate(backend, Svdit.SVDIT_MEMORY_HOST(), bytes, what);
+  }
+
+  private static Memory allocate(BackendHandle backend, int kind, long bytes, String what) {
     backend.keep();
-    try (Arena scratch = Arena.ofConfined()) {
-      MemorySegment out = scratch.allocate(ValueLayout.ADDRESS);
-      int kind = Svdit.SVDIT_MEMORY_DEVICE();
-      NativeCalls.check(
-          error ->
-              Svdit.svdit_memory_allocate(backend.pointer(), kind, Math.max(bytes, 1), out, error));
-      MemorySegment raw = out.get(ValueLayout.ADDRESS, 0);
-      Owned owned = new Owned(backend, raw);
+    try {
+      Owned owned = new Owned(backend, allocateRaw(backend, kind, Math.max(bytes, 1)), kind);
+      boolean host = backend.hostMemory() || kind == Svdit.SVDIT_MEMORY_HOST();
       Memory memory =
-          backend.hostMemory()
-              ? new Memory(
-                  raw.reinterpret(bytes, owned.arena.arena(), null),
-                  raw.address(),
-                  bytes,
-                  HOST,
-                  owned)
-              : new Memory(MemorySegment.NULL, raw.address(), bytes, backend.device(), owned);
+          new Memory(
+              owned.held(host ? bytes : 0),
+              owned.raw.address(),
+              bytes,
+              host ? HOST : backend.device(),
+              owned,
+              null);
       owned.leak = Leaks.track(memory, what);
       return memory;
     } catch (RuntimeException | Error failure) {
@@ -64,9 +83,33 @@ public final class Memory implements AutoCloseable {
     }
   }
 
+  /** Device memory without a keeper of the backend; its address. */
+  static long allocateRaw(BackendHandle backend, long bytes) {
+    return allocateRaw(backend, Svdit.SVDIT_MEMORY_DEVICE(), bytes).address();
+  }
+
+  /** Frees what allocateRaw gave; no work uses it any more. */
+  static void freeRaw(BackendHandle backend, long address) {
+    MemorySegment raw = MemorySegment.ofAddress(address);
+    NativeCalls.checkQuietly(error -> free(backend, Svdit.SVDIT_MEMORY_DEVICE(), raw, error));
+  }
+
+  private static MemorySegment allocateRaw(BackendHandle backend, int kind, long bytes) {
+    try (Arena scratch = Arena.ofConfined()) {
+      MemorySegment out = scratch.allocate(ValueLayout.ADDRESS);
+      NativeCalls.check(
+          error -> Svdit.svdit_memory_allocate(backend.pointer(), kind, bytes, out, error));
+      return out.get(ValueLayout.ADDRESS, 0);
+    }
+  }
+
+  private static int free(BackendHandle backend, int kind, MemorySegment raw, MemorySegment error) {
+    return Svdit.svdit_memory_free(backend.pointer(), kind, raw, error);
+  }
+
   /**
-   * The whole range of host memory; NULL on a device. Passing it to a native call keeps it open
-   * meanwhile.
+   * The whole range of host memory; of a device's, a segment of no bytes. Passing it to a native
+   * call keeps it open meanwhile.
    */
   public MemorySegment segment() {
     return segment;
@@ -90,41 +133,80 @@ public final class Memory implements AutoCloseable {
     return owned == null ? null : owned.backend;
   }
 
+  /** Whether a device copies from and to this host memory without the host's help. */
+  public boolean pinned() {
+    return device == HOST
+        && owned != null
+        && owned.kind == Svdit.SVDIT_MEMORY_HOST()
+        && !owned.backend.hostMemory();
+  }
+
+  /** What keeps memory of another library open; null where nothing need be kept. */
+  Object owner() {
+    return owner;
+  }
+
   /** Whether it may still be used; a call that begins after close() has begun finds it false. */
+  @Override
   public boolean alive() {
     return owned == null ? segment.scope().isAlive() : owned.arena.open();
   }
 
-  /** Frees what was allocated, once no call uses it any more. May be called twice. */
+  @Override
+  public StreamUses uses() {
+    return uses;
+  }
+
+  /**
+   * Frees what was allocated, once no call and no stream's work uses it any more. May be called
+   * twice.
+   */
   @Override
   public void close() {
     if (owned != null) {
-      owned.close();
+      owned.close(uses);
     }
   }
 
-  /** What an allocation takes to give back. */
-  private static final class Owned {
-    final BackendHandle backend;
-    final MemorySegment raw;
-    final SharedArena arena = new SharedArena();
-    Leaks.Handle leak;
+  @Override
+  public String toString() {
+    return bytes + " bytes of " + (device == HOST ? "host memory" : "CUDA device " + device);
+  }
 
-    Owned(BackendHandle backend, MemorySegment raw) {
+  /** What an allocation takes to give back; of borrowed memory, what it takes to refuse its use. */
+  private static final class Owned {
+    final BackendHandle backend; // null where borrowed
+    final MemorySegment raw;
+    final int kind;
+    final SharedArena arena = new SharedArena();
+    Leaks.Handle leak = Leaks.untracked();
+
+    Owned(BackendHandle backend, MemorySegment raw, int kind) {
       this.backend = backend;
       this.raw = raw;
+      this.kind = kind;
     }
 
-    void close() {
-      if (!arena.closeOnce()) {
+    MemorySegment held(long bytes) {
+      return raw.reinterpret(bytes, arena.arena(), null);
+    }
+
+    void close(StreamUses uses) {
+      if (!arena.beginClose()) {
         return;
       }
       leak.closed();
+      arena.finishClose();
       try {
-        int kind = Svdit.SVDIT_MEMORY_DEVICE();
-        NativeCalls.check(error -> Svdit.svdit_memory_free(backend.pointer(), kind, raw, error));
+        uses.await();
       } finally {
-        backend.release();
+        if (backend != null) {
+          try {
+            NativeCalls.check(error -> free(backend, kind, raw, error));
+          } finally {
+            backend.release();
+          }
+        }
       }
     }
   }

@@ -5,15 +5,19 @@ import io.github.sparsevdit.DeviceException;
 import io.github.sparsevdit.InvalidArgumentException;
 import io.github.sparsevdit.NativeInternalException;
 import io.github.sparsevdit.OutOfNativeMemoryException;
+import io.github.sparsevdit.SvditException;
 import io.github.sparsevdit.UnsupportedException;
 import io.github.sparsevdit.bindings.Svdit;
 import io.github.sparsevdit.bindings.svdit_error;
+import java.lang.System.Logger.Level;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.SegmentAllocator;
 
 /** From a native status to an exception. */
 public final class NativeCalls {
+  private static final System.Logger LOGGER = System.getLogger("io.github.sparsevdit");
+
   private NativeCalls() {}
 
   /** A native call: gets the error buffer, returns the status. */
@@ -30,6 +34,20 @@ public final class NativeCalls {
       if (status != Svdit.SVDIT_OK()) {
         throw failure(status, error);
       }
+    }
+  }
+
+  /** Runs call, which gives something back; what it reports is logged only. */
+  public static void checkQuietly(Call call) {
+    quietly(() -> check(call));
+  }
+
+  /** Runs what gives something back; what it throws of the native library's is logged only. */
+  static void quietly(Runnable run) {
+    try {
+      run.run();
+    } catch (SvditException e) {
+      LOGGER.log(Level.DEBUG, "while giving something back", e);
     }
   }
 

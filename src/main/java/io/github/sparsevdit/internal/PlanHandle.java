@@ -10,10 +10,11 @@ import java.util.concurrent.locks.LockSupport;
  * A native plan and the slots of the calls that use it. Whoever holds a slot keeps the plan open:
  * taking one is the only atomic operation a call makes, and close() waits until none is held.
  */
-public final class PlanHandle {
+public final class PlanHandle implements StreamUsed {
   private final BackendHandle backend;
   private final MemorySegment pointer;
   private final Leaks.Handle leak;
+  private final StreamUses uses = new StreamUses();
   private volatile boolean closing; // written, like slots, with this handle's lock
   private volatile CallSlot[] slots = {
     new CallSlot(), new CallSlot()
@@ -52,7 +53,10 @@ public final class PlanHandle {
     return unlessClosing(grow());
   }
 
-  /** Refuses new calls, waits for the running ones, frees the plan. May be called twice. */
+  /**
+   * Refuses new calls, waits for the running ones and for streams that use the plan, and frees it.
+   * May be called twice.
+   */
   public void close() {
     synchronized (this) {
       if (closing) {
@@ -65,10 +69,28 @@ public final class PlanHandle {
       for (long pause = 1; !slot.tryHold(); pause = Math.min(2 * pause, 1000)) {
         LockSupport.parkNanos(TimeUnit.MICROSECONDS.toNanos(pause));
       }
-      slot.freeWorkspace();
     }
-    Svdit.svdit_plan_destroy(pointer);
-    backend.release();
+    try {
+      uses.await();
+    } finally {
+      Svdit.svdit_plan_destroy(pointer);
+      backend.release();
+    }
+  }
+
+  @Override
+  public StreamUses uses() {
+    return uses;
+  }
+
+  @Override
+  public boolean alive() {
+    return !closing;
+  }
+
+  @Override
+  public String toString() {
+    return "a plan";
   }
 
   private CallSlot unlessClosing(CallSlot slot) {

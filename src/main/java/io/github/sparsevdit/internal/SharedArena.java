@@ -24,13 +24,24 @@ public final class SharedArena implements AutoCloseable {
 
   /** Closes it; false if someone else did, or is about to. */
   public boolean closeOnce() {
-    if (!closing.compareAndSet(false, true)) {
+    if (!beginClose()) {
       return false;
     }
+    finishClose();
+    return true;
+  }
+
+  /** open() is false from here on; false if it was. Whoever gets true calls finishClose(). */
+  public boolean beginClose() {
+    return closing.compareAndSet(false, true);
+  }
+
+  /** Closes it, once no native call uses it any more. */
+  public void finishClose() {
     for (long pause = 1; ; pause = Math.min(2 * pause, 1000)) {
       try {
         arena.close();
-        return true;
+        return;
       } catch (
           IllegalStateException inUse) { // a native call holds it: try until the last one is done
         LockSupport.parkNanos(TimeUnit.MICROSECONDS.toNanos(pause));

@@ -74,6 +74,42 @@ public final class Tensor implements AutoCloseable {
     return new Tensor(memory, 0, type, shape.clone(), rowMajor(shape), true);
   }
 
+  /**
+   * A contiguous view of memory from offset on. For internal use: {@code DeviceBuffer.tensor} is
+   * the public way.
+   */
+  @SuppressWarnings("exports")
+  public static Tensor over(Memory memory, long offset, ElementType type, long... shape) {
+    long bytes = bytes(type, shape);
+    if (offset < 0 || offset > memory.bytes() || bytes > memory.bytes() - offset) {
+      throw new IllegalArgumentException(
+          "a "
+              + type
+              + " tensor "
+              + Arrays.toString(shape)
+              + " takes "
+              + bytes
+              + " bytes from "
+              + offset
+              + " on; there are "
+              + memory.bytes());
+    }
+    return new Tensor(memory, offset, type, shape.clone(), rowMajor(shape), false);
+  }
+
+  /**
+   * A new contiguous tensor in pinned host memory. For internal use: {@code Backend.allocatePinned}
+   * is the public way.
+   */
+  @SuppressWarnings("exports")
+  public static Tensor allocatePinned(BackendHandle backend, ElementType type, long... shape) {
+    long bytes = bytes(type, shape);
+    Memory memory =
+        Memory.allocatePinned(
+            backend, bytes, "a pinned " + type + " tensor " + Arrays.toString(shape));
+    return new Tensor(memory, 0, type, shape.clone(), rowMajor(shape), true);
+  }
+
   public ElementType type() {
     return type;
   }

@@ -1,0 +1,365 @@
+package io.github.sparsevdit.internal;
+
+import io.github.sparsevdit.bindings.Svdit;
+import java.lang.foreign.Arena;
+import java.lang.foreign.MemorySegment;
+import java.lang.foreign.ValueLayout;
+import java.util.Arrays;
+import java.util.concurrent.locks.ReentrantLock;
+
+/**
+ * A CUDA stream with what its queued work needs: a workspace, which all calls on the stream share,
+ * because their work runs one after the other; counts of valid text keys; and the objects that keep
+ * wrapped memory, until the work that uses it is done.
+ *
+ * <p>Work is queued between enter() and exit(), so a call's pieces lie together in the stream
+ * whichever threads use it.
+ */
+public final class StreamHandle {
+  private static final int OWNERS = 256; // wrapped memory kept before its work is asked for
+
+  private final BackendHandle backend;
+  private final MemorySegment pointer;
+  private final boolean destroys; // ours, not wrapped
+  private final boolean keeps; // the backend; its default stream does not, but goes with it
+  private final Object owner; // of a wrapped stream; reachable as long as this is
+  private final ReentrantLock lock = new ReentrantLock();
+  private final Leaks.Handle leak;
+
+  // Guarded by the lock.
+  private boolean closed;
+  private Capture capture;
+  private long workspace;
+  private long workspaceBytes;
+  private long counts;
+  private int[] countsNow = {}; // what the device's counts are, or are about to be
+  private MemorySegment staging = MemorySegment.NULL;
+  private Owners owners = new Owners();
+  private Owners ownersBefore;
+
+  /** What a stream's recent work uses of others' memory. */
+  private static final class Owners {
+    final Object[] list = new Object[OWNERS];
+    int count;
+    MemorySegment recorded; // an event after the last of their work
+  }
+
+  private StreamHandle(
+      BackendHandle backend,
+      MemorySegment pointer,
+      boolean destroys,
+      boolean keeps,
+      Object owner,
+      boolean tracked) {
+    this.backend = backend;
+    this.pointer = pointer;
+    this.destroys = destroys;
+    this.keeps = keeps;
+    this.owner = owner;
+    this.leak = tracked ? Leaks.track(this, "a CUDA stream") : Leaks.untracked();
+  }
+
+  /** The legacy default stream as a backend uses it; dropped with the backend. */
+  static StreamHandle ofDefault(BackendHandle backend) {
+    return new StreamHandle(backend, MemorySegment.NULL, false, false, null, false);
+  }
+
+  /** A new stream. */
+  public static StreamHandle create(BackendHandle backend) {
+    backend.keep();
+    try (Arena arena = Arena.ofConfined()) {
+      MemorySegment out = arena.allocate(ValueLayout.ADDRESS);
+      NativeCalls.check(error -> Svdit.svdit_stream_create(backend.pointer(), out, error));
+      MemorySegment pointer = out.get(ValueLayout.ADDRESS, 0);
+      return new StreamHandle(backend, pointer, true, true, null, true);
+    } catch (RuntimeException | Error failure) {
+      backend.release();
+      throw failure;
+    }
+  }
+
+  /** A stream that owner keeps open. */
+  public static StreamHandle wrap(BackendHandle backend, long handle, Object owner) {
+    backend.keep();
+    MemorySegment pointer = MemorySegment.ofAddress(handle);
+    return new StreamHandle(backend, pointer, false, true, owner, false);
+  }
+
+  public BackendHandle backend() {
+    return backend;
+  }
+
+  /** The cudaStream_t. */
+  public MemorySegment pointer() {
+    return pointer;
+  }
+
+  /** What keeps a wrapped stream open; null where nothing need be kept. */
+  public Object owner() {
+    return owner;
+  }
+
+  // ---- queueing work
+  // -----------------------------------------------------------------------------
+
+  /** Begins to queue work; IllegalStateException if the stream is closed. */
+  public void enter() {
+    lock.lock();
+    if (closed) {
+      lock.unlock();
+      throw new IllegalStateException("the CUDA stream is closed");
+    }
+  }
+
+  /** Ends what enter() began. */
+  public void exit() {
+    lock.unlock();
+  }
+
+  /** Inside: the work to come uses used; IllegalStateException if it is closed. */
+  public void uses(StreamUsed used) {
+    used.uses().add(this);
+    if (!used.alive()) {
+      throw new IllegalStateException("what the stream's work would use is closed: " + used);
+    }
+    if (capture != null) {
+      capture.add(used);
+    }
+  }
+
+  /** As uses(); what another library owns is kept reachable until the work is done. */
+  public void uses(Memory memory) {
+    uses((StreamUsed) memory);
+    if (capture == null && memory.owner() != null && memory.keptBy != owners) {
+      keep(memory);
+    }
+  }
+
+  /** Inside: the address of at least bytes of workspace for the work to come. */
+  public long workspace(long bytes) {
+    if (capture != null) {
+      return capture.workspace(bytes);
+    }
+    if (workspaceBytes < bytes) {
+      dropWorkspace();
+      workspace = Memory.allocateRaw(backend, bytes);
+      workspaceBytes = bytes;
+    }
+    return workspace;
+  }
+
+  /** Inside: the address of values on the device, for the work to come. */
+  public long counts(int[] values) {
+    if (capture != null) {
+      throw new IllegalStateException(
+          "textValid was given as an array, which a graph would keep for good: give a DeviceBuffer,"
+              + " whose contents may change between launches");
+    }
+    if (counts != 0 && Arrays.equals(values, countsNow)) {
+      return counts;
+    }
+    long bytes = values.length * ValueLayout.JAVA_INT.byteSize();
+    if (counts == 0 || countsNow.length != values.length) {
+      dropCounts();
+      counts = Memory.allocateRaw(backend, bytes);
+      countsNow = values.clone();
+      staging = Arena.ofAuto().allocate(bytes, ValueLayout.JAVA_INT.byteAlignment());
+    }
+    System.arraycopy(values, 0, countsNow, 0, values.length);
+    MemorySegment.copy(values, 0, staging, ValueLayout.JAVA_INT, 0, values.length);
+    try { // ordinary host memory: read before the call returns
+      MemorySegment to = MemorySegment.ofAddress(counts);
+      NativeCalls.check(
+          error -> Svdit.svdit_memory_copy(backend.pointer(), to, staging, bytes, pointer, error));
+    } catch (RuntimeException | Error failure) {
+      dropCounts();
+      throw failure;
+    }
+    return counts;
+  }
+
+  // ---- waiting
+  // -----------------------------------------------------------------------------------
+
+  /** Waits until the work queued so far is done; throws what went wrong in it. */
+  public void synchronize() {
+    enter();
+    try {
+      if (capture != null) {
+        throw new IllegalStateException(
+            "the CUDA stream is being captured: nobody may wait for it");
+      }
+      finish();
+    } finally {
+      exit();
+    }
+  }
+
+  /** As synchronize(), of whatever state: of a closed stream the work is done. */
+  void await() {
+    lock.lock();
+    try {
+      // What is captured by this thread does not run yet; what came before was waited for.
+      if (!closed && capture == null) {
+        finish();
+      }
+    } finally {
+      lock.unlock();
+    }
+  }
+
+  private void finish() {
+    try {
+      NativeCalls.check(error -> Svdit.svdit_stream_synchronize(backend.pointer(), pointer, error));
+    } finally { // after a failure nothing runs any more either
+      forget(owners);
+      if (ownersBefore != null) {
+        forget(ownersBefore);
+      }
+      owners = owners.count == 0 ? owners : new Owners();
+      ownersBefore = null;
+    }
+  }
+
+  private void keep(Memory memory) {
+    if (owners.count == OWNERS) {
+      if (ownersBefore != null) {
+        MemorySegment event = ownersBefore.recorded;
+        NativeCalls.check(error -> Svdit.svdit_event_synchronize(backend.pointer(), event, error));
+        forget(ownersBefore);
+      }
+      owners.recorded = EventHandle.create(backend);
+      MemorySegment event = owners.recorded;
+      NativeCalls.check(
+          error -> Svdit.svdit_event_record(backend.pointer(), event, pointer, error));
+      ownersBefore = owners;
+      owners = new Owners();
+    }
+    owners.list[owners.count++] = memory.owner();
+    memory.keptBy = owners;
+  }
+
+  private void forget(Owners those) {
+    Arrays.fill(those.list, 0, those.count, null);
+    if (those.recorded != null) {
+      EventHandle.destroy(backend, those.recorded);
+      those.recorded = null;
+    }
+  }
+
+  // ---- capture
+  // -----------------------------------------------------------------------------------
+
+  /** Whether this thread captures the stream. */
+  public boolean capturing() {
+    return lock.isHeldByCurrentThread() && capture != null;
+  }
+
+  /**
+   * Runs work, and gives a graph of what it queued on this stream. Other threads wait meanwhile.
+   */
+  GraphHandle capture(Runnable work) {
+    enter();
+    try {
+      if (capture != null) {
+        throw new IllegalStateException("the CUDA stream is already being captured");
+      }
+      finish();
+      NativeCalls.check(error -> Svdit.svdit_capture_begin(backend.pointer(), pointer, error));
+      Capture own = new Capture(backend);
+      capture = own;
+      try (Arena arena = Arena.ofConfined()) {
+        work.run();
+        capture = null;
+        MemorySegment out = arena.allocate(ValueLayout.ADDRESS);
+        NativeCalls.check(error -> Svdit.svdit_capture_end(backend.pointer(), pointer, out, error));
+        return own.graph(out.get(ValueLayout.ADDRESS, 0));
+      } catch (RuntimeException | Error failure) {
+        if (capture != null) { // thrown by work
+          capture = null;
+          NativeCalls.checkQuietly(
+              error ->
+                  Svdit.svdit_capture_end(backend.pointer(), pointer, MemorySegment.NULL, error));
+        }
+        own.drop();
+        throw failure;
+      }
+    } finally {
+      exit();
+    }
+  }
+
+  // ---- the end
+  // -----------------------------------------------------------------------------------
+
+  /** Waits for the stream's work, then gives back what it took. May be called twice. */
+  public void close() {
+    lock.lock();
+    try {
+      if (closed) {
+        return;
+      }
+      if (capture != null) {
+        throw new IllegalStateException("the CUDA stream is being captured");
+      }
+      leak.closed();
+      try {
+        finish();
+      } finally {
+        drop();
+        if (destroys) {
+          NativeCalls.checkQuietly(
+              error -> Svdit.svdit_stream_destroy(backend.pointer(), pointer, error));
+        }
+        if (keeps) {
+          backend.release();
+        }
+      }
+    } finally {
+      lock.unlock();
+    }
+  }
+
+  /** The default stream's close(), when its backend ends; what went wrong on it is not thrown. */
+  void end() {
+    lock.lock();
+    try {
+      NativeCalls.quietly(this::finish);
+      drop();
+    } finally {
+      lock.unlock();
+    }
+  }
+
+  /** Frees what the stream's work used, which is done. */
+  private void drop() {
+    closed = true;
+    if (counts != 0) {
+      Memory.freeRaw(backend, counts);
+    }
+    if (workspace != 0) {
+      Memory.freeRaw(backend, workspace);
+    }
+    counts = 0;
+    workspace = 0;
+    workspaceBytes = 0;
+  }
+
+  private void dropWorkspace() {
+    if (workspace != 0) {
+      finish();
+      Memory.freeRaw(backend, workspace);
+      workspace = 0;
+      workspaceBytes = 0;
+    }
+  }
+
+  private void dropCounts() {
+    if (counts != 0) {
+      long address = counts;
+      counts = 0;
+      finish();
+      Memory.freeRaw(backend, address);
+    }
+  }
+}

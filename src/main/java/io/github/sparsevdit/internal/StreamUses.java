@@ -1,0 +1,43 @@
+package io.github.sparsevdit.internal;
+
+import java.util.Arrays;
+
+/**
+ * The streams whose work may use something, so that closing it can wait for them. Adding a stream
+ * that was added before makes no garbage.
+ */
+public final class StreamUses {
+  private static final StreamHandle[] NONE = {};
+
+  private volatile StreamHandle last;
+  private StreamHandle[] all = NONE; // guarded by this
+
+  /** From now on stream's work may use it; called while the stream is entered. */
+  void add(StreamHandle stream) {
+    if (last == stream) {
+      return;
+    }
+    synchronized (this) {
+      boolean known = false;
+      for (StreamHandle one : all) {
+        known |= one == stream;
+      }
+      if (!known) {
+        all = Arrays.copyOf(all, all.length + 1);
+        all[all.length - 1] = stream;
+      }
+      last = stream;
+    }
+  }
+
+  /** Waits until none of the streams uses it any more. */
+  void await() {
+    StreamHandle[] streams;
+    synchronized (this) {
+      streams = all;
+    }
+    for (StreamHandle stream : streams) {
+      stream.await();
+    }
+  }
+}
