@@ -56,7 +56,9 @@ abstract class BaseTransformer<W extends Workspace> implements VideoTransformer 
   }
 
   /** Whether the buffers serve these inputs. */
-  abstract boolean fits(W workspace, Tensor latents, Conditioning conditioning);
+  boolean fits(W workspace, Tensor latents, Conditioning conditioning) {
+    return workspace.sequence.equals(sequence(latents.shape(), conditioning.textTokens()));
+  }
 
   /** New buffers for these inputs. */
   abstract W makeWorkspace(Tensor latents, Conditioning conditioning);

@@ -14,7 +14,7 @@ final class CogVideoXTransformer extends BaseTransformer<CogVideoXWorkspace> {
 
   private final CogVideoXConfig config;
   private final Patches patches;
-  private final Linear patchEmbedding;
+  private final PatchEmbedding patchEmbedding;
   private final Linear textProjection;
   private final TimeEmbedding timeEmbedding;
   private final TimeEmbedding offsetEmbedding; // null without one
@@ -32,7 +32,10 @@ final class CogVideoXTransformer extends BaseTransformer<CogVideoXWorkspace> {
     patches = config.patches();
     int d = config.dims().width();
     patchEmbedding =
-        weights.linear("patch_embed.proj", (long) config.inChannels() * patches.volume(), d);
+        new PatchEmbedding(
+            patches,
+            weights.linear("patch_embed.proj", (long) config.inChannels() * patches.volume(), d),
+            config.inChannels());
     textProjection = weights.linear("patch_embed.text_proj", config.textFeatures(), d);
     timeEmbedding = new TimeEmbedding(weights, "time_embedding", d, config.timeWidth());
     offsetEmbedding =
@@ -83,11 +86,6 @@ final class CogVideoXTransformer extends BaseTransformer<CogVideoXWorkspace> {
   }
 
   @Override
-  boolean fits(CogVideoXWorkspace w, Tensor latents, Conditioning conditioning) {
-    return w.sequence.equals(sequence(latents.shape(), conditioning.textTokens()));
-  }
-
-  @Override
   CogVideoXWorkspace makeWorkspace(Tensor latents, Conditioning conditioning) {
     Sequence sequence = sequence(latents.shape(), conditioning.textTokens());
     return new CogVideoXWorkspace(backend, config, type(), sequence);
@@ -101,17 +99,8 @@ final class CogVideoXTransformer extends BaseTransformer<CogVideoXWorkspace> {
       Conditioning conditioning,
       AttentionFunction attention,
       Tensor out) {
-    Patches.Features order = Patches.Features.CHANNEL_FIRST;
-    patches.gather(latents.transpose(0, 1), w.patches, order, 0, config.inChannels());
-    if (conditioning.latents() != null) {
-      int from = Math.toIntExact(latents.size(1));
-      Tensor image = conditioning.latents().transpose(0, 1);
-      patches.gather(image, w.patches, order, from, config.inChannels());
-    }
-    if (w.patchInput != w.patches) {
-      ops.convert(w.patches, Activation.NONE, w.patchInput);
-    }
-    patchEmbedding.apply(ops, w.patchInput, w.hidden.video());
+    Tensor image = conditioning.latents() == null ? null : conditioning.latents().transpose(0, 1);
+    patchEmbedding.embed(ops, w, latents.transpose(0, 1), null, image, w.hidden.video());
     ops.convert(conditioning.text(), Activation.NONE, w.textInput);
     textProjection.apply(ops, w.textInput, w.hidden.text());
 
@@ -136,6 +125,6 @@ final class CogVideoXTransformer extends BaseTransformer<CogVideoXWorkspace> {
     Tensor normed = w.normed.video();
     ops.layerNorm(hidden, headNormWeight, headNormBias, scale, shift, epsilon, normed);
     head.apply(ops, normed, w.output);
-    patches.scatter(w.output, order, out.transpose(0, 1));
+    patches.scatter(w.output, Patches.Features.CHANNEL_FIRST, out.transpose(0, 1));
   }
 }

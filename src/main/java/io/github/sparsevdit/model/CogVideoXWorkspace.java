@@ -7,14 +7,6 @@ import io.github.sparsevdit.tensor.Tensor;
 
 /** CogVideoX's buffers for one sequence, text tokens first. */
 final class CogVideoXWorkspace extends Workspace {
-  /** Rows of tokens with those of each stream. */
-  record Rows(Tensor all, Tensor text, Tensor video) {}
-
-  final ModelDims dims;
-  final Sequence sequence;
-  final RotaryTable rotary;
-  final Tensor patches; // FP32, as gathered
-  final Tensor patchInput; // in the type that is computed in
   final Tensor textInput;
   final Rows hidden; // FP32: the residual stream
   final Rows normed;
@@ -26,7 +18,6 @@ final class CogVideoXWorkspace extends Workspace {
   final Tensor kHeads;
   final Tensor vHeads;
   final Tensor normedHeads;
-  final Tensor output; // FP32 patches
   final Tensor time; // FP32 [1, time width]
   final Tensor offset; // the same
   final Tensor activated; // silu(time), in the type that is computed in
@@ -35,19 +26,15 @@ final class CogVideoXWorkspace extends Workspace {
   final Tensor headModulation; // FP32 [1, 2 d]: the first two parts of modulation
 
   CogVideoXWorkspace(Backend backend, CogVideoXConfig config, ElementType type, Sequence sequence) {
-    super(backend);
-    this.dims = config.dims();
-    this.sequence = sequence;
+    super(
+        backend,
+        type,
+        config.dims(),
+        sequence,
+        RotaryTable.of(backend, sequence, config.rotaryDims(), CogVideoXConfig.ROTARY_THETA),
+        (long) config.inChannels() * config.patches().volume(),
+        (long) config.outChannels() * config.patches().volume());
     int d = dims.width();
-    int volume = config.patches().volume();
-    int video = sequence.videoTokens();
-    rotary =
-        own(RotaryTable.of(backend, sequence, config.rotaryDims(), CogVideoXConfig.ROTARY_THETA));
-    patches = buffer(ElementType.FP32, video, (long) config.inChannels() * volume);
-    patchInput =
-        type == ElementType.FP32
-            ? patches
-            : buffer(type, video, (long) config.inChannels() * volume);
     textInput = buffer(type, sequence.text(), config.textFeatures());
     hidden = rows(ElementType.FP32, d);
     normed = rows(type, d);
@@ -55,22 +42,15 @@ final class CogVideoXWorkspace extends Workspace {
     k = rows(type, d);
     v = buffer(type, sequence.tokens(), d);
     ffn = chunkBuffer(type, sequence.tokens(), config.ffn());
-    qHeads = heads(q.all(), dims);
-    kHeads = heads(k.all(), dims);
-    vHeads = heads(v, dims);
-    normedHeads = heads(normed.all(), dims);
-    output = buffer(ElementType.FP32, video, (long) config.outChannels() * volume);
+    qHeads = heads(q.all());
+    kHeads = heads(k.all());
+    vHeads = heads(v);
+    normedHeads = heads(normed.all());
     time = buffer(ElementType.FP32, 1, config.timeWidth());
     offset = buffer(ElementType.FP32, 1, config.timeWidth());
     activated = buffer(type, 1, config.timeWidth());
     modulation = buffer(ElementType.FP32, 1, 6L * d);
     m = parts(modulation, 6);
     headModulation = modulation.slice(1, 0, 2L * d);
-  }
-
-  private Rows rows(ElementType type, long width) {
-    Tensor all = buffer(type, sequence.tokens(), width);
-    int text = sequence.text();
-    return new Rows(all, all.slice(0, 0, text), all.slice(0, text, sequence.tokens()));
   }
 }

@@ -12,7 +12,7 @@ import io.github.sparsevdit.tensor.Tensor;
 final class HunyuanTransformer extends BaseTransformer<HunyuanWorkspace> {
   private final HunyuanConfig config;
   private final Patches patches;
-  private final Linear patchEmbedding;
+  private final PatchEmbedding patchEmbedding;
   private final TimeEmbedding timeEmbedding;
   private final TimeEmbedding guidanceEmbedding; // null without embedded guidance
   private final TextEmbedding pooledEmbedding;
@@ -29,13 +29,16 @@ final class HunyuanTransformer extends BaseTransformer<HunyuanWorkspace> {
     int d = config.dims().width();
     int frequencies = HunyuanConfig.TIME_FREQUENCIES;
     patchEmbedding =
-        weights.patchLinear(
-            "x_embedder.proj",
-            d,
-            config.inChannels(),
-            config.patchFrames(),
-            config.patch(),
-            config.patch());
+        new PatchEmbedding(
+            patches,
+            weights.patchLinear(
+                "x_embedder.proj",
+                d,
+                config.inChannels(),
+                config.patchFrames(),
+                config.patch(),
+                config.patch()),
+            config.inChannels());
     timeEmbedding = new TimeEmbedding(weights, "time_text_embed.timestep_embedder", frequencies, d);
     guidanceEmbedding =
         config.guidance()
@@ -115,11 +118,6 @@ final class HunyuanTransformer extends BaseTransformer<HunyuanWorkspace> {
   }
 
   @Override
-  boolean fits(HunyuanWorkspace w, Tensor latents, Conditioning conditioning) {
-    return w.sequence.equals(sequence(latents.shape(), conditioning.textTokens()));
-  }
-
-  @Override
   HunyuanWorkspace makeWorkspace(Tensor latents, Conditioning conditioning) {
     Sequence sequence = sequence(latents.shape(), conditioning.textTokens());
     return new HunyuanWorkspace(backend, config, type(), sequence);
@@ -135,11 +133,7 @@ final class HunyuanTransformer extends BaseTransformer<HunyuanWorkspace> {
       Tensor out) {
     int valid = conditioning.textValid() < 0 ? conditioning.textTokens() : conditioning.textValid();
     w.textValid[0] = valid;
-    patches.gather(latents, w.patches, Patches.Features.CHANNEL_FIRST, 0, config.inChannels());
-    if (w.patchInput != w.patches) {
-      ops.convert(w.patches, Activation.NONE, w.patchInput);
-    }
-    patchEmbedding.apply(ops, w.patchInput, w.hidden.video());
+    patchEmbedding.embed(ops, w, latents, null, conditioning.latents(), w.hidden.video());
     refiner.refine(ops, w, conditioning.text(), timestep, valid);
 
     timeEmbedding.embed(ops, timestep, w.time);

@@ -8,14 +8,6 @@ import io.github.sparsevdit.tensor.Tensor;
 
 /** HunyuanVideo's buffers for one sequence, video tokens first. */
 final class HunyuanWorkspace extends Workspace {
-  /** Rows of tokens with those of each stream. */
-  record Rows(Tensor all, Tensor video, Tensor text) {}
-
-  final ModelDims dims;
-  final Sequence sequence;
-  final RotaryTable rotary;
-  final Tensor patches; // FP32, as gathered
-  final Tensor patchInput; // in the type that is computed in
   final Rows hidden; // FP32: the residual stream
   final Rows normed;
   final Rows q;
@@ -27,7 +19,6 @@ final class HunyuanWorkspace extends Workspace {
   final Tensor vHeads;
   final Tensor normedHeads;
   final Tensor wide; // [attention | mlp] of a single block, of some rows
-  final Tensor output; // FP32 patches
   final Tensor time; // FP32 [1, d]: what modulates
   final Tensor part; // FP32 [1, d]: one summand of it
   final Tensor activated; // silu(time), in the type that is computed in
@@ -42,30 +33,27 @@ final class HunyuanWorkspace extends Workspace {
   final int[] textValid = new int[1];
 
   HunyuanWorkspace(Backend backend, HunyuanConfig config, ElementType type, Sequence sequence) {
-    super(backend);
-    this.dims = config.dims();
-    this.sequence = sequence;
+    super(
+        backend,
+        type,
+        config.dims(),
+        sequence,
+        RotaryTable.of(backend, sequence, config.rotaryDims(), config.rotaryTheta()),
+        (long) config.inChannels() * config.patches().volume(),
+        (long) config.outChannels() * config.patches().volume());
     long tokens = sequence.tokens();
     int d = dims.width();
-    int volume = config.patches().volume();
-    rotary = own(RotaryTable.of(backend, sequence, config.rotaryDims(), config.rotaryTheta()));
-    patches = buffer(ElementType.FP32, sequence.videoTokens(), (long) config.inChannels() * volume);
-    patchInput =
-        type == ElementType.FP32
-            ? patches
-            : buffer(type, sequence.videoTokens(), (long) config.inChannels() * volume);
     hidden = rows(ElementType.FP32, d);
     normed = rows(type, d);
     q = rows(type, d);
     k = rows(type, d);
     v = rows(type, d);
     ffn = chunkBuffer(type, tokens, config.ffn());
-    qHeads = heads(q.all(), dims);
-    kHeads = heads(k.all(), dims);
-    vHeads = heads(v.all(), dims);
-    normedHeads = heads(normed.all(), dims);
+    qHeads = heads(q.all());
+    kHeads = heads(k.all());
+    vHeads = heads(v.all());
+    normedHeads = heads(normed.all());
     wide = chunkBuffer(type, tokens, (long) d + config.ffn());
-    output = buffer(ElementType.FP32, sequence.videoTokens(), (long) config.outChannels() * volume);
     time = buffer(ElementType.FP32, 1, d);
     part = buffer(ElementType.FP32, 1, d);
     activated = buffer(type, 1, d);
@@ -75,19 +63,8 @@ final class HunyuanWorkspace extends Workspace {
     tm = parts(textModulation, 6);
     textInput = buffer(type, sequence.text(), config.textFeatures());
     pooled = buffer(ElementType.FP32, 1, config.textFeatures());
-    refiner = crossPlan(sequence.text(), sequence.text(), type, dims);
+    refiner = crossPlan(sequence.text(), sequence.text());
     refinerHeads =
-        new Tensor[] {
-          heads(q.text(), dims),
-          heads(k.text(), dims),
-          heads(v.text(), dims),
-          heads(normed.text(), dims)
-        };
-  }
-
-  private Rows rows(ElementType type, long width) {
-    Tensor all = buffer(type, sequence.tokens(), width);
-    int video = sequence.videoTokens();
-    return new Rows(all, all.slice(0, 0, video), all.slice(0, video, sequence.tokens()));
+        new Tensor[] {heads(q.text()), heads(k.text()), heads(v.text()), heads(normed.text())};
   }
 }

@@ -13,7 +13,7 @@ import io.github.sparsevdit.tensor.Tensor;
 final class WanTransformer extends BaseTransformer<WanWorkspace> {
   private final WanConfig config;
   private final Patches patches;
-  private final Linear patchEmbedding;
+  private final PatchEmbedding patchEmbedding;
   private final TimeEmbedding timeEmbedding;
   private final Linear timeProjection;
   private final TextEmbedding textEmbedding;
@@ -29,8 +29,11 @@ final class WanTransformer extends BaseTransformer<WanWorkspace> {
     int d = config.dims().width();
     int[] patch = config.patch();
     patchEmbedding =
-        weights.patchLinear(
-            "patch_embedding", d, config.inChannels(), patch[0], patch[1], patch[2]);
+        new PatchEmbedding(
+            patches,
+            weights.patchLinear(
+                "patch_embedding", d, config.inChannels(), patch[0], patch[1], patch[2]),
+            config.inChannels());
     timeEmbedding =
         new TimeEmbedding(weights, "condition_embedder.time_embedder", config.timeFrequencies(), d);
     timeProjection = weights.linear("condition_embedder.time_proj", d, 6 * d);
@@ -109,11 +112,8 @@ final class WanTransformer extends BaseTransformer<WanWorkspace> {
 
   @Override
   boolean fits(WanWorkspace w, Tensor latents, Conditioning conditioning) {
-    return w.fits(
-        sequence(latents.shape()),
-        conditioning.textTokens(),
-        imageTokens(conditioning),
-        givenFrames(conditioning));
+    return super.fits(w, latents, conditioning)
+        && w.fits(conditioning.textTokens(), imageTokens(conditioning), givenFrames(conditioning));
   }
 
   @Override
@@ -136,23 +136,8 @@ final class WanTransformer extends BaseTransformer<WanWorkspace> {
       Conditioning conditioning,
       AttentionFunction attention,
       Tensor out) {
-    Patches.Features order = Patches.Features.CHANNEL_FIRST;
-    patches.gather(latents, w.patches, order, 0, config.inChannels());
-    if (conditioning.firstFrames() != null) { // over those of the latents
-      patches.gather(conditioning.firstFrames(), w.patches, order, 0, config.inChannels());
-    }
-    if (conditioning.latents() != null) {
-      patches.gather(
-          conditioning.latents(),
-          w.patches,
-          order,
-          Math.toIntExact(latents.size(0)),
-          config.inChannels());
-    }
-    if (w.patchInput != w.patches) {
-      ops.convert(w.patches, Activation.NONE, w.patchInput);
-    }
-    patchEmbedding.apply(ops, w.patchInput, w.hidden);
+    patchEmbedding.embed(
+        ops, w, latents, conditioning.firstFrames(), conditioning.latents(), w.hidden);
 
     for (int i = 0; i < w.spans.length; i++) {
       WanWorkspace.Span span = w.spans[i];

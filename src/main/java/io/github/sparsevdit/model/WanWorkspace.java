@@ -18,11 +18,6 @@ final class WanWorkspace extends Workspace {
    */
   private static final int IMAGE_MODEL_TEXT_KEYS = 512;
 
-  final ModelDims dims;
-  final Sequence sequence;
-  final RotaryTable rotary;
-  final Tensor patches; // FP32, as gathered
-  final Tensor patchInput; // in the type that is computed in
   final Tensor hidden; // FP32: the residual stream
   final Tensor normed;
   final Tensor q;
@@ -33,7 +28,6 @@ final class WanWorkspace extends Workspace {
   final Tensor kHeads;
   final Tensor vHeads;
   final Tensor ffn;
-  final Tensor output; // FP32 patches
   final Span[] spans; // the frames that are given, if any, and the others
   final Tensor imageTokens; // null without an image
   final Tensor textTokens;
@@ -76,12 +70,11 @@ final class WanWorkspace extends Workspace {
     Keys(Tensor tokens) {
       this.tokens = tokens;
       int count = Math.toIntExact(tokens.size(0));
-      ElementType type = tokens.type();
       k = buffer(type, count, dims.width());
       v = buffer(type, count, dims.width());
-      kHeads = heads(k, dims);
-      vHeads = heads(v, dims);
-      plan = crossPlan(sequence.tokens(), count, type, dims);
+      kHeads = heads(k);
+      vHeads = heads(v);
+      plan = crossPlan(sequence.tokens(), count);
     }
   }
 
@@ -93,29 +86,26 @@ final class WanWorkspace extends Workspace {
       int textTokens,
       int imageTokens,
       int givenFrames) {
-    super(backend);
-    this.dims = config.dims();
-    this.sequence = sequence;
+    super(
+        backend,
+        type,
+        config.dims(),
+        sequence,
+        RotaryTable.of(backend, sequence, config.rotaryDims(), config.rotaryTheta()),
+        (long) config.inChannels() * config.patches().volume(),
+        (long) config.outChannels() * config.patches().volume());
     long tokens = sequence.tokens();
     int d = dims.width();
-    int volume = config.patches().volume();
-    rotary = own(RotaryTable.of(backend, sequence, config.rotaryDims(), config.rotaryTheta()));
-    patches = buffer(ElementType.FP32, tokens, (long) config.inChannels() * volume);
-    patchInput =
-        type == ElementType.FP32
-            ? patches
-            : buffer(type, tokens, (long) config.inChannels() * volume);
     hidden = buffer(ElementType.FP32, tokens, d);
     normed = buffer(type, tokens, d);
     q = buffer(type, tokens, d);
     k = buffer(type, tokens, d);
     v = buffer(type, tokens, d);
-    normedHeads = heads(normed, dims);
-    qHeads = heads(q, dims);
-    kHeads = heads(k, dims);
-    vHeads = heads(v, dims);
+    normedHeads = heads(normed);
+    qHeads = heads(q);
+    kHeads = heads(k);
+    vHeads = heads(v);
     ffn = chunkBuffer(type, tokens, config.ffn());
-    output = buffer(ElementType.FP32, tokens, (long) config.outChannels() * volume);
     spans =
         givenFrames == 0
             ? new Span[] {new Span(0, sequence.frames())}
@@ -129,9 +119,9 @@ final class WanWorkspace extends Workspace {
     image = imageKeys == 0 ? null : new Keys(context.slice(0, 0, imageKeys));
   }
 
-  boolean fits(Sequence other, int textTokens, int imageTokens, int givenFrames) {
-    return sequence.equals(other)
-        && (spans.length == 1 ? 0 : spans[0].frames) == givenFrames
+  /** Whether this is for so many of each; the sequence is another matter. */
+  boolean fits(int textTokens, int imageTokens, int givenFrames) {
+    return (spans.length == 1 ? 0 : spans[0].frames) == givenFrames
         && this.textTokens.size(0) == textTokens
         && (this.imageTokens == null ? 0 : this.imageTokens.size(0)) == imageTokens;
   }

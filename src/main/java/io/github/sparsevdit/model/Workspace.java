@@ -2,6 +2,7 @@ package io.github.sparsevdit.model;
 
 import io.github.sparsevdit.AttentionPlan;
 import io.github.sparsevdit.Backend;
+import io.github.sparsevdit.Sequence;
 import io.github.sparsevdit.tensor.ElementType;
 import io.github.sparsevdit.tensor.Tensor;
 import java.util.ArrayList;
@@ -18,8 +19,50 @@ abstract class Workspace implements AutoCloseable {
   private final Backend backend;
   private final List<AutoCloseable> owned = new ArrayList<>();
 
-  Workspace(Backend backend) {
+  final ElementType type; // that is computed in
+  final ModelDims dims;
+  final Sequence sequence;
+  final RotaryTable rotary;
+  final Tensor patches; // FP32, as gathered
+  final Tensor patchInput; // in the type that is computed in
+  final Tensor output; // FP32 patches
+
+  /**
+   * @param rotary becomes this object's
+   * @param inFeatures of a patch as the model takes it
+   * @param outFeatures of a patch as it gives it
+   */
+  Workspace(
+      Backend backend,
+      ElementType type,
+      ModelDims dims,
+      Sequence sequence,
+      RotaryTable rotary,
+      long inFeatures,
+      long outFeatures) {
     this.backend = backend;
+    this.type = type;
+    this.dims = dims;
+    this.sequence = sequence;
+    this.rotary = own(rotary);
+    patches = buffer(ElementType.FP32, sequence.videoTokens(), inFeatures);
+    patchInput =
+        type == ElementType.FP32 ? patches : buffer(type, sequence.videoTokens(), inFeatures);
+    output = buffer(ElementType.FP32, sequence.videoTokens(), outFeatures);
+  }
+
+  /** Rows of tokens, with those of video and those of text. */
+  record Rows(Tensor all, Tensor video, Tensor text) {}
+
+  /** A row for each token of the sequence. */
+  final Rows rows(ElementType type, long width) {
+    Tensor all = buffer(type, sequence.tokens(), width);
+    int video = sequence.textFirst() ? sequence.text() : 0;
+    int text = sequence.textFirst() ? 0 : sequence.videoTokens();
+    return new Rows(
+        all,
+        all.slice(0, video, video + sequence.videoTokens()),
+        all.slice(0, text, text + sequence.text()));
   }
 
   /** A buffer that lives as long as this. */
@@ -28,7 +71,7 @@ abstract class Workspace implements AutoCloseable {
   }
 
   /** A plan of full attention to other keys that lives as long as this. */
-  final AttentionPlan crossPlan(int queries, int keys, ElementType type, ModelDims dims) {
+  final AttentionPlan crossPlan(int queries, int keys) {
     return own(backend.crossPlan(queries, keys, type, dims.headDim(), dims.heads()));
   }
 
@@ -52,7 +95,7 @@ abstract class Workspace implements AutoCloseable {
   }
 
   /** [tokens, heads · headDim] seen as [1, heads, tokens, headDim]. */
-  static Tensor heads(Tensor rows, ModelDims dims) {
+  final Tensor heads(Tensor rows) {
     return rows.view(1, rows.size(0), dims.heads(), dims.headDim()).transpose(1, 2);
   }
 
