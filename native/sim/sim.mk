@@ -37,7 +37,8 @@ $(NATIVE)/simlib/%.o: native/% $(NATIVE)/flags native/sim/sim.mk
 	@mkdir -p $(@D)
 	$(Q)$(CXX) $(SIM_LIBRARY_FLAGS) $(CUDA_INCLUDES) -MMD -MP -x c++ -c $< -o $@
 
-SIM_LIBRARY_OBJECTS = $(filter-out $(call object,$(CUDA_SOURCES)),$(OBJECTS)) \
+# Tensor maps are made and read by the simulator's own tensor_copy.cpp.
+SIM_LIBRARY_OBJECTS = $(filter-out $(call object,$(CUDA_SOURCES) native/cuda/tensor_map.cpp),$(OBJECTS)) \
   $(call sim_library_object,$(SIM_LIBRARY_SOURCES))
 $(NATIVE)/libsvdit-sim.so: $(SIM_LIBRARY_OBJECTS) native/libsvdit.map | $(NATIVE)/simlib/libcublasLt.so.13
 	@mkdir -p $(@D)
