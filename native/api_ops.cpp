@@ -191,6 +191,10 @@ void check_handed_on(const svdit_residual_args &residual, const svdit_norm_args 
   }
   if (!same_place(norm.y, residual.x)) check_apart(norm.y, "norm.y", residual.x, "residual.x");
   check_apart(norm.y, "norm.y", residual.gate, "residual.gate");
+  check_apart(residual.y, "residual.y", norm.weight, "norm.weight");
+  check_apart(residual.y, "residual.y", norm.bias, "norm.bias");
+  check_apart(residual.y, "residual.y", norm.scale, "norm.scale");
+  check_apart(residual.y, "residual.y", norm.shift, "norm.shift");
 }
 
 // The rope's x is rows of the norm's y.

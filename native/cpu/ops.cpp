@@ -11,6 +11,8 @@ namespace {
 
 // Rows of fewer elements than this in all are done by the caller: waking a thread costs more.
 constexpr int64_t kElementsPerTask = 16384;
+// Elements that two operations in one hand on through the first-level cache.
+constexpr int64_t kElementsAtOnce = 2048;
 // A product is cut into parts of about this many rows and outputs: large enough that packing the
 // weights once per part costs 1–2 %, small enough that two threads finish together.
 constexpr int64_t kPart = 256;
@@ -177,44 +179,99 @@ class Affine {
   float *offset_ = nullptr;
 };
 
+NormRows norm_rows(const svdit_norm_args &args, const Affine &affine) {
+  return {args.x.data,         args.y.data,
+          args.x.row_stride,   args.y.row_stride,
+          args.x.element_type, args.y.element_type,
+          args.x.columns,      args.group_columns,
+          args.epsilon,        args.kind == SVDIT_NORM_RMS,
+          affine.factor(),     affine.offset()};
+}
+
+RopeRows rope_rows(const svdit_rope_args &args) {
+  return {args.x.data,
+          args.x.row_stride,
+          args.x.element_type,
+          args.x.columns / args.head_dim,
+          args.head_dim,
+          static_cast<const float *>(args.cosine.data),
+          static_cast<const float *>(args.sine.data),
+          args.cosine.row_stride,
+          args.sine.row_stride};
+}
+
+ResidualRows residual_rows(const svdit_residual_args &args) {
+  return {args.x.data,         args.y.data,
+          args.x.row_stride,   args.y.row_stride,
+          args.x.element_type, args.y.element_type,
+          args.x.columns,      static_cast<const float *>(args.gate.data)};
+}
+
+// Calls body(first, last) for a few rows at a time, so that what one operation writes is still in
+// the first-level cache when the next one reads it.
+template <typename Body>
+void each_few(int64_t begin, int64_t end, int64_t columns, Body body) {
+  const int64_t few = std::max<int64_t>(1, kElementsAtOnce / columns);
+  for (int64_t row = begin; row < end; row += few) body(row, std::min(row + few, end));
+}
+
 }  // namespace
 
 void CpuOperations::norm(const svdit_norm_args &args, svdit_stream stream) {
   require_no_stream(stream);
   const Affine affine(args, kernels_);
-  const NormRows rows = {args.x.data,         args.y.data,
-                         args.x.row_stride,   args.y.row_stride,
-                         args.x.element_type, args.y.element_type,
-                         args.x.columns,      args.group_columns,
-                         args.epsilon,        args.kind == SVDIT_NORM_RMS,
-                         affine.factor(),     affine.offset()};
+  const NormRows rows = norm_rows(args, affine);
   each_rows(args.x.rows, args.x.columns,
             [&](int64_t begin, int64_t end) { kernels_.norm(rows, begin, end); });
 }
 
 void CpuOperations::rope(const svdit_rope_args &args, svdit_stream stream) {
   require_no_stream(stream);
-  const RopeRows rows = {args.x.data,
-                         args.x.row_stride,
-                         args.x.element_type,
-                         args.x.columns / args.head_dim,
-                         args.head_dim,
-                         static_cast<const float *>(args.cosine.data),
-                         static_cast<const float *>(args.sine.data),
-                         args.cosine.row_stride,
-                         args.sine.row_stride};
+  const RopeRows rows = rope_rows(args);
   each_rows(args.x.rows, args.x.columns,
             [&](int64_t begin, int64_t end) { kernels_.rope(rows, begin, end); });
 }
 
 void CpuOperations::residual(const svdit_residual_args &args, svdit_stream stream) {
   require_no_stream(stream);
-  const ResidualRows rows = {args.x.data,         args.y.data,
-                             args.x.row_stride,   args.y.row_stride,
-                             args.x.element_type, args.y.element_type,
-                             args.x.columns,      static_cast<const float *>(args.gate.data)};
+  const ResidualRows rows = residual_rows(args);
   each_rows(args.x.rows, args.x.columns,
             [&](int64_t begin, int64_t end) { kernels_.residual(rows, begin, end); });
+}
+
+void CpuOperations::residual_norm(const svdit_residual_args &first, const svdit_norm_args &second,
+                                  svdit_stream stream) {
+  require_no_stream(stream);
+  const Affine affine(second, kernels_);
+  const ResidualRows added = residual_rows(first);
+  const NormRows normed = norm_rows(second, affine);
+  each_rows(first.x.rows, first.x.columns, [&](int64_t begin, int64_t end) {
+    each_few(begin, end, first.x.columns, [&](int64_t row, int64_t last) {
+      kernels_.residual(added, row, last);
+      kernels_.norm(normed, row, last);
+    });
+  });
+}
+
+void CpuOperations::norm_rope(const svdit_norm_args &first, const svdit_rope_args &second,
+                              svdit_stream stream) {
+  require_no_stream(stream);
+  const Affine affine(first, kernels_);
+  const NormRows normed = norm_rows(first, affine);
+  const RopeRows rotated = rope_rows(second);
+  const int64_t row_bytes = first.y.row_stride * element_bytes(first.y.element_type);
+  const int64_t offset =  // of the first rotated row
+      row_bytes == 0
+          ? 0
+          : (static_cast<char *>(second.x.data) - static_cast<char *>(first.y.data)) / row_bytes;
+  each_rows(first.x.rows, first.x.columns, [&](int64_t begin, int64_t end) {
+    each_few(begin, end, first.x.columns, [&](int64_t row, int64_t last) {
+      kernels_.norm(normed, row, last);
+      const int64_t from = std::max<int64_t>(row - offset, 0);
+      const int64_t to = std::min(last - offset, second.x.rows);
+      if (from < to) kernels_.rope(rotated, from, to);
+    });
+  });
 }
 
 void CpuOperations::convert(const svdit_convert_args &args, svdit_stream stream) {

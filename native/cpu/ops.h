@@ -24,6 +24,10 @@ class CpuOperations final : public Operations {
   void norm(const svdit_norm_args &args, svdit_stream stream) override;
   void rope(const svdit_rope_args &args, svdit_stream stream) override;
   void residual(const svdit_residual_args &args, svdit_stream stream) override;
+  void residual_norm(const svdit_residual_args &first, const svdit_norm_args &second,
+                     svdit_stream stream) override;
+  void norm_rope(const svdit_norm_args &first, const svdit_rope_args &second,
+                 svdit_stream stream) override;
   void convert(const svdit_convert_args &args, svdit_stream stream) override;
 
  private:

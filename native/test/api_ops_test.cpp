@@ -1,6 +1,7 @@
 // A denoiser's other operations through the ABI: two in one give what one after the other gives,
 // and what does not fit together is refused and leaves everything as it was.
 #include <cstring>
+#include <string>
 #include <vector>
 
 #include "test/cases.h"
@@ -42,9 +43,16 @@ struct Floats {
 
 // One after the other, and both in one call.
 struct Pair {
-  Floats x{kRows, kColumns, 1}, sum{kRows, kColumns, 2}, y{kRows, kColumns, 3};
-  Floats gate{1, kColumns, 4}, weight{1, kColumns, 5}, scale{1, kColumns, 6};
-  Floats cosine{4, kHeadDim / 2, 7}, sine{4, kHeadDim / 2, 8};
+  explicit Pair(int64_t rows = kRows, int64_t columns = kColumns)
+      : x(rows, columns, 1),
+        sum(rows, columns, 2),
+        y(rows, columns, 3),
+        gate(1, columns, 4),
+        weight(1, columns, 5),
+        scale(1, columns, 6),
+        cosine(rows - 2, kHeadDim / 2, 7),
+        sine(rows - 2, kHeadDim / 2, 8) {}
+  Floats x, sum, y, gate, weight, scale, cosine, sine;
 
   svdit_residual_args residual() {
     auto args = new_args<svdit_residual_args>();
@@ -65,7 +73,7 @@ struct Pair {
   svdit_rope_args rope() {
     auto args = new_args<svdit_rope_args>();
     args.head_dim = kHeadDim;
-    args.x = y.part(1, 5);
+    args.x = y.part(1, y.rows - 1);
     args.cosine = cosine.matrix();
     args.sine = sine.matrix();
     return args;
@@ -73,31 +81,37 @@ struct Pair {
 };
 
 void test_pairs() {
-  report.run("a residual and the norm of it", [] {
-    Pair apart, together;
-    const auto residual = apart.residual();
-    const auto norm = apart.norm();
-    expect_ok([&](svdit_error *e) { return svdit_residual(backend, &residual, nullptr, e); });
-    expect_ok([&](svdit_error *e) { return svdit_norm(backend, &norm, nullptr, e); });
-    const auto first = together.residual();
-    const auto second = together.norm();
-    expect_ok(
-        [&](svdit_error *e) { return svdit_residual_norm(backend, &first, &second, nullptr, e); });
-    EXPECT(apart.y.values == together.y.values && apart.sum.values == together.sum.values);
-    EXPECT(apart.y.values != Pair().y.values);
-  });
-  report.run("a norm and the rotation of some of its rows", [] {
-    Pair apart, together;
-    const auto norm = apart.norm();
-    const auto rope = apart.rope();
-    expect_ok([&](svdit_error *e) { return svdit_norm(backend, &norm, nullptr, e); });
-    expect_ok([&](svdit_error *e) { return svdit_rope(backend, &rope, nullptr, e); });
-    const auto first = together.norm();
-    const auto second = together.rope();
-    expect_ok(
-        [&](svdit_error *e) { return svdit_norm_rope(backend, &first, &second, nullptr, e); });
-    EXPECT(apart.y.values == together.y.values);
-  });
+  // The larger ones are spread over threads, and hand on several rows at once or less than one.
+  const int64_t sizes[][2] = {{kRows, kColumns}, {1001, 96}, {37, 4096}};
+  for (const auto &[rows, columns] : sizes) {
+    const std::string size = std::to_string(rows) + " x " + std::to_string(columns);
+    report.run("a residual and the norm of it, " + size, [rows = rows, columns = columns] {
+      Pair apart(rows, columns), together(rows, columns);
+      const auto residual = apart.residual();
+      const auto norm = apart.norm();
+      expect_ok([&](svdit_error *e) { return svdit_residual(backend, &residual, nullptr, e); });
+      expect_ok([&](svdit_error *e) { return svdit_norm(backend, &norm, nullptr, e); });
+      const auto first = together.residual();
+      const auto second = together.norm();
+      expect_ok([&](svdit_error *e) {
+        return svdit_residual_norm(backend, &first, &second, nullptr, e);
+      });
+      EXPECT(apart.y.values == together.y.values && apart.sum.values == together.sum.values);
+      EXPECT(apart.y.values != Pair(rows, columns).y.values);
+    });
+    report.run("a norm and the rotation of some rows, " + size, [rows = rows, columns = columns] {
+      Pair apart(rows, columns), together(rows, columns);
+      const auto norm = apart.norm();
+      const auto rope = apart.rope();
+      expect_ok([&](svdit_error *e) { return svdit_norm(backend, &norm, nullptr, e); });
+      expect_ok([&](svdit_error *e) { return svdit_rope(backend, &rope, nullptr, e); });
+      const auto first = together.norm();
+      const auto second = together.rope();
+      expect_ok(
+          [&](svdit_error *e) { return svdit_norm_rope(backend, &first, &second, nullptr, e); });
+      EXPECT(apart.y.values == together.y.values);
+    });
+  }
 }
 
 void test_refusals() {
@@ -128,6 +142,9 @@ void test_refusals() {
     residual.x.extent_bytes += 64;
     expect_refused("overlaps residual.x", false);
     residual = p.residual();
+    norm = p.norm();
+    norm.weight = p.sum.part(2, 3);
+    expect_refused("norm.weight", false);
     norm = p.norm();
     rope.x = p.x.part(1, 5);
     expect_refused("rope.x is not rows", true);
