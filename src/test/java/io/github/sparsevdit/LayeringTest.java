@@ -68,13 +68,16 @@ class LayeringTest {
           .resideInAnyPackage(ROOT + "..", "java..", "jdk.jfr..", "com.fasterxml.jackson..");
 
   /**
-   * Of the generated bindings, one method would print a trace if a system property asked for it.
+   * Of the generated bindings, one method would print a trace if a system property asked for it. So
+   * does the leak tracker, at exit, when loggers are gone.
    */
   @ArchTest
   static final ArchRule THE_LIBRARY_PRINTS_NOTHING =
       noClasses()
           .that()
           .resideOutsideOfPackages(CLI, ROOT + ".bindings..")
+          .and()
+          .doNotHaveFullyQualifiedName(ROOT + ".internal.Leaks$Tracker")
           .should(ACCESS_STANDARD_STREAMS);
 
   @ArchTest
