@@ -199,6 +199,11 @@ final class Checkpoint implements AutoCloseable {
     return scheduler.schedule();
   }
 
+  /** Forward passes a step. */
+  int branches() {
+    return guidance.needsNegative() ? 2 : 1;
+  }
+
   /** Whether what it generates can be looked at. */
   boolean pixels() {
     return pipeline.pixels() && latents[0] == 3;
@@ -257,6 +262,16 @@ final class Checkpoint implements AutoCloseable {
 
   /** Generates from the noise of {@code noise}; {@code stepDone} is told each step. */
   Generated generate(String prompt, long noise, Policy policy, IntConsumer stepDone) {
+    return generate(prompt, noise, policy, progress(stepDone), null);
+  }
+
+  /**
+   * The same, kept after each step.
+   *
+   * @param file where, and where it goes on from if it exists; null for nowhere
+   */
+  Generated generate(
+      String prompt, long noise, Policy policy, DenoisingProgress progress, Path file) {
     Evaluation.Clip clip =
         new Evaluation.Clip(
             prompt,
@@ -266,14 +281,8 @@ final class Checkpoint implements AutoCloseable {
             embeddings.noise(prompt, latents));
     Evaluation evaluation =
         new Evaluation(
-            backend,
-            pipeline.transformer(),
-            scheduler,
-            guidance,
-            latents,
-            List.of(clip),
-            progress(stepDone));
-    Evaluation.Run run = evaluation.generate(clip, policy);
+            backend, pipeline.transformer(), scheduler, guidance, latents, List.of(clip), progress);
+    Evaluation.Run run = evaluation.generate(clip, policy, file);
     return new Generated(run.latents(), run.seconds(), run.attentionSeconds(), density(policy));
   }
 

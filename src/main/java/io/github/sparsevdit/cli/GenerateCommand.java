@@ -6,11 +6,13 @@ import io.github.sparsevdit.DispatchTable;
 import io.github.sparsevdit.Policy;
 import io.github.sparsevdit.cli.media.Clip;
 import java.io.IOException;
+import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Locale;
 import java.util.concurrent.Callable;
+import java.util.concurrent.CancellationException;
 import picocli.CommandLine.ArgGroup;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Mixin;
@@ -33,7 +35,8 @@ import picocli.CommandLine.Spec;
     footer = {
       "  svdit generate calibration/tiny-wan --prompt horse --out out/horse",
       "  svdit generate calibration/tiny-wan --prompt horse --table table.json --compare \\",
-      "      --out out/horse         out/horse-dense.*, -sparse.*, -both.*"
+      "      --out out/horse         out/horse-dense.*, -sparse.*, -both.*",
+      "  svdit generate wan-14b --prompt horse --table table.json --resume run.state"
     })
 final class GenerateCommand implements Callable<Integer> {
   @Parameters(paramLabel = "CHECKPOINT", description = "A pipeline's or a transformer's folder.")
@@ -64,6 +67,14 @@ final class GenerateCommand implements Callable<Integer> {
       paramLabel = "STEM",
       description = "Where the files go, without their ending (default: the prompt).")
   Path out;
+
+  @Option(
+      names = "--resume",
+      paramLabel = "FILE",
+      description =
+          "Keep the run in FILE after each step, and go on from it if it exists. It is removed once"
+              + " the video is written.")
+  Path resume;
 
   @Option(names = "--json", description = "Print one JSON object.")
   boolean json;
@@ -108,6 +119,7 @@ final class GenerateCommand implements Callable<Integer> {
       }
       report(checkpoint, dense, made, files);
     }
+    removeKept();
     return 0;
   }
 
@@ -119,9 +131,38 @@ final class GenerateCommand implements Callable<Integer> {
   }
 
   private Checkpoint.Generated run(Checkpoint checkpoint, String what, Policy policy) {
-    try (ProgressDisplay progress =
-        new ProgressDisplay(console, what, checkpoint.schedule().steps())) {
-      return checkpoint.generate(prompt, runs.seed, policy, step -> progress.step());
+    Path file = kept(what);
+    int steps = checkpoint.schedule().steps();
+    RunProgress progress =
+        new RunProgress(steps, checkpoint.branches(), checkpoint.shape().layers());
+    try (StopOnInterrupt stop = new StopOnInterrupt(progress::cancel);
+        ProgressDisplay display = new ProgressDisplay(console, what, progress.blocks())) {
+      progress.showOn(display);
+      return checkpoint.generate(prompt, runs.seed, policy, progress, file);
+    } catch (CancellationException e) {
+      throw new CommandFailure(
+          "stopped at step %d of %d; %s"
+              .formatted(
+                  progress.step() + 1,
+                  steps,
+                  file == null
+                      ? "with --resume FILE it could go on from there"
+                      : "the same command goes on from there"));
+    }
+  }
+
+  /** Where a run is kept; two that are compared have a file each. */
+  private Path kept(String what) {
+    return resume == null || !compare
+        ? resume
+        : resume.resolveSibling(resume.getFileName() + "-" + what);
+  }
+
+  private void removeKept() throws IOException {
+    if (resume != null) {
+      for (String what : new String[] {"dense", "sparse"}) {
+        Files.deleteIfExists(kept(what));
+      }
     }
   }
 

@@ -15,6 +15,7 @@ public final class Main {
     Locale.setDefault(Locale.ROOT);
     int code = run(Console.standard(), args);
     System.out.flush();
+    StopOnInterrupt.commandEnded();
     System.exit(code);
   }
 

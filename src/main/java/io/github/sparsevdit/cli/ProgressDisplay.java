@@ -19,6 +19,7 @@ final class ProgressDisplay implements AutoCloseable {
   private final long total;
   private final long started = System.nanoTime();
   private final ProgressBar bar;
+  private long first;
   private long done;
   private long lastLine = started;
   private String note = "";
@@ -46,12 +47,20 @@ final class ProgressDisplay implements AutoCloseable {
     reached(done + 1);
   }
 
+  /** {@code steps} steps were done before. */
+  synchronized void beginAt(long steps) {
+    first = steps;
+    done = steps;
+  }
+
   /** {@code steps} steps are done in all. */
   synchronized void reached(long steps) {
     done = Math.min(steps, total);
     if (bar != null) {
       bar.stepTo(done);
-    } else if (done < total && System.nanoTime() - lastLine >= BETWEEN_LINES.toNanos()) {
+    } else if (done > first
+        && done < total
+        && System.nanoTime() - lastLine >= BETWEEN_LINES.toNanos()) {
       lastLine = System.nanoTime();
       line("about " + seconds(remaining()) + " left");
     }
@@ -66,7 +75,7 @@ final class ProgressDisplay implements AutoCloseable {
   }
 
   private double remaining() {
-    return elapsed() / done * (total - done);
+    return elapsed() / (done - first) * (total - done);
   }
 
   private double elapsed() {

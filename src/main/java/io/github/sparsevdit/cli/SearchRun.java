@@ -9,8 +9,6 @@ import io.github.sparsevdit.search.OfflineSearch;
 import io.github.sparsevdit.search.SearchOptions;
 import java.nio.file.Path;
 import java.util.Locale;
-import java.util.concurrent.CountDownLatch;
-import java.util.concurrent.TimeUnit;
 
 /** A search with its progress shown. */
 final class SearchRun {
@@ -55,37 +53,15 @@ final class SearchRun {
     if (resume != null) {
       search.checkpoint(resume);
     }
-    CountDownLatch ended = new CountDownLatch(1);
-    Thread stop = new Thread(() -> stop(search, ended));
-    Runtime.getRuntime().addShutdownHook(stop);
-    try (ProgressDisplay progress = new ProgressDisplay(console, "search", PARTS)) {
+    // It stops before its next point and keeps what it has.
+    try (StopOnInterrupt stop = new StopOnInterrupt(search::cancel);
+        ProgressDisplay progress = new ProgressDisplay(console, "search", PARTS)) {
       search.listener(
           at -> {
             progress.note(at.stage().name().toLowerCase(Locale.ROOT));
             progress.reached(Math.round(PARTS * at.fraction()));
           });
       return search.measure(points);
-    } finally {
-      ended.countDown();
-      removeHook(stop);
-    }
-  }
-
-  /** Ctrl-C: the search stops before its next point and keeps what it has. */
-  private static void stop(OfflineSearch search, CountDownLatch ended) {
-    search.cancel();
-    try {
-      ended.await(20, TimeUnit.SECONDS);
-    } catch (InterruptedException e) {
-      Thread.currentThread().interrupt();
-    }
-  }
-
-  private static void removeHook(Thread hook) {
-    try {
-      Runtime.getRuntime().removeShutdownHook(hook);
-    } catch (IllegalStateException e) {
-      // The machine is already shutting down, which is why the search ended.
     }
   }
 }

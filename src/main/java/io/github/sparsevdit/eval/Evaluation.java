@@ -1,6 +1,7 @@
 package io.github.sparsevdit.eval;
 
 import io.github.sparsevdit.Backend;
+import io.github.sparsevdit.DispatchTable;
 import io.github.sparsevdit.Mode;
 import io.github.sparsevdit.Pattern;
 import io.github.sparsevdit.Policy;
@@ -14,6 +15,7 @@ import io.github.sparsevdit.model.DenoisingLoop;
 import io.github.sparsevdit.model.DenoisingProgress;
 import io.github.sparsevdit.model.Guidance;
 import io.github.sparsevdit.model.Noise;
+import io.github.sparsevdit.model.RunFile;
 import io.github.sparsevdit.model.Scheduler;
 import io.github.sparsevdit.model.VideoTransformer;
 import io.github.sparsevdit.search.LayerError;
@@ -21,6 +23,7 @@ import io.github.sparsevdit.search.WholeRun;
 import io.github.sparsevdit.tensor.ElementType;
 import io.github.sparsevdit.tensor.Tensor;
 import java.lang.foreign.Arena;
+import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.EnumMap;
@@ -38,6 +41,8 @@ public final class Evaluation {
 
   private final Backend backend;
   private final VideoTransformer transformer;
+  private final Scheduler scheduler;
+  private final Guidance guidance;
   private final DenoisingLoop loop;
   private final long[] latentShape;
   private final List<Clip> clips;
@@ -83,6 +88,8 @@ public final class Evaluation {
       DenoisingProgress progress) {
     this.backend = backend;
     this.transformer = transformer;
+    this.scheduler = scheduler;
+    this.guidance = guidance;
     this.loop = new DenoisingLoop(transformer, scheduler, guidance);
     this.latentShape = latentShape.clone();
     this.clips = List.copyOf(clips);
@@ -107,7 +114,35 @@ public final class Evaluation {
 
   /** Generates a clip with a policy. */
   public Run generate(Clip clip, Policy policy) {
-    return run(clip, policy, null);
+    return run(clip, policy, null, null);
+  }
+
+  /**
+   * The same, kept in a file after each step, and going on from it where it exists. The seconds are
+   * those since then.
+   *
+   * @param file null for nowhere
+   */
+  public Run generate(Clip clip, Policy policy, Path file) {
+    return run(clip, policy, null, file == null ? null : runFile(clip, policy, file));
+  }
+
+  private RunFile runFile(Clip clip, Policy policy, Path file) {
+    String attention =
+        policy instanceof DispatchTable table
+            ? table.toJson()
+            : policy.toString() + ", block " + policy.block();
+    return new RunFile(
+        file,
+        RunFile.identity(
+            transformer,
+            scheduler,
+            guidance,
+            clip.prompt(),
+            clip.negative(),
+            attention,
+            clip.seed(),
+            clip.noise()));
   }
 
   /** The clip that a run of it gave. */
@@ -150,12 +185,12 @@ public final class Evaluation {
   public double layerError(Policy policy) {
     LayerError error = new LayerError();
     for (Clip clip : clips) {
-      run(clip, policy, error);
+      run(clip, policy, error, null);
     }
     return error.mean();
   }
 
-  private Run run(Clip clip, Policy policy, LayerError error) {
+  private Run run(Clip clip, Policy policy, LayerError error, RunFile file) {
     Sequence sequence = sequence(clip);
     ElementType type = transformer.type();
     Policy full = Policy.dense(transformer.shape(), DENSE_BLOCK);
@@ -171,7 +206,7 @@ public final class Evaluation {
       AttentionProvider attention =
           error == null ? timed : watched(timed, AttentionProvider.of(dense), error);
       long begin = System.nanoTime();
-      loop.run(latents, clip.prompt(), clip.negative(), attention, progress);
+      loop.run(latents, clip.prompt(), clip.negative(), attention, progress, file);
       return new Run(
           latents.toFloats(), timed.nanoseconds * 1e-9, (System.nanoTime() - begin) * 1e-9);
     }

@@ -2,6 +2,7 @@ package io.github.sparsevdit.model;
 
 import io.github.sparsevdit.Schedule;
 import java.util.Arrays;
+import java.util.List;
 import java.util.Objects;
 import java.util.function.Supplier;
 import java.util.random.RandomGenerator;
@@ -62,6 +63,22 @@ public final class CogVideoXDpm implements Scheduler {
       float x = keep * sample[i] - towards * (newer * x0 - older * previous[i]);
       previous[i] = x0;
       sample[i] = random == null ? x : x + spread * (float) random.nextGaussian();
+    }
+  }
+
+  @Override
+  public List<float[]> history() {
+    return List.of(previous.clone());
+  }
+
+  /** Draws again what the steps before drew. */
+  @Override
+  public void resume(int step, List<float[]> history, int length) {
+    Scheduler.checkHistory(history, 1, length);
+    previous = history.get(0).clone();
+    random = noise == null ? null : Objects.requireNonNull(noise.get(), "noise");
+    for (long drawn = 0; random != null && drawn < (long) step * length; drawn++) {
+      random.nextGaussian();
     }
   }
 

@@ -166,7 +166,7 @@ public final class DenoiserSource implements CalibrationSource {
     }
   }
 
-  private static void update(MessageDigest digest, Conditioning c) {
+  static void update(MessageDigest digest, Conditioning c) {
     digest.update(
         (" " + c.textValid() + " " + c.guidance() + " " + c.offset())
             .getBytes(StandardCharsets.UTF_8));
@@ -176,7 +176,7 @@ public final class DenoiserSource implements CalibrationSource {
     }
   }
 
-  private static void update(MessageDigest digest, Tensor tensor) {
+  static void update(MessageDigest digest, Tensor tensor) {
     if (tensor != null) {
       digest.update(tensor.toString().getBytes(StandardCharsets.UTF_8));
       byte[] bytes = new byte[Math.toIntExact(tensor.elements() * tensor.type().bytes())];

@@ -51,7 +51,26 @@ public final class DenoisingLoop {
       Conditioning negative,
       AttentionProvider attention,
       DenoisingProgress progress) {
-    run(latents, prompt, negative, attention, progress, scheduler.schedule().steps());
+    run(latents, prompt, negative, attention, progress, null);
+  }
+
+  /**
+   * The same, kept in a file after each step, and going on from it where it exists: the latents are
+   * then what the file says.
+   *
+   * @param kept null for nowhere
+   * @throws IllegalArgumentException if the file holds another run's state
+   */
+  public void run(
+      Tensor latents,
+      Conditioning prompt,
+      Conditioning negative,
+      AttentionProvider attention,
+      DenoisingProgress progress,
+      RunFile kept) {
+    int steps = scheduler.schedule().steps();
+    int first = kept == null ? 0 : kept.restore(latents, scheduler);
+    run(latents, prompt, negative, attention, progress, kept, first, steps);
   }
 
   /** The same for the first steps only. */
@@ -62,10 +81,22 @@ public final class DenoisingLoop {
       AttentionProvider attention,
       DenoisingProgress progress,
       int steps) {
+    run(latents, prompt, negative, attention, progress, null, 0, steps);
+  }
+
+  private void run(
+      Tensor latents,
+      Conditioning prompt,
+      Conditioning negative,
+      AttentionProvider attention,
+      DenoisingProgress progress,
+      RunFile kept,
+      int first,
+      int steps) {
     prepare(latents);
     Schedule schedule = scheduler.schedule();
     latents.copyTo(sampleSegment);
-    for (int step = 0; step < steps; step++) {
+    for (int step = first; step < steps; step++) {
       double timestep = schedule.timesteps().get(step);
       forward(latents, step, 0, timestep, prompt, attention, progress, conditional);
       if (negative != null) {
@@ -79,6 +110,9 @@ public final class DenoisingLoop {
       latents.copyFrom(sampleSegment);
       if (step + 1 == schedule.steps() && prompt.firstFrames() != null) {
         latents.slice(1, 0, prompt.firstFrames().size(1)).copyFrom(prompt.firstFrames());
+      }
+      if (kept != null) {
+        kept.save(step + 1, latents, scheduler);
       }
       progress.step(step, schedule.steps());
     }

@@ -1,6 +1,7 @@
 package io.github.sparsevdit.model;
 
 import io.github.sparsevdit.Schedule;
+import java.util.List;
 
 /**
  * Takes a sample from noise to a video (or its latents) along a schedule, one step per model
@@ -22,6 +23,39 @@ public interface Scheduler {
    * @param sample as long as modelOutput
    */
   void step(int step, float[] modelOutput, float[] sample);
+
+  /**
+   * What the next step takes over from those before it, besides the sample: copies, each as long as
+   * the sample. Empty for a scheduler whose steps stand alone.
+   */
+  default List<float[]> history() {
+    return List.of();
+  }
+
+  /**
+   * Goes on with a run that another scheduler of the same kind began.
+   *
+   * @param step the next one
+   * @param history what the other's {@link #history} was before that step
+   * @param length of the sample
+   * @throws IllegalArgumentException if the history is none of such a scheduler
+   */
+  default void resume(int step, List<float[]> history, int length) {
+    checkHistory(history, 0, length);
+  }
+
+  /** Throws IllegalArgumentException unless there are so many parts, each of that length. */
+  static void checkHistory(List<float[]> history, int parts, int length) {
+    boolean fits = history.size() == parts;
+    for (float[] part : history) {
+      fits &= part.length == length;
+    }
+    if (!fits) {
+      throw new IllegalArgumentException(
+          "a history of lengths %s; expected %d times %d"
+              .formatted(history.stream().map(part -> part.length).toList(), parts, length));
+    }
+  }
 
   /** Throws IllegalArgumentException unless step exists and both arrays are of one length. */
   static void check(Schedule schedule, int step, float[] modelOutput, float[] sample) {

@@ -80,8 +80,28 @@ public final class UniPc implements Scheduler {
     System.arraycopy(modelOutput, 0, prediction, 0, sample.length);
     System.arraycopy(sample, 0, lastSample, 0, sample.length);
 
-    lastOrder = Math.min(Math.min(order, schedule.steps() - step), step + 1);
+    lastOrder = order(step);
     predict(step, sample);
+  }
+
+  /** Low at the beginning, where little is known, and at the end. */
+  private int order(int step) {
+    return Math.min(Math.min(order, schedule.steps() - step), step + 1);
+  }
+
+  @Override
+  public List<float[]> history() {
+    return List.of(prediction.clone(), previousPrediction.clone(), lastSample.clone());
+  }
+
+  @Override
+  public void resume(int step, List<float[]> history, int length) {
+    Scheduler.checkHistory(history, 3, length);
+    prediction = history.get(0).clone();
+    previousPrediction = history.get(1).clone();
+    lastSample = history.get(2).clone();
+    nextStep = step;
+    lastOrder = step == 0 ? 0 : order(step - 1);
   }
 
   private void begin(int length) {

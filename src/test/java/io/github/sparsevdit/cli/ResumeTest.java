@@ -1,0 +1,83 @@
+package io.github.sparsevdit.cli;
+
+import static org.junit.jupiter.api.Assertions.assertArrayEquals;
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertFalse;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import io.github.sparsevdit.Backend;
+import java.nio.charset.StandardCharsets;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.concurrent.TimeUnit;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
+
+/** {@code svdit generate --resume}, stopped by Ctrl-C in a process of its own. */
+class ResumeTest {
+  @TempDir Path folder;
+
+  @Test
+  void ctrlCStopsARunAndTheSameCommandGoesOn() throws Exception {
+    Path state = folder.resolve("run.state");
+    List<String> command =
+        new ArrayList<>(
+            List.of(
+                System.getProperty("java.home") + "/bin/java",
+                "--enable-native-access=ALL-UNNAMED",
+                "-Dsvdit.library=" + Backend.library().path(),
+                "-cp",
+                System.getProperty("java.class.path"),
+                Main.class.getName()));
+    command.addAll(List.of(arguments("stopped", state)));
+    Process process = new ProcessBuilder(command).redirectErrorStream(true).start();
+    long deadline = System.nanoTime() + TimeUnit.SECONDS.toNanos(120);
+    while (!Files.exists(state) && process.isAlive() && System.nanoTime() < deadline) {
+      Thread.sleep(5);
+    }
+    new ProcessBuilder("kill", "-INT", Long.toString(process.pid())).start().waitFor();
+    String printed = new String(process.getInputStream().readAllBytes(), StandardCharsets.UTF_8);
+    assertTrue(process.waitFor(60, TimeUnit.SECONDS));
+    assertTrue(
+        printed.matches("(?s).*stopped at step \\d+ of 6; the same command goes on from there\\R"),
+        printed);
+    assertTrue(Files.exists(state));
+    assertFalse(Files.exists(folder.resolve("stopped.gif")));
+
+    Run other = Run.svdit(arguments("other", state, "--seed", "5"));
+    assertEquals(1, other.code());
+    assertTrue(other.err().contains("its seed is 100, this one's is 5"), other.err());
+
+    Run rest = Run.svdit(arguments("stopped", state));
+    assertEquals(0, rest.code(), rest.err());
+    assertFalse(Files.exists(state)); // the video is written
+    Run whole = Run.svdit(arguments("whole", null));
+    assertEquals(0, whole.code(), whole.err());
+    assertArrayEquals(
+        Files.readAllBytes(folder.resolve("whole.gif")),
+        Files.readAllBytes(folder.resolve("stopped.gif")));
+  }
+
+  private String[] arguments(String out, Path state, String... more) {
+    List<String> arguments =
+        new ArrayList<>(
+            List.of(
+                "generate",
+                "calibration/tiny-wan",
+                "--prompt",
+                "horse",
+                "--steps",
+                "12",
+                "--backend",
+                "cpu",
+                "--out",
+                folder.resolve(out).toString()));
+    if (state != null) {
+      arguments.addAll(List.of("--resume", state.toString()));
+    }
+    arguments.addAll(List.of(more));
+    return arguments.toArray(String[]::new);
+  }
+}

@@ -1,0 +1,237 @@
+package io.github.sparsevdit.model;
+
+import static org.junit.jupiter.api.Assertions.assertArrayEquals;
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertFalse;
+import static org.junit.jupiter.api.Assertions.assertThrows;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import io.github.sparsevdit.Backend;
+import io.github.sparsevdit.Policy;
+import io.github.sparsevdit.SparseAttention;
+import io.github.sparsevdit.tensor.ElementType;
+import io.github.sparsevdit.tensor.Safetensors;
+import io.github.sparsevdit.tensor.Tensor;
+import java.io.IOException;
+import java.lang.foreign.Arena;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.HashMap;
+import java.util.Map;
+import java.util.Random;
+import java.util.concurrent.CancellationException;
+import org.junit.jupiter.api.AfterAll;
+import org.junit.jupiter.api.BeforeAll;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.CsvSource;
+
+/** A run that was stopped and resumed is the run that was not, bit for bit. */
+class RunFileTest {
+  private static final Path CASES = Path.of("src/test/resources/cases/denoisers");
+  private static final int STEPS = 6;
+  private static final long[] LATENTS = {4, 3, 16, 12};
+  private static Backend backend;
+  private static VideoTransformer wan;
+  private static Arena arena;
+  private static Conditioning prompt;
+  private static Conditioning negative;
+  @TempDir Path folder;
+
+  @BeforeAll
+  static void open() {
+    backend = Backend.cpu();
+    arena = Arena.ofShared();
+    wan = VideoTransformer.load(CASES.resolve("wan2.1-t2v-tiny"), backend, ElementType.BF16);
+    prompt = Conditioning.text(random(1, 12, 24));
+    negative = Conditioning.text(random(2, 12, 24));
+  }
+
+  @AfterAll
+  static void close() {
+    wan.close();
+    arena.close();
+    backend.close();
+  }
+
+  /** Stopped at every step there is, each time with a scheduler that knows nothing of before. */
+  @ParameterizedTest
+  @CsvSource({
+    "unipc 2, false",
+    "unipc 1, false",
+    "euler, false",
+    "ddim, false",
+    "dpm, true",
+    "dpm without noise, false"
+  })
+  void resumedIsUninterrupted(String scheduler, boolean dynamic) {
+    float[] whole = run(scheduler(scheduler), dynamic, null, -1);
+    for (int stop = 1; stop < STEPS; stop++) {
+      Path file = folder.resolve(stop + ".state");
+      int at = stop;
+      assertThrows(CancellationException.class, () -> run(scheduler(scheduler), dynamic, file, at));
+      assertTrue(Files.exists(file));
+      assertArrayEquals(whole, run(scheduler(scheduler), dynamic, file, -1), "stopped at " + stop);
+    }
+  }
+
+  @Test
+  void stoppedAfterEachStepAndInTheFirst() {
+    float[] whole = run(scheduler("unipc 2"), false, null, -1);
+    Path file = folder.resolve("run.state");
+    assertThrows(CancellationException.class, () -> run(scheduler("unipc 2"), false, file, 0));
+    assertFalse(Files.exists(file)); // no step was made
+    for (int stop = 1; stop < STEPS; stop++) {
+      int at = stop;
+      assertThrows(CancellationException.class, () -> run(scheduler("unipc 2"), false, file, at));
+    }
+    assertArrayEquals(whole, run(scheduler("unipc 2"), false, file, -1));
+    assertArrayEquals(whole, run(scheduler("unipc 2"), false, file, -1)); // all is done
+  }
+
+  @Test
+  void anotherRunsStateIsRefusedByName() {
+    Path file = folder.resolve("run.state");
+    assertThrows(CancellationException.class, () -> run(scheduler("euler"), false, file, 2));
+    refused(
+        "scheduler is FlowMatchEuler, this one's is UniPc",
+        scheduler("unipc 2"),
+        prompt,
+        7,
+        "dense",
+        file);
+    refused("timesteps is [", new FlowMatchEuler(STEPS, 5, 1000), prompt, 7, "dense", file);
+    refused("prompt is ", scheduler("euler"), negative, 7, "dense", file);
+    refused("seed is 7, this one's is 8", scheduler("euler"), prompt, 8, "dense", file);
+    refused(
+        "attention is dense, this one's is", scheduler("euler"), prompt, 7, "x".repeat(99), file);
+  }
+
+  @Test
+  void whatIsNoStateIsRefused() throws IOException {
+    Path file = folder.resolve("run.state");
+    assertThrows(CancellationException.class, () -> run(scheduler("unipc 2"), false, file, 2));
+    refusedAfter("is no run's state: format null", file, tensors -> {}, Map.of("format", ""));
+    refusedAfter("step 7; expected a number up to 6", file, tensors -> {}, Map.of("step", "7"));
+    refusedAfter("no FP32 tensor \"latents\"", file, t -> t.remove("latents"), Map.of());
+    refusedAfter("a history of lengths", file, t -> t.remove("history.2"), Map.of());
+    Files.writeString(file, "not safetensors");
+    assertThrows(IllegalArgumentException.class, () -> run(scheduler("unipc 2"), false, file, -1));
+  }
+
+  private void refusedAfter(
+      String expected,
+      Path file,
+      java.util.function.Consumer<Map<String, Tensor>> change,
+      Map<String, String> changed) {
+    Path broken = folder.resolve("broken.state");
+    try (Safetensors state = Safetensors.open(file)) {
+      Map<String, Tensor> tensors = new HashMap<>();
+      state.names().forEach(name -> tensors.put(name, state.tensor(name)));
+      change.accept(tensors);
+      Map<String, String> metadata = new HashMap<>(state.metadata());
+      changed.forEach(
+          (name, value) -> {
+            if (value.isEmpty()) {
+              metadata.remove(name);
+            } else {
+              metadata.put(name, value);
+            }
+          });
+      Safetensors.write(broken, tensors, metadata);
+    }
+    IllegalArgumentException e =
+        assertThrows(
+            IllegalArgumentException.class, () -> run(scheduler("unipc 2"), false, broken, -1));
+    assertTrue(e.getMessage().contains(expected), e::getMessage);
+  }
+
+  private static void refused(
+      String expected,
+      Scheduler scheduler,
+      Conditioning prompt,
+      long seed,
+      String attention,
+      Path file) {
+    IllegalArgumentException e =
+        assertThrows(
+            IllegalArgumentException.class,
+            () -> run(scheduler, Guidance.of(4), prompt, seed, attention, file, -1));
+    assertTrue(e.getMessage().contains("is the state of another run"), e::getMessage);
+    assertTrue(e.getMessage().contains(expected), e::getMessage);
+  }
+
+  private static Scheduler scheduler(String name) {
+    return switch (name) {
+      case "unipc 2" -> new UniPc(STEPS, 3, 2, 1000);
+      case "unipc 1" -> new UniPc(STEPS, 3, 1, 1000);
+      case "euler" -> new FlowMatchEuler(STEPS, 7, 1000);
+      case "ddim" -> new CogVideoXDdim(STEPS, 1000, 0.00085, 0.012, 1);
+      case "dpm" -> new CogVideoXDpm(STEPS, 1000, 0.00085, 0.012, 1, () -> new Random(3));
+      default -> new CogVideoXDpm(STEPS, 1000, 0.00085, 0.012, 1, null);
+    };
+  }
+
+  private static float[] run(Scheduler scheduler, boolean dynamic, Path file, int stopAt) {
+    Guidance guidance = dynamic ? Guidance.dynamic(4) : Guidance.of(4);
+    return run(scheduler, guidance, prompt, 7, "dense", file, stopAt);
+  }
+
+  /** Cancelled at the second block of step stopAt; to the end where that is −1. */
+  private static float[] run(
+      Scheduler scheduler,
+      Guidance guidance,
+      Conditioning prompt,
+      long seed,
+      String attention,
+      Path file,
+      int stopAt) {
+    RunFile kept =
+        file == null
+            ? null
+            : new RunFile(
+                file,
+                RunFile.identity(
+                    wan, scheduler, guidance, prompt, negative, attention, seed, null));
+    try (SparseAttention dense =
+            SparseAttention.of(
+                backend,
+                Policy.dense(wan.shape(), 128),
+                wan.sequence(LATENTS),
+                scheduler.schedule(),
+                ElementType.BF16);
+        Arena own = Arena.ofShared()) {
+      Tensor latents = Tensor.of(own.allocate(4 * 4 * 3 * 16 * 12, 64), ElementType.FP32, LATENTS);
+      Noise.fill(latents, seed);
+      DenoisingProgress progress =
+          new DenoisingProgress() {
+            private boolean stop;
+
+            @Override
+            public void block(int step, int branch, int layer) {
+              stop = step == stopAt;
+            }
+
+            @Override
+            public boolean cancelled() {
+              return stop;
+            }
+          };
+      new DenoisingLoop(wan, scheduler, guidance)
+          .run(latents, prompt, negative, AttentionProvider.of(dense), progress, kept);
+      assertEquals(-1, stopAt);
+      return latents.toFloats();
+    }
+  }
+
+  private static Tensor random(long seed, long... shape) {
+    Tensor tensor = Tensor.of(arena.allocate(4 * shape[0] * shape[1], 64), ElementType.FP32, shape);
+    Random random = new Random(seed);
+    float[] values = new float[Math.toIntExact(tensor.elements())];
+    for (int i = 0; i < values.length; i++) {
+      values[i] = (float) random.nextGaussian();
+    }
+    return tensor.copyFrom(values);
+  }
+}
