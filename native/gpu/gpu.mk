@@ -24,4 +24,21 @@ gpu-check: ## checks and times the CUDA backend on this machine's GPU (STAGES="b
 gpu-impossible:
 	@echo 'gpu-check needs the CUDA backend, which is left out: $(CUDA_LEFT_OUT)'; false
 
+
+# ---- the Java face on a GPU ---------------------------------------------------------------------------
+# The pack is made where there is a JDK; the check needs neither JDK nor Maven.
+GPU_JAVA_PACK := target/gpu-java.tgz
+CALL_LOOP := $(NATIVE)/gpu/libcall-loop.so
+
+$(CALL_LOOP): native/gpu/call_loop.cpp native/include/svdit.h
+	@mkdir -p $(@D)
+	$(Q)$(CXX) -std=c++20 -O2 -fPIC -shared -Wall -Wextra -Werror -Inative/include $< -o $@
+
+.PHONY: gpu-java-pack gpu-check-java
+gpu-java-pack: $(CALL_LOOP) ## packs a Java runtime and the CUDA tests into target/gpu-java.tgz, for gpu-check-java
+	@tools/gpu-java-pack $(GPU_JAVA_PACK)
+gpu-check-java: $(if $(CUDA_LEFT_OUT),gpu-impossible,$(LIBRARY) $(CALL_LOOP)) ## the CUDA tests of the Java face on this machine's GPU, from the pack
+	@test -f $(GPU_JAVA_PACK) || { echo 'gpu-check-java needs $(GPU_JAVA_PACK): run `make gpu-java-pack` where there is a JDK'; false; }
+	@native/gpu/gpu_check_java.sh $(GPU_JAVA_PACK) $(or $(GPU_JAVA_LIBRARY),$(LIBRARY)) $(CALL_LOOP)
+
 -include $(wildcard $(NATIVE)/obj/gpu/*.d)
