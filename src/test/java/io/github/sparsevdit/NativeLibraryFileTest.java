@@ -61,6 +61,7 @@ class NativeLibraryFileTest {
             "ld-linux-x86-64.so.2");
     Set<String> others = new TreeSet<>(library.needed());
     assertTrue(others.contains("libc.so.6"), () -> "the file was not understood: " + others);
+    assertTrue(others.contains("libstdc++.so.6"), "the C++ library is linked in");
     others.removeAll(allowed);
     assertEquals(Set.of(), others);
   }

@@ -25,6 +25,8 @@ import java.util.List;
 import java.util.Map;
 import java.util.Random;
 import java.util.Set;
+import java.util.concurrent.atomic.AtomicReference;
+import java.util.concurrent.locks.LockSupport;
 import java.util.stream.Collectors;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
@@ -242,6 +244,57 @@ class SafetensorsTest {
       try (Safetensors empty = Safetensors.open(path)) {
         assertEquals(Set.of(), empty.names());
       }
+    }
+  }
+
+  /**
+   * A thread that is interrupted in a write leaves the old file or the new one, and nothing else.
+   */
+  @Test
+  void aWriteOfAnInterruptedThread() throws Exception {
+    Path path = folder.resolve("big.safetensors");
+    int elements = 1 << 21;
+    try (Arena arena = Arena.ofShared()) {
+      Tensor tensor = Tensor.of(arena.allocate(4L * elements, 4), ElementType.FP32, elements);
+      float[] values = new float[elements];
+      Safetensors.write(path, Map.of("a", tensor.copyFrom(values)), Map.of());
+      int failures = 0;
+      for (int round = 1; round <= 200 && (round <= 20 || failures == 0); round++) {
+        Arrays.fill(values, round);
+        tensor.copyFrom(values);
+        AtomicReference<Throwable> thrown = new AtomicReference<>();
+        Thread writer =
+            new Thread(
+                () -> {
+                  try {
+                    Safetensors.write(path, Map.of("a", tensor), Map.of());
+                  } catch (Throwable failure) {
+                    thrown.set(failure);
+                    assertTrue(Thread.currentThread().isInterrupted());
+                  }
+                });
+        writer.start();
+        LockSupport.parkNanos(round % 10 * 300_000L);
+        writer.interrupt();
+        writer.join();
+        float[] read;
+        try (Safetensors file = Safetensors.open(path)) {
+          read = file.tensor("a").toFloats();
+        }
+        for (float value : read) {
+          assertEquals(read[0], value, "two rounds in one file");
+        }
+        if (thrown.get() != null) {
+          failures++;
+          assertEquals(UncheckedIOException.class, thrown.get().getClass());
+        } else {
+          assertEquals(round, read[0]);
+        }
+        try (var files = Files.list(folder)) {
+          assertEquals(List.of(path), files.toList(), "temporary files were left");
+        }
+      }
+      assertTrue(failures > 0, "no interrupt met a write");
     }
   }
 
