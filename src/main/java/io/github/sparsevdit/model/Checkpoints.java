@@ -67,10 +67,15 @@ final class Checkpoints {
   /** Opens one transformer's folder. */
   private static BaseTransformer<?> network(Path home, Backend backend, ElementType type) {
     ConfigFile config = ConfigFile.read(home.resolve("config.json"));
-    String name = name(home);
-    String className = config.text("_class_name");
     Weights weights = new Weights(Safetensors.open(home), backend, type, home.toString());
+    return network(name(home), config, weights, backend);
+  }
+
+  /** Makes a transformer; it closes the weights, as this does if it fails. */
+  static BaseTransformer<?> network(
+      String name, ConfigFile config, Weights weights, Backend backend) {
     try {
+      String className = config.text("_class_name");
       BaseTransformer<?> transformer =
           switch (className) {
             case "WanTransformer3DModel" -> new WanTransformer(name, config, weights, backend);

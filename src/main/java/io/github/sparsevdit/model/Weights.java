@@ -90,7 +90,13 @@ final class Weights implements AutoCloseable {
   /** A tensor of the given shape as it is stored. */
   Tensor stored(String name, long... shape) {
     if (!source.has(name)) {
-      throw new IllegalArgumentException(where + ": weight " + name + " is missing");
+      throw new IllegalArgumentException(
+          where
+              + ": weight "
+              + name
+              + " "
+              + Arrays.toString(shape)
+              + " is missing: files of the checkpoint are lacking, or config.json is another model's");
     }
     taken.add(name);
     Tensor tensor = source.tensor(name);
@@ -102,7 +108,8 @@ final class Weights implements AutoCloseable {
               + " is "
               + Arrays.toString(tensor.shape())
               + "; the configuration asks for "
-              + Arrays.toString(shape));
+              + Arrays.toString(shape)
+              + ": config.json is another model's");
     }
     return tensor;
   }
@@ -131,7 +138,8 @@ final class Weights implements AutoCloseable {
               + unexpected.size()
               + " unexpected weights: "
               + String.join(", ", shown)
-              + (unexpected.size() > NAMES_SHOWN ? ", …" : ""));
+              + (unexpected.size() > NAMES_SHOWN ? ", …" : "")
+              + ": config.json is another model's, or of a variant that is not supported");
     }
   }
 

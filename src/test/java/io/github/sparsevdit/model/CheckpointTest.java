@@ -13,13 +13,17 @@ import io.github.sparsevdit.tensor.TensorSource;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.HashSet;
 import java.util.LinkedHashMap;
 import java.util.Map;
+import java.util.Set;
 import java.util.function.Consumer;
 import org.junit.jupiter.api.AfterAll;
 import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.ValueSource;
 
 /** What is wrong with a checkpoint is named. */
 class CheckpointTest {
@@ -52,7 +56,7 @@ class CheckpointTest {
 
   @Test
   void missingWeight() throws IOException {
-    refused("blocks.1.ffn.net.2.bias is missing", w -> w.remove("blocks.1.ffn.net.2.bias"));
+    refused("blocks.1.ffn.net.2.bias [128] is missing", w -> w.remove("blocks.1.ffn.net.2.bias"));
   }
 
   @Test
@@ -67,6 +71,61 @@ class CheckpointTest {
     refused(
         "proj_out.bias is [128]; the configuration asks for [16]",
         w -> w.put("proj_out.bias", w.get("blocks.0.norm2.bias")));
+  }
+
+  /** Whichever weight of whichever family lacks or has another shape, the message says which. */
+  @ParameterizedTest
+  @ValueSource(
+      strings = {
+        "wan2.1-i2v-image-tiny",
+        "wan2.2-ti2v-tiny",
+        "hunyuanvideo-t2v-tiny",
+        "cogvideox1.5-i2v-tiny"
+      })
+  void everyWeightIsNamed(String model) {
+    Path home = WAN.resolveSibling(model);
+    ConfigFile config = ConfigFile.read(home.resolve("config.json"));
+    try (TensorSource source = Safetensors.open(home)) {
+      Set<String> names = source.names();
+      assertTrue(names.size() > 50, names::toString);
+      for (String name : names) {
+        Tensor whole = source.tensor(name);
+        refused(name + " ", () -> open(config, source, name, null));
+        refused(name + " is [0", () -> open(config, source, name, whole.slice(0, 0, 0)));
+        refused("1 unexpected weights: x." + name, () -> open(config, source, "x." + name, whole));
+      }
+    }
+  }
+
+  /** The source with one tensor in another's place, or without it where that is null. */
+  private static void open(ConfigFile config, TensorSource source, String name, Tensor instead) {
+    TensorSource changed =
+        new TensorSource() {
+          @Override
+          public Set<String> names() {
+            Set<String> names = new HashSet<>(source.names());
+            names.remove(name);
+            if (instead != null) {
+              names.add(name);
+            }
+            return names;
+          }
+
+          @Override
+          public Tensor tensor(String wanted) {
+            return wanted.equals(name) ? instead : source.tensor(wanted);
+          }
+
+          @Override
+          public Map<String, String> metadata() {
+            return source.metadata();
+          }
+
+          @Override
+          public void close() {}
+        };
+    Weights weights = new Weights(changed, backend, ElementType.BF16, "tiny");
+    Checkpoints.network("tiny", config, weights, backend).close();
   }
 
   @Test

@@ -50,6 +50,7 @@ class ReferenceCasesTest {
     "runs/wan2.2-i2v.safetensors, 1e-4",
     "runs/hunyuanvideo.safetensors, 1e-4",
     "runs/cogvideox1.5.safetensors, 1e-4",
+    "runs/cogvideox1.5-i2v.safetensors, 1e-4",
   })
   void agreesWithDiffusers(String path, double bound) {
     List<ReferenceCase> cases = ReferenceCases.find(CASES.resolve(path));

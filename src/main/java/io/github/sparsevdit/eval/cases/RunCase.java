@@ -49,8 +49,9 @@ record RunCase(Path path, Path denoisers) implements ReferenceCase {
                 ElementType.FP32)) {
       JsonNode arguments = MAPPER.readTree(tensors.metadata().get("args"));
       double scale = arguments.path("guidance_scale").asDouble();
+      boolean dynamic = arguments.path("use_dynamic_cfg").asBoolean(false);
       Guidance guidance =
-          Guidance.of(scale)
+          (dynamic ? Guidance.dynamic(scale) : Guidance.of(scale))
               .below(transformer.boundary(), arguments.path("guidance_scale_2").asDouble(scale));
       Scheduler scheduler =
           scheduler(
@@ -105,7 +106,7 @@ record RunCase(Path path, Path denoisers) implements ReferenceCase {
     return prompt.withImage(features, condition);
   }
 
-  /** "unipc flow_shift=3.0", "flow-match-euler shift=7", "cogvideox-ddim". */
+  /** "unipc flow_shift=3.0", "flow-match-euler shift=7", "cogvideox-ddim", "cogvideox-dpm". */
   private static Scheduler scheduler(String description, int steps) {
     String[] words = description.split("[ =]");
     return switch (words[0]) {
@@ -113,6 +114,7 @@ record RunCase(Path path, Path denoisers) implements ReferenceCase {
       case "flow-match-euler" ->
           Schedulers.create("FlowMatchEulerDiscreteScheduler", json(words), steps, null);
       case "cogvideox-ddim" -> Schedulers.create("CogVideoXDDIMScheduler", "{}", steps, null);
+      case "cogvideox-dpm" -> Schedulers.create("CogVideoXDPMScheduler", "{}", steps, null);
       default -> throw new UnsupportedException("scheduler " + description + " is not known");
     };
   }
