@@ -100,13 +100,6 @@ struct AttentionSm80 {
     return item;
   }
 
-  static __device__ __forceinline__ int32_t text_valid(const AttentionParams &p, int32_t batch) {
-    const int32_t most = p.layout.key_text;
-    if (p.text_valid == nullptr) return most;
-    const int32_t said = p.text_valid[batch];
-    return said < 0 ? 0 : said < most ? said : most;
-  }
-
   // Where an item's keys (values) lie is kept in shared memory too, as address and stride.
   static __device__ __forceinline__ void put_source(std::uint32_t at, const View &view,
                                                     const PermutedKeys &permuted, const Item &item,
@@ -267,7 +260,8 @@ struct AttentionSm80 {
     Out out = {};
     for (int32_t listed = 0;; listed += RunList::kRuns) {
       const Item own = item_of(p, shared);
-      RunList runs(shared + kRuns, listed, p, own.head, own.query_block, text_valid(p, own.batch));
+      RunList runs(shared + kRuns, listed, p, own.head, own.query_block,
+                   p.text_valid_of(own.batch));
       if (!runs.ended()) load_rows(key_loader, shared + kKeySource, runs.tile(kTile));
       ptx::copy_async_commit();
       while (!runs.ended()) {
@@ -309,7 +303,7 @@ __global__ void __launch_bounds__(128,
       ptx::store_shared(shared + Attention::kItem, ptx::atomic_add(p.next_item, 1));
     ptx::barrier();
     const auto index = static_cast<int32_t>(ptx::load_shared(shared + Attention::kItem));
-    if (index >= p.items()) break;
+    if (index >= p.items(kBlock)) break;
     Attention::compute(p, shared);
     ptx::barrier();  // shared memory is free for the next item
   }

@@ -54,6 +54,13 @@ struct PermutedKeys {
 };
 
 struct AttentionParams {
+  // Valid text keys of a batch row.
+  SVDIT_HD int32_t text_valid_of(int32_t row) const {
+    if (text_valid == nullptr) return layout.key_text;
+    const int32_t said = text_valid[row];
+    return said < 0 ? 0 : said < layout.key_text ? said : layout.key_text;
+  }
+
   View q, k, v, out;
   float *lse;                 // NULL, or [batch, all heads, query tokens]
   const int32_t *text_valid;  // NULL, or [batch]
@@ -67,7 +74,14 @@ struct AttentionParams {
   int32_t query_block_begin, query_block_count;
   HeadList heads;  // costliest first
 
-  SVDIT_HD int32_t items() const { return heads.count * batch * query_block_count; }
+  // Of an item that computes item_rows queries, a multiple of 64, and at least a block's.
+  SVDIT_HD int32_t items_per_head(int32_t item_rows) const {
+    return static_cast<int32_t>((int64_t{query_block_count} * layout.block + item_rows - 1) /
+                                item_rows);
+  }
+  SVDIT_HD int32_t items(int32_t item_rows) const {
+    return heads.count * batch * items_per_head(item_rows);
+  }
 };
 
 // Copies the keys and values of the heads listed into their slots.

@@ -3,6 +3,7 @@
 #ifndef SVDIT_CUDA_SOFTMAX_CUH
 #define SVDIT_CUDA_SOFTMAX_CUH
 
+#include <cmath>
 #include <cstdint>
 
 #include "cuda/ptx.cuh"
@@ -31,35 +32,21 @@ class Softmax {
   __device__ __forceinline__ void update(float (&scores)[kRowTiles][kColumnTiles][4],
                                          float (&out)[kRowTiles][kOutTiles][4], float scale_log2) {
 #pragma unroll
-    for (int i = 0; i < kRows; ++i) {
-      const int tile = i / 2, e = i % 2 * 2;
-      float max = max_[i];
+    for (int i = 0; i < kRows; ++i) rescale_row(out, i, weigh_row(scores, i, scale_log2));
+  }
+
+  // The two halves of update, for an output that is still being computed meanwhile.
+  template <int kColumnTiles>
+  __device__ __forceinline__ void weigh(float (&scores)[kRowTiles][kColumnTiles][4],
+                                        float (&shrink)[kRows], float scale_log2) {
 #pragma unroll
-      for (int j = 0; j < kColumnTiles; ++j) {
-        max = fmaxf(max, fmaxf(scores[tile][j][e], scores[tile][j][e + 1]));
-      }
-      max = fmaxf(max, ptx::shuffle_xor(max, 1));
-      max = fmaxf(max, ptx::shuffle_xor(max, 2));
-      const float shrink = ptx::exp2_approx((max_[i] - max) * scale_log2);
-      max_[i] = max;
-      const float offset = max * scale_log2;
-      float sum =
-          sum_[i] * shrink;  // of this thread's columns; the quad's are added up once, at the end
+    for (int i = 0; i < kRows; ++i) shrink[i] = weigh_row(scores, i, scale_log2);
+  }
+  template <int kOutTiles>
+  static __device__ __forceinline__ void rescale(float (&out)[kRowTiles][kOutTiles][4],
+                                                 const float (&shrink)[kRows]) {
 #pragma unroll
-      for (int j = 0; j < kColumnTiles; ++j) {
-#pragma unroll
-        for (int c = e; c < e + 2; ++c) {
-          scores[tile][j][c] = ptx::exp2_approx(fmaf(scores[tile][j][c], scale_log2, -offset));
-          sum += scores[tile][j][c];
-        }
-      }
-      sum_[i] = sum;
-#pragma unroll
-      for (int j = 0; j < kOutTiles; ++j) {
-        out[tile][j][e] *= shrink;
-        out[tile][j][e + 1] *= shrink;
-      }
-    }
+    for (int i = 0; i < kRows; ++i) rescale_row(out, i, shrink[i]);
   }
 
   // Adds up the row sums. After it, inverse(i) is what the row's output is to be multiplied with (0
@@ -79,6 +66,46 @@ class Softmax {
   }
 
  private:
+  // Returns what to multiply with what was summed under the old maximum.
+  template <int kColumnTiles>
+  __device__ __forceinline__ float weigh_row(float (&scores)[kRowTiles][kColumnTiles][4], int i,
+                                             float scale_log2) {
+    const int tile = i / 2, e = i % 2 * 2;
+    float max = max_[i];
+#pragma unroll
+    for (int j = 0; j < kColumnTiles; ++j) {
+      max = fmaxf(max, fmaxf(scores[tile][j][e], scores[tile][j][e + 1]));
+    }
+    max = fmaxf(max, ptx::shuffle_xor(max, 1));
+    max = fmaxf(max, ptx::shuffle_xor(max, 2));
+    const float shrink = ptx::exp2_approx((max_[i] - max) * scale_log2);
+    max_[i] = max;
+    const float offset = max * scale_log2;
+    float sum =
+        sum_[i] * shrink;  // of this thread's columns; the quad's are added up once, at the end
+#pragma unroll
+    for (int j = 0; j < kColumnTiles; ++j) {
+#pragma unroll
+      for (int c = e; c < e + 2; ++c) {
+        scores[tile][j][c] = ptx::exp2_approx(fmaf(scores[tile][j][c], scale_log2, -offset));
+        sum += scores[tile][j][c];
+      }
+    }
+    sum_[i] = sum;
+    return shrink;
+  }
+
+  template <int kOutTiles>
+  static __device__ __forceinline__ void rescale_row(float (&out)[kRowTiles][kOutTiles][4], int i,
+                                                     float shrink) {
+    const int tile = i / 2, e = i % 2 * 2;
+#pragma unroll
+    for (int j = 0; j < kOutTiles; ++j) {
+      out[tile][j][e] *= shrink;
+      out[tile][j][e + 1] *= shrink;
+    }
+  }
+
   float max_[kRows];  // of q.k, unscaled
   float sum_[kRows];
 };

@@ -34,6 +34,16 @@ struct Layout {
   int32_t query_video_blocks, query_blocks;  // text query blocks follow the video ones
   int32_t key_video_blocks;
 
+  SVDIT_HD Run key_video_run() const { return {key_video_begin, key_video_begin + key_video}; }
+  SVDIT_HD Run key_text_run() const { return {key_text_begin, key_text_begin + key_text}; }
+  SVDIT_HD bool is_key_text(int32_t position) const {
+    return position >= key_text_begin && position < key_text_begin + key_text;
+  }
+  // The segment that a key position lies in.
+  SVDIT_HD Run key_segment(int32_t position) const {
+    return is_key_text(position) ? key_text_run() : key_video_run();
+  }
+
   // The positions of query block i.
   SVDIT_HD Run query_run(int32_t i) const {
     const bool video = i < query_video_blocks;
@@ -63,16 +73,17 @@ struct PatternArrays {
 // Video key blocks: a band of neighbours, and a strictly ascending list (which may meet the band).
 struct BlockSet {
   int32_t band_begin, band_end;
-  const int32_t *list, *list_end;
+  const int32_t *list;
+  int32_t listed;  // elements of the list
 };
 
 // ---- the modes ----------------------------------------------------------------------------------
 
 SVDIT_HD inline BlockSet full_blocks(const Layout &layout) {
-  return {0, layout.key_video_blocks, nullptr, nullptr};
+  return {0, layout.key_video_blocks, nullptr, 0};
 }
 
-SVDIT_HD inline BlockSet no_blocks() { return {0, 0, nullptr, nullptr}; }
+SVDIT_HD inline BlockSet no_blocks() { return {0, 0, nullptr, 0}; }
 
 // Blocks whose token distance to the query block is at most the window, and the anchors.
 SVDIT_HD inline BlockSet diagonal_blocks(const Layout &layout, const HeadPattern &head,
@@ -84,22 +95,19 @@ SVDIT_HD inline BlockSet diagonal_blocks(const Layout &layout, const HeadPattern
   // and may start no later than end - 1 + window.
   const int64_t below = first - head.window;
   const int64_t above = (end - 1 + head.window) / block + 1;
-  const int32_t *list = arrays.blocks + head.blocks_begin;
   return {below > 0 ? (int32_t)(below / block) : 0,
-          above < layout.key_video_blocks ? (int32_t)above : layout.key_video_blocks, list,
-          list + head.block_count};
+          above < layout.key_video_blocks ? (int32_t)above : layout.key_video_blocks,
+          arrays.blocks + head.blocks_begin, (int32_t)head.block_count};
 }
 
 SVDIT_HD inline BlockSet stripe_blocks(const HeadPattern &head, const PatternArrays &arrays) {
-  const int32_t *list = arrays.blocks + head.blocks_begin;
-  return {0, 0, list, list + head.block_count};
+  return {0, 0, arrays.blocks + head.blocks_begin, (int32_t)head.block_count};
 }
 
 SVDIT_HD inline BlockSet listed_blocks(const HeadPattern &head, const PatternArrays &arrays,
                                        int32_t query_block) {
-  const int32_t *list = arrays.blocks + head.blocks_begin;
   const int64_t *offsets = arrays.list_offsets + head.offsets_begin + query_block;
-  return {0, 0, list + offsets[0], list + offsets[1]};
+  return {0, 0, arrays.blocks + head.blocks_begin + offsets[0], (int32_t)(offsets[1] - offsets[0])};
 }
 
 // The video key blocks that query_block of a head sees.
@@ -154,18 +162,24 @@ class RunCursor {
   SVDIT_HD Run piece() {
     if (text_first_ && text_.begin != text_.end) return take_text();
     const bool band = blocks_.band_begin < blocks_.band_end;
-    const bool list = blocks_.list != blocks_.list_end;
+    const bool list = blocks_.listed > 0;
     if (band && (!list || *blocks_.list >= blocks_.band_begin)) {
       const Run run = video(blocks_.band_begin, blocks_.band_end);
-      while (blocks_.list != blocks_.list_end && *blocks_.list < blocks_.band_end) ++blocks_.list;
+      while (blocks_.listed > 0 && *blocks_.list < blocks_.band_end) next_listed();
       blocks_.band_begin = blocks_.band_end;
       return run;
     }
     if (list) {
-      const int32_t block = *blocks_.list++;
+      const int32_t block = *blocks_.list;
+      next_listed();
       return video(block, block + 1);
     }
     return take_text();
+  }
+
+  SVDIT_HD void next_listed() {
+    ++blocks_.list;
+    --blocks_.listed;
   }
 
   SVDIT_HD Run video(int32_t block_begin, int32_t block_end) const {
