@@ -10,7 +10,7 @@ template <class Element, int kHeadDim, int kBlock>
 AttentionKernel kernel() {
   using Attention = AttentionSm80<Element, kHeadDim, kBlock>;
   return {reinterpret_cast<const void *>(attention_sm80<Element, kHeadDim, kBlock>),
-          Attention::kThreads, Attention::kSharedBytes};
+          Attention::kThreads, Attention::kSharedBytes, kBlock, 0};
 }
 
 template <class Element>

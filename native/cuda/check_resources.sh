@@ -23,6 +23,7 @@ cat "$@" | c++filt | awk -v table="$table" '
     sub(/^void /, "", name); gsub(/svdit::cuda::/, "", name); sub(/\(.*\)$/, "", name)
     key = arch " " name
   }
+  /serialized|setmaxnreg ignored/ { fail($0) }
   /bytes spill stores/ { split($0, part, ", "); spilled = part[2] + part[3] }
   /Used [0-9]+ registers/ {
     used = $0; sub(/.*Used /, "", used); used += 0

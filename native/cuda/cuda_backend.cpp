@@ -84,7 +84,7 @@ class CudaBackend : public svdit_backend {
   svdit_streams *streams() override { return &streams_; }
 
   std::unique_ptr<svdit_plan> compile(Plan &&plan) override {
-    return std::make_unique<cuda::CudaPlan>(std::move(plan), device_, info_.multiprocessors);
+    return std::make_unique<cuda::CudaPlan>(std::move(plan), device_, info_);
   }
 
   svdit::Operations *operations() override {

@@ -1,10 +1,13 @@
 #include "cuda/cuda_plan.h"
 
 #include <algorithm>
+#include <cstdlib>
 #include <cstring>
+#include <string_view>
 #include <vector>
 
 #include "cuda/device.h"
+#include "cuda/key_maps.h"
 #include "error.h"
 
 namespace svdit::cuda {
@@ -28,14 +31,31 @@ class Packed {
   std::vector<char> bytes_;
 };
 
+// The newest kernels that the device runs, or those that SVDIT_CUDA_KERNELS names. What sm_90a has
+// and they use is of compute capability 9.0 alone.
+AttentionKernel attention_kernel(const Plan &plan, int32_t capability) {
+  const char *named = std::getenv("SVDIT_CUDA_KERNELS");
+  const std::string_view wanted = named != nullptr ? named : capability == 90 ? "sm90" : "sm80";
+  if (wanted != "sm80" && wanted != "sm90") {
+    fail(SVDIT_INVALID_ARGUMENT, "SVDIT_CUDA_KERNELS is %s, not sm80 or sm90", named);
+  }
+  if (wanted == "sm90" && capability != 90) {
+    fail(SVDIT_UNSUPPORTED,
+         "SVDIT_CUDA_KERNELS is sm90, and the device has compute capability %d.%d", capability / 10,
+         capability % 10);
+  }
+  const auto of = wanted == "sm90" ? attention_kernel_sm90 : attention_kernel_sm80;
+  return of(plan.element_type, plan.head_dim, plan.layout.block);
+}
+
 }  // namespace
 
-CudaPlan::CudaPlan(Plan &&compiled, int device, int multiprocessors)
+CudaPlan::CudaPlan(Plan &&compiled, int device, const svdit_backend_info &info)
     : svdit_plan(std::move(compiled)),
       device_(device),
-      multiprocessors_(multiprocessors),
+      multiprocessors_(info.multiprocessors),
       tables_(make_tables(plan)),
-      kernel_(attention_kernel_sm80(plan.element_type, plan.head_dim, plan.layout.block)),
+      kernel_(attention_kernel(plan, info.compute_capability)),
       permute_(permute_kernel()) {
   const OnDevice on(device_);
   load_kernels();
@@ -110,8 +130,11 @@ void CudaPlan::attention(const svdit_attention_args &args, svdit_stream stream) 
   }
   AttentionParams params;
   for (int i = 0; call.attention_launch(i, &params); ++i) {
-    void *arguments[] = {&params};
-    check(cudaLaunchKernel(kernel_.function, dim3(std::min(resident_, params.items())),
+    KeyMaps maps;
+    if (kernel_.tile_keys > 0) maps = make_key_maps(params, plan.head_dim, kernel_.tile_keys);
+    void *arguments[] = {&params, &maps};
+    const int32_t items = params.items(kernel_.item_rows);
+    check(cudaLaunchKernel(kernel_.function, dim3(std::min(resident_, items)),
                            dim3(kernel_.threads), arguments, kernel_.shared_bytes, queue),
           "launching attention");
   }

@@ -11,7 +11,7 @@ namespace svdit::cuda {
 class CudaPlan : public svdit_plan {
  public:
   // Throws Error UNSUPPORTED for what the kernels do not compute.
-  CudaPlan(Plan &&compiled, int device, int multiprocessors);
+  CudaPlan(Plan &&compiled, int device, const svdit_backend_info &info);
   ~CudaPlan() override;
 
   uint64_t workspace_bytes(int32_t batch) const override;

@@ -8,11 +8,13 @@
 
 namespace svdit::cuda {
 
-// Takes an AttentionParams.
+// Takes an AttentionParams, and KeyMaps (key_maps.h) where it has tile_keys.
 struct AttentionKernel {
   const void *function;
   int threads;
   int shared_bytes;
+  int item_rows;  // queries that a block of threads computes at once
+  int tile_keys;  // rows of the tiles that KeyMaps bring; 0: it takes none
 };
 
 // Takes a PermuteParams; any number of blocks.
@@ -23,6 +25,7 @@ struct PermuteKernel {
 
 // For BF16 and FP16, head dims 64 and 128, blocks 64 and 128.
 AttentionKernel attention_kernel_sm80(uint32_t element_type, int32_t head_dim, int32_t block);
+AttentionKernel attention_kernel_sm90(uint32_t element_type, int32_t head_dim, int32_t block);
 PermuteKernel permute_kernel();
 
 // A denoiser's other operations (ops_params.h). A norm's takes NormParams; shape counts

@@ -3,13 +3,13 @@
 
 SIM_TEST_SOURCES := $(wildcard native/test/sim/*_test.cpp)
 SIM_SOURCES := $(wildcard native/sim/*.cpp native/plan/*.cpp) native/api_check.cpp \
-  native/cuda/prepare.cpp native/cuda/ops_prepare.cpp native/cuda/tensor_shape.cpp \
+  native/cuda/prepare.cpp native/cuda/ops_prepare.cpp native/cuda/tensor_shape.cpp native/cuda/key_maps.cpp \
   $(filter-out $(SIM_TEST_SOURCES),$(wildcard native/test/sim/*.cpp))
 # The reference is not what is tested: as fast as it can be.
 SIM_REFERENCE := $(call object,native/test/cases.cpp native/test/reference.cpp native/test/fixture.cpp \
   native/cpu/ops_rows_portable.cpp)
 SIM_FLAGS := -std=c++20 -O2 -g1 -pthread -fsanitize=address -DSVDIT_SIM \
-  -Wall -Wextra -Werror -Wno-unknown-pragmas -Inative/include -Inative -ffile-prefix-map=$(CURDIR)=.
+  -Wall -Wextra -Werror -Wno-unknown-pragmas -Wno-psabi -Inative/include -Inative -ffile-prefix-map=$(CURDIR)=.
 sim_object = $(patsubst native/%,$(NATIVE)/sim/%.o,$1)
 
 # The simulator switches stacks by hand on x86-64 only.
@@ -31,7 +31,7 @@ $(patsubst native/test/sim/%.cpp,$(NATIVE)/test/sim/%,$(SIM_TEST_SOURCES)): $(NA
 SIM_LIBRARY := $(if $(and $(WITH_CUDA),$(filter x86_64,$(shell uname -m))),$(NATIVE)/libsvdit-sim.so)
 SIM_LIBRARY_SOURCES := $(wildcard native/sim/*.cpp native/sim/cudart/*.cpp) $(CUDA_SOURCES)
 sim_library_object = $(patsubst native/%,$(NATIVE)/simlib/%.o,$1)
-SIM_LIBRARY_FLAGS := $(CXX_COMMON) -O2 -DSVDIT_SIM -Wno-unknown-pragmas
+SIM_LIBRARY_FLAGS := $(CXX_COMMON) -O2 -DSVDIT_SIM -Wno-unknown-pragmas -Wno-psabi
 
 $(NATIVE)/simlib/%.o: native/% $(NATIVE)/flags native/sim/sim.mk
 	@mkdir -p $(@D)

@@ -5,6 +5,7 @@
 #include <map>
 
 #include "cuda/kernels.h"
+#include "cuda/key_maps.h"
 #include "cuda/ops_params.h"
 #include "cuda/params.h"
 
@@ -25,6 +26,8 @@ Table::Table() {
     for (const int32_t head_dim : {64, 128}) {
       for (const int32_t block : {64, 128}) {
         add<cuda::AttentionParams>(cuda::attention_kernel_sm80(type, head_dim, block).function);
+        add<cuda::AttentionParams, cuda::KeyMaps>(
+            cuda::attention_kernel_sm90(type, head_dim, block).function);
       }
     }
   }

@@ -5,6 +5,7 @@
 
 #include "api_check.h"
 #include "cuda/attention_sm80.cuh"
+#include "cuda/attention_sm90.cuh"
 #include "cuda/permute.cuh"
 #include "error.h"
 
@@ -14,22 +15,48 @@ namespace {
 // Few blocks, so that each takes several items and the counter is fought over.
 constexpr int kBlocks = 5, kResident = 3;
 
-template <class Element, int kHeadDim, int kBlock>
-sim::Report attend(const cuda::AttentionParams &params, uint64_t seed) {
-  using Attention = cuda::AttentionSm80<Element, kHeadDim, kBlock>;
-  return sim::launch({kBlocks, Attention::kThreads, Attention::kSharedBytes, seed, kResident},
-                     [&] { cuda::attention_sm80<Element, kHeadDim, kBlock>(params); });
-}
-
-template <class Element>
-sim::Report attend(const cuda::AttentionParams &params, int32_t head_dim, int32_t block,
-                   uint64_t seed) {
-  if (head_dim == 64) {
-    return block == 64 ? attend<Element, 64, 64>(params, seed)
-                       : attend<Element, 64, 128>(params, seed);
+// The kernels of one compute capability, for an element type.
+template <class ElementType>
+struct Sm80 {
+  template <int kHeadDim, int kBlock>
+  using Kernel = cuda::AttentionSm80<ElementType, kHeadDim, kBlock>;
+  template <int kHeadDim, int kBlock>
+  static std::function<void()> call(const cuda::AttentionParams &params) {
+    return [&params] { cuda::attention_sm80<ElementType, kHeadDim, kBlock>(params); };
   }
-  return block == 64 ? attend<Element, 128, 64>(params, seed)
-                     : attend<Element, 128, 128>(params, seed);
+};
+
+template <class ElementType>
+struct Sm90 {
+  template <int kHeadDim, int kBlock>
+  using Kernel = cuda::ShapeSm90<ElementType, kHeadDim, kBlock>;
+  template <int kHeadDim, int kBlock>
+  static std::function<void()> call(const cuda::AttentionParams &params) {
+    const auto maps = std::make_shared<cuda::KeyMaps>(
+        cuda::make_key_maps(params, kHeadDim, Kernel<kHeadDim, kBlock>::kTile));
+    return [&params, maps] { cuda::attention_sm90<ElementType, kHeadDim, kBlock>(params, *maps); };
+  }
+};
+
+// Calls visit.operator()<Family, kHeadDim, kBlock>().
+template <class Family, class Visit>
+auto with_shape(int32_t head_dim, int32_t block, const Visit &visit) {
+  if (head_dim == 64) {
+    return block == 64 ? visit.template operator()<Family, 64, 64>()
+                       : visit.template operator()<Family, 64, 128>();
+  }
+  return block == 64 ? visit.template operator()<Family, 128, 64>()
+                     : visit.template operator()<Family, 128, 128>();
+}
+template <class Visit>
+auto with_kernel(Kernels kernels, uint32_t type, int32_t head_dim, int32_t block,
+                 const Visit &visit) {
+  if (kernels == Kernels::kSm80) {
+    return type == SVDIT_BF16 ? with_shape<Sm80<cuda::Bf16>>(head_dim, block, visit)
+                              : with_shape<Sm80<cuda::Fp16>>(head_dim, block, visit);
+  }
+  return type == SVDIT_BF16 ? with_shape<Sm90<cuda::Bf16Sm90>>(head_dim, block, visit)
+                            : with_shape<Sm90<cuda::Fp16Sm90>>(head_dim, block, visit);
 }
 
 void add(sim::Report &sum, const sim::Report &report) {
@@ -41,8 +68,11 @@ void add(sim::Report &sum, const sim::Report &report) {
 
 }  // namespace
 
-SimulatedPlan::SimulatedPlan(const svdit_plan_desc &desc, uint64_t seed)
-    : svdit_plan(compile_plan(desc)), tables_(cuda::make_tables(plan)), seed_(seed) {
+SimulatedPlan::SimulatedPlan(const svdit_plan_desc &desc, uint64_t seed, Kernels kernels)
+    : svdit_plan(compile_plan(desc)),
+      tables_(cuda::make_tables(plan)),
+      seed_(seed),
+      kernels_(kernels) {
   arrays_ = {plan.heads.data(), tables_.head_orders.data(), plan.arrays(), tables_.stored.data()};
 }
 
@@ -61,9 +91,13 @@ void SimulatedPlan::attention(const svdit_attention_args &args, svdit_stream) co
   }
   cuda::AttentionParams params;
   for (int i = 0; call.attention_launch(i, &params); ++i) {
-    add(attended, plan.element_type == SVDIT_BF16
-                      ? attend<cuda::Bf16>(params, plan.head_dim, plan.layout.block, seed_)
-                      : attend<cuda::Fp16>(params, plan.head_dim, plan.layout.block, seed_));
+    add(attended, with_kernel(kernels_, plan.element_type, plan.head_dim, plan.layout.block,
+                              [&]<class Family, int kHeadDim, int kBlock>() {
+                                using Kernel = typename Family::template Kernel<kHeadDim, kBlock>;
+                                return sim::launch({kBlocks, Kernel::kThreads, Kernel::kSharedBytes,
+                                                    seed_, kResident},
+                                                   Family::template call<kHeadDim, kBlock>(params));
+                              }));
   }
 }
 
@@ -80,16 +114,11 @@ void SimulatedPlan::run(svdit_attention_args args) const {
   attention(check_attention(*this, &args), nullptr);
 }
 
-int attention_shared_bytes(uint32_t type, int32_t head_dim, int32_t block) {
-  const auto of = [&]<class Element>(Element) {
-    if (head_dim == 64) {
-      return block == 64 ? cuda::AttentionSm80<Element, 64, 64>::kSharedBytes
-                         : cuda::AttentionSm80<Element, 64, 128>::kSharedBytes;
-    }
-    return block == 64 ? cuda::AttentionSm80<Element, 128, 64>::kSharedBytes
-                       : cuda::AttentionSm80<Element, 128, 128>::kSharedBytes;
-  };
-  return type == SVDIT_BF16 ? of(cuda::Bf16{}) : of(cuda::Fp16{});
+int attention_shared_bytes(Kernels kernels, uint32_t type, int32_t head_dim, int32_t block) {
+  return with_kernel(kernels, type, head_dim, block,
+                     []<class Family, int kHeadDim, int kBlock>() -> int {
+                       return Family::template Kernel<kHeadDim, kBlock>::kSharedBytes;
+                     });
 }
 
 }  // namespace svdit::test

@@ -10,10 +10,14 @@
 
 namespace svdit::test {
 
+// Which of the CUDA backend's attention kernels run.
+enum class Kernels { kSm80, kSm90 };
+
 class SimulatedPlan : public svdit_plan {
  public:
   // Throws Error UNSUPPORTED as the CUDA backend does.
-  explicit SimulatedPlan(const svdit_plan_desc &desc, uint64_t seed = 1);
+  explicit SimulatedPlan(const svdit_plan_desc &desc, uint64_t seed = 1,
+                         Kernels kernels = Kernels::kSm80);
 
   uint64_t workspace_bytes(int32_t batch) const override;
   // stream is not looked at. Throws sim::Fault.
@@ -30,10 +34,11 @@ class SimulatedPlan : public svdit_plan {
   cuda::PlanTables tables_;
   cuda::PlanArrays arrays_;
   uint64_t seed_;
+  Kernels kernels_;
 };
 
 // Dynamic shared memory of a block of the attention kernel for an element type, head dim and block.
-int attention_shared_bytes(uint32_t type, int32_t head_dim, int32_t block);
+int attention_shared_bytes(Kernels kernels, uint32_t type, int32_t head_dim, int32_t block);
 
 }  // namespace svdit::test
 

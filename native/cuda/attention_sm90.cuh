@@ -1,0 +1,49 @@
+// Attention for Hopper GPUs (wgmma, the copy engine, mbarriers; compute capability 9.0 exactly), in
+// the manner of FlashAttention-3: producers and consumers are warps of their own.
+//
+// cursor    cursor_sm90.cuh    lists which keys the tiles hold; one kernel serves every mode
+// producer  producer_sm90.cuh  brings them, and queries, into shared memory
+// consumer  consumer_sm90.cuh  multiplies, a warpgroup for each strip of 64 queries
+// softmax   softmax.cuh        turns scores into weights meanwhile
+//
+// The launch is persistent, as that of sm_80: blocks draw items from a counter, costliest heads
+// first, a head's query blocks one after the other, so that its K and V stay in the L2 cache.
+#ifndef SVDIT_CUDA_ATTENTION_SM90_CUH
+#define SVDIT_CUDA_ATTENTION_SM90_CUH
+
+#include "cuda/consumer_sm90.cuh"
+#include "cuda/cursor_sm90.cuh"
+#include "cuda/producer_sm90.cuh"
+
+namespace svdit::cuda {
+
+template <class Element, int kHeadDim, int kBlock>
+__global__ void __launch_bounds__(ShapeSm90<Element, kHeadDim, kBlock>::kThreads, 1)
+    attention_sm90(const __grid_constant__ AttentionParams p,
+                   const __grid_constant__ KeyMaps maps) {
+  using Shape = ShapeSm90<Element, kHeadDim, kBlock>;
+  const std::uint32_t shared = ptx::shared_memory();
+  if (ptx::thread_index() == 0) Barriers<Shape>(shared).init();
+  ptx::barrier();
+  // Told by lane 0, so that the compiler knows that a warp's lanes agree.
+  const auto warp = static_cast<int>(ptx::shuffle(ptx::thread_index() / 32, 0));
+  if (warp < 4) {
+    ptx::give_registers<Shape::kProducerRegisters>();
+    if (warp == 0) {
+      list_tiles<Shape>(p, shared);
+    } else if (warp == 1) {
+      produce_tiles<Shape, false>(p, maps, shared);
+    } else if (warp == 2) {
+      produce_tiles<Shape, true>(p, maps, shared);
+    } else {
+      produce_queries<Shape>(p, shared);
+    }
+  } else {
+    ptx::take_registers<Shape::kConsumerRegisters>();
+    Consumer<Shape>(p, shared, warp / 4 - 1).run();
+  }
+}
+
+}  // namespace svdit::cuda
+
+#endif
