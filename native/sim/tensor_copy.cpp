@@ -110,7 +110,7 @@ void begin_load(Lane &lane, const Box &box, std::uint32_t address) {
   block.shared.begin_copy(lane.access(), mbarrier.actor, mbarrier.phase + 1, box.shared(),
                           box.bytes());
   ++mbarrier.copies;
-  block.loads.push_back({box, &mbarrier});
+  block.loads.push_back({box, &mbarrier, &lane});
   ++report().tensor_copies;
 }
 

@@ -37,6 +37,7 @@ class Box {
 struct BoxLoad {
   Box box;
   Mbarrier *mbarrier;
+  Lane *lane;  // that issued it
 };
 
 // Its shared memory has been read once `contents` is filled.

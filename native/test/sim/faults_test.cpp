@@ -9,46 +9,15 @@
 
 #include "cases.h"
 #include "cuda/ptx.cuh"
+#include "planted.h"
 
 namespace {
 
 using namespace svdit;
+using test::accepted;
 using test::check;
-
-sim::Launch launch_of(int threads, std::uint32_t shared_bytes, std::uint64_t seed = 1) {
-  return {
-      .blocks = 3, .threads = threads, .shared_bytes = shared_bytes, .seed = seed, .resident = 2};
-}
-
-void accepted(const sim::Launch &launch, const std::function<void()> &kernel) {
-  for (std::uint64_t seed = 1; seed <= 20; ++seed) {
-    sim::Launch own = launch;
-    own.seed = seed;
-    sim::launch(own, kernel);
-  }
-}
-
-// The kernel faults whatever the schedule, and the message names the place and the cause (one of
-// them, where the schedule decides how the bug shows).
-void rejected(const sim::Launch &launch, std::initializer_list<const char *> causes,
-              const std::function<void()> &kernel) {
-  for (std::uint64_t seed = 1; seed <= 20; ++seed) {
-    sim::Launch own = launch;
-    own.seed = seed;
-    try {
-      sim::launch(own, kernel);
-    } catch (const sim::Fault &fault) {
-      bool named = false;
-      for (const char *cause : causes) named |= std::strstr(fault.what(), cause) != nullptr;
-      check(named, "expected \"%s\", the fault is \"%s\"", *causes.begin(), fault.what());
-      check(std::strstr(fault.what(), "block ") != nullptr &&
-                std::strstr(fault.what(), "warp ") != nullptr,
-            "no place in \"%s\"", fault.what());
-      continue;
-    }
-    throw std::runtime_error(std::string("not found with seed ") + std::to_string(seed));
-  }
-}
+using test::launch_of;
+using test::rejected;
 
 // What a block of 64 threads reads of what the other warp copied, with each step of the protocol
 // left out in turn.
