@@ -1,12 +1,12 @@
 # Programs that need a GPU to run; built by gpu-check only. Included by native.mk.
 
-GPU_PROGRAMS := $(patsubst %,$(NATIVE)/gpu/%,golden gpu_test gpu_ops_test timing)
+GPU_PROGRAMS := $(patsubst %,$(NATIVE)/gpu/%,golden golden_sm90 gpu_test gpu_ops_test timing)
 
 $(NATIVE)/obj/gpu/%.cpp.o: native/gpu/%.cpp $(NATIVE)/flags native/gpu/gpu.mk
 	@mkdir -p $(@D)
 	$(Q)$(CXX) $(CXX_COMMON) $(CUDA_INCLUDES) -MMD -MP -c $< -o $@
 
-$(filter-out %/golden,$(GPU_PROGRAMS)): $(NATIVE)/gpu/%: $(NATIVE)/obj/gpu/%.cpp.o \
+$(filter-out %/golden %/golden_sm90,$(GPU_PROGRAMS)): $(NATIVE)/gpu/%: $(NATIVE)/obj/gpu/%.cpp.o \
     $(call object,$(TEST_COMMON)) $(OBJECTS)
 	@mkdir -p $(@D)
 	$(Q)$(CXX) -pthread $^ $(LDFLAGS) $(CUDA_LIBRARIES) -ldl -o $@
@@ -15,6 +15,11 @@ $(NATIVE)/gpu/golden: native/gpu/golden.cu native/test/sim/golden.cuh native/tes
     native/cuda/ptx.cuh native/gpu/gpu.mk
 	@mkdir -p $(@D)
 	$(Q)$(NVCC) $(filter-out -lineinfo,$(NVCC_FLAGS)) $(call cuda_arch,any_sm80.cu) $< -o $@
+
+# With the library's objects, for tensor maps.
+$(NATIVE)/gpu/golden_sm90: $(NATIVE)/obj/gpu/golden_sm90.cu.o $(OBJECTS)
+	@mkdir -p $(@D)
+	$(Q)$(CXX) -pthread $^ $(LDFLAGS) $(CUDA_LIBRARIES) -ldl -o $@
 
 .PHONY: gpu-programs gpu-check
 gpu-programs: $(if $(CUDA_LEFT_OUT),gpu-impossible,$(GPU_PROGRAMS) $(LIBRARY))

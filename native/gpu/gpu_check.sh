@@ -23,11 +23,18 @@ build() {
 }
 
 golden() {
+  local test code=0
   run target/native/gpu/golden "$OUT/golden.txt" || return 1
-  run make target/native/test/sim/golden_test >"$OUT/golden-build.log" 2>&1 ||
-    { echo "the simulator was not built here (see golden-build.log): replay $OUT/golden.txt elsewhere"; return 0; }
-  run target/native/test/sim/golden_test "$OUT/golden.txt" | tee "$OUT/golden.log"
-  return "${PIPESTATUS[0]}"
+  rm -f "$OUT/golden_sm90.txt"
+  run target/native/gpu/golden_sm90 "$OUT/golden_sm90.txt" || return 1
+  for test in golden golden_sm90; do
+    [ -e "$OUT/$test.txt" ] || continue
+    run make target/native/test/sim/${test}_test >"$OUT/golden-build.log" 2>&1 ||
+      { echo "the simulator was not built here (see golden-build.log): replay $OUT/$test.txt elsewhere"; continue; }
+    run target/native/test/sim/${test}_test "$OUT/$test.txt" | tee "$OUT/$test.log"
+    [ "${PIPESTATUS[0]}" = 0 ] || code=1
+  done
+  return $code
 }
 
 correct() {
