@@ -6,6 +6,7 @@
 #   golden     every primitive on the GPU, recorded; the simulator replays the record
 #   correct    fixtures, random shapes, graph capture, streams, misuse
 #   sanitize   compute-sanitizer memcheck, racecheck, initcheck on a small set
+#   time:step  one step of a Wan-1.3B-sized model with random weights, as calls and as a graph; needs cuBLASLt 13
 #   time:CASE  all modes at a model's geometry, PyTorch's peers beside them; CASE hunyuan, wan14b, cogvideox
 # Without arguments, all. Each takes less than ten minutes; what they wrote lies in OUT (default out/gpu-check).
 set -u
@@ -88,13 +89,24 @@ timing() {
   ! grep -q 'timing failed' "$file"
 }
 
+step() {
+  local file="$OUT/timing-step.jsonl"
+  {
+    state step before
+    timeout "$LIMIT" target/native/gpu/model_timing || echo '{"case": "step", "error": "timing failed"}'
+    state step after
+  } | tee "$file"
+  ! grep -q 'timing failed' "$file"
+}
+
 stages=("$@")
-[ $# -eq 0 ] && stages=(build golden correct sanitize time:hunyuan time:wan14b time:cogvideox)
+[ $# -eq 0 ] && stages=(build golden correct sanitize time:step time:hunyuan time:wan14b time:cogvideox)
 failed=0
 for stage in "${stages[@]}"; do
   echo "== $stage"
   case $stage in
     build | golden | correct | sanitize) "$stage" ;;
+    time:step) step ;;
     time:*) timing "${stage#time:}" ;;
     *) echo "no such stage"; false ;;
   esac

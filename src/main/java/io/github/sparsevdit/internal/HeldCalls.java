@@ -7,6 +7,7 @@ import java.lang.foreign.Linker;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
 import java.lang.invoke.MethodHandle;
+import java.util.Arrays;
 
 /**
  * Calls whose tensors stay open while they run. The addresses of the tensors stand inside the
@@ -22,6 +23,8 @@ public final class HeldCalls {
   private static final MethodHandle NORM = handle(Svdit.svdit_norm$address());
   private static final MethodHandle ROPE = handle(Svdit.svdit_rope$address());
   private static final MethodHandle RESIDUAL = handle(Svdit.svdit_residual$address());
+  private static final MethodHandle NORM_ROPE = pairHandle(Svdit.svdit_norm_rope$address());
+  private static final MethodHandle RESIDUAL_NORM = pairHandle(Svdit.svdit_residual_norm$address());
   private static final MethodHandle CONVERT = handle(Svdit.svdit_convert$address());
 
   private static final MemorySegment NONE = MemorySegment.NULL;
@@ -108,6 +111,55 @@ public final class HeldCalls {
     return call(RESIDUAL, backend, args, stream, error, x, gate, y, NONE, NONE, NONE);
   }
 
+  /** svdit_norm_rope; returns its status. */
+  public static int normRope(
+      MemorySegment backend,
+      MemorySegment norm,
+      MemorySegment rope,
+      MemorySegment stream,
+      MemorySegment error,
+      MemorySegment x,
+      MemorySegment weight,
+      MemorySegment bias,
+      MemorySegment cosine,
+      MemorySegment sine) {
+    return pair(
+        NORM_ROPE, backend, norm, rope, stream, error, x, weight, bias, cosine, sine, NONE, NONE,
+        NONE);
+  }
+
+  /** svdit_residual_norm; returns its status. */
+  public static int residualNorm(
+      MemorySegment backend,
+      MemorySegment residual,
+      MemorySegment norm,
+      MemorySegment stream,
+      MemorySegment error,
+      MemorySegment x,
+      MemorySegment gate,
+      MemorySegment sum,
+      MemorySegment weight,
+      MemorySegment bias,
+      MemorySegment scale,
+      MemorySegment shift,
+      MemorySegment y) {
+    return pair(
+        RESIDUAL_NORM,
+        backend,
+        residual,
+        norm,
+        stream,
+        error,
+        x,
+        gate,
+        sum,
+        weight,
+        bias,
+        scale,
+        shift,
+        y);
+  }
+
   /** svdit_convert; returns its status. */
   public static int convert(
       MemorySegment backend,
@@ -139,6 +191,39 @@ public final class HeldCalls {
     } catch (Throwable failure) {
       throw new AssertionError(failure);
     }
+  }
+
+  /** The same for two operations in one. */
+  private static int pair(
+      MethodHandle handle,
+      MemorySegment backend,
+      MemorySegment first,
+      MemorySegment second,
+      MemorySegment stream,
+      MemorySegment error,
+      MemorySegment a,
+      MemorySegment b,
+      MemorySegment c,
+      MemorySegment d,
+      MemorySegment e,
+      MemorySegment f,
+      MemorySegment g,
+      MemorySegment h) {
+    try {
+      return (int)
+          handle.invokeExact(backend, first, second, stream, error, a, b, c, d, e, f, g, h);
+    } catch (RuntimeException | Error failure) {
+      throw failure; // a segment closed or confined to another thread
+    } catch (Throwable failure) {
+      throw new AssertionError(failure);
+    }
+  }
+
+  private static MethodHandle pairHandle(MemorySegment address) {
+    AddressLayout[] pointers = new AddressLayout[13];
+    Arrays.fill(pointers, ValueLayout.ADDRESS);
+    FunctionDescriptor descriptor = FunctionDescriptor.of(ValueLayout.JAVA_INT, pointers);
+    return Linker.nativeLinker().downcallHandle(address, descriptor);
   }
 
   private static MethodHandle handle(MemorySegment address) {

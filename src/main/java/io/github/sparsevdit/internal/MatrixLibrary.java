@@ -17,13 +17,19 @@ import java.util.Map;
 import java.util.WeakHashMap;
 
 /**
- * Gives a backend oneDNN, which multiplies its matrices: the shared object named by {@code
- * -Dsvdit.matmul}, which is final where it is set; else the one in the jars {@code
- * org.bytedeco:dnnl} and {@code org.bytedeco:opencl} (which oneDNN needs in order to load) of this
- * platform on the class path, unpacked once into the user's cache folder.
+ * Gives a backend what multiplies its matrices.
+ *
+ * <p>On CUDA that is cuBLASLt 13: the shared object named by {@code -Dsvdit.cublaslt}, else {@code
+ * libcublasLt.so.13} where the system or CUDA's installation has it.
+ *
+ * <p>On the CPU it is oneDNN: the shared object named by {@code -Dsvdit.matmul}, which is final
+ * where it is set; else the one in the jars {@code org.bytedeco:dnnl} and {@code
+ * org.bytedeco:opencl} (which oneDNN needs in order to load) of this platform on the class path,
+ * unpacked once into the user's cache folder.
  */
 public final class MatrixLibrary {
   private static final String PROPERTY = "svdit.matmul";
+  private static final String CUDA_PROPERTY = "svdit.cublaslt";
   private static final String ONEDNN = "org/bytedeco/dnnl/%s/libdnnl.so.3";
   private static final String[] NEEDED = {
     "org/bytedeco/dnnl/%s/libgomp.so.1", "org/bytedeco/opencl/%s/libOpenCL.so.1"
@@ -45,7 +51,11 @@ public final class MatrixLibrary {
       }
       backend.keep();
       try (Arena arena = Arena.ofConfined()) {
-        MemorySegment path = arena.allocateFrom(find().toAbsolutePath().toString());
+        String library =
+            backend.hostMemory()
+                ? find().toAbsolutePath().toString()
+                : System.getProperty(CUDA_PROPERTY, "");
+        MemorySegment path = arena.allocateFrom(library);
         NativeCalls.check(error -> Svdit.svdit_matmul_library(backend.pointer(), path, error));
         OPENED.put(backend, true);
       } finally {

@@ -6,5 +6,7 @@ enum Activation {
   /** 0.5 x (1 + tanh(√(2/π) (x + 0.044715 x³))). */
   GELU_TANH,
   /** x / (1 + e^−x). */
-  SILU
+  SILU,
+  /** 0.5 x (1 + erf(x / √2)); {@link Operations#convert} only. */
+  GELU_ERF
 }

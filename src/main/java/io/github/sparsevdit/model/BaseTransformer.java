@@ -93,6 +93,7 @@ abstract class BaseTransformer<W extends Workspace> implements VideoTransformer 
     closed = true;
     releaseBuffers();
     Workspace.closeAll(embeddings);
+    ops.close();
     weights.close();
   }
 }

@@ -1,5 +1,6 @@
 package io.github.sparsevdit.model;
 
+import io.github.sparsevdit.model.Workspace.Rows;
 import io.github.sparsevdit.tensor.Tensor;
 
 /** CogVideoX's block: text and video share all weights but the modulation. */
@@ -51,42 +52,44 @@ final class CogVideoXBlock {
   }
 
   Tensor outProjection() {
-    return out.weight();
+    return out.hostWeight();
   }
 
   /** Advances w.hidden by this block. */
   void run(Operations ops, CogVideoXWorkspace w, AttentionFunction attention) {
     int headDim = w.dims.headDim();
-    normalise(ops, w, norm1);
+    norm1.modulation().apply(ops, w.activated, w.modulation);
+    norm2.modulation().apply(ops, w.activated, w.ffnModulation);
+    Tensor[] m = w.m; // shift, scale, gate of video, then of text
+    Tensor[] fm = w.fm;
+    Rows hidden = w.hidden;
+    Rows normed = w.normed;
+    Tensor weight = norm1.weight();
+    Tensor bias = norm1.bias();
+    ops.layerNorm(hidden.video(), weight, bias, m[1], m[0], epsilon, normed.video());
+    ops.layerNorm(hidden.text(), weight, bias, m[4], m[3], epsilon, normed.text());
     q.apply(ops, w.normed.all(), w.q.all());
     k.apply(ops, w.normed.all(), w.k.all());
     v.apply(ops, w.normed.all(), w.v);
     float qkEpsilon = CogVideoXConfig.QK_EPSILON;
-    ops.layerNormGroups(w.q.all(), normQWeight, normQBias, headDim, qkEpsilon, w.q.all());
-    ops.layerNormGroups(w.k.all(), normKWeight, normKBias, headDim, qkEpsilon, w.k.all());
-    ops.rope(w.q.video(), headDim, w.rotary);
-    ops.rope(w.k.video(), headDim, w.rotary);
+    Tensor queries = w.q.video();
+    Tensor keys = w.k.video();
+    ops.layerNormRotated(
+        w.q.all(), normQWeight, normQBias, headDim, qkEpsilon, queries, headDim, w.rotary);
+    ops.layerNormRotated(
+        w.k.all(), normKWeight, normKBias, headDim, qkEpsilon, keys, headDim, w.rotary);
     attention.attend(layer, w.qHeads, w.kHeads, w.vHeads, null, w.normedHeads);
     out.apply(ops, w.normed.all(), w.q.all());
-    add(ops, w);
 
-    normalise(ops, w, norm2);
-    ffn.apply(ops, w.normed.all(), w.ffn, w.q.all());
-    add(ops, w);
-  }
-
-  private void normalise(Operations ops, CogVideoXWorkspace w, Norm norm) {
-    norm.modulation().apply(ops, w.activated, w.modulation);
-    Tensor[] m = w.m;
-    ops.layerNorm(
-        w.hidden.video(), norm.weight(), norm.bias(), m[1], m[0], epsilon, w.normed.video());
-    ops.layerNorm(
-        w.hidden.text(), norm.weight(), norm.bias(), m[4], m[3], epsilon, w.normed.text());
-  }
-
-  /** Adds w.q to the residual stream, gated. */
-  private static void add(Operations ops, CogVideoXWorkspace w) {
-    ops.residual(w.q.video(), w.m[2], w.hidden.video());
-    ops.residual(w.q.text(), w.m[5], w.hidden.text());
+    Rows added = w.q;
+    weight = norm2.weight();
+    bias = norm2.bias();
+    ops.residualNorm(
+        added.video(), m[2], hidden.video(), weight, bias, fm[1], fm[0], epsilon, normed.video());
+    ops.residualNorm(
+        added.text(), m[5], hidden.text(), weight, bias, fm[4], fm[3], epsilon, normed.text());
+    ffn.apply(ops, normed.all(), w.ffn, added.all());
+    ops.residual(added.video(), fm[2], hidden.video());
+    ops.residual(added.text(), fm[5], hidden.text());
   }
 }

@@ -101,7 +101,7 @@ final class CogVideoXTransformer extends BaseTransformer<CogVideoXWorkspace> {
       Tensor out) {
     Tensor image = conditioning.latents() == null ? null : conditioning.latents().transpose(0, 1);
     patchEmbedding.embed(ops, w, latents.transpose(0, 1), null, image, w.hidden.video());
-    ops.convert(conditioning.text(), Activation.NONE, w.textInput);
+    ops.load(conditioning.text(), w.textInput);
     textProjection.apply(ops, w.textInput, w.hidden.text());
 
     timeEmbedding.embed(ops, timestep, w.time);
@@ -125,6 +125,7 @@ final class CogVideoXTransformer extends BaseTransformer<CogVideoXWorkspace> {
     Tensor normed = w.normed.video();
     ops.layerNorm(hidden, headNormWeight, headNormBias, scale, shift, epsilon, normed);
     head.apply(ops, normed, w.output);
-    patches.scatter(w.output, Patches.Features.CHANNEL_FIRST, out.transpose(0, 1));
+    ops.fetch(w.output, w.hostOutput);
+    patches.scatter(w.hostOutput, Patches.Features.CHANNEL_FIRST, out.transpose(0, 1));
   }
 }

@@ -23,6 +23,8 @@ final class CogVideoXWorkspace extends Workspace {
   final Tensor activated; // silu(time), in the type that is computed in
   final Tensor modulation; // FP32 [1, 6 d]
   final Tensor[] m;
+  final Tensor ffnModulation; // the same before the FFN
+  final Tensor[] fm;
   final Tensor headModulation; // FP32 [1, 2 d]: the first two parts of modulation
 
   CogVideoXWorkspace(Backend backend, CogVideoXConfig config, ElementType type, Sequence sequence) {
@@ -51,6 +53,8 @@ final class CogVideoXWorkspace extends Workspace {
     activated = buffer(type, 1, config.timeWidth());
     modulation = buffer(ElementType.FP32, 1, 6L * d);
     m = parts(modulation, 6);
+    ffnModulation = buffer(ElementType.FP32, 1, 6L * d);
+    fm = parts(ffnModulation, 6);
     headModulation = modulation.slice(1, 0, 2L * d);
   }
 }

@@ -47,27 +47,25 @@ final class HunyuanDualBlock {
   }
 
   Tensor outProjection() {
-    return video.out().weight();
+    return video.out().hostWeight();
   }
 
   /** Advances w.hidden by this block. */
   void run(Operations ops, HunyuanWorkspace w, AttentionFunction attention) {
     video.modulation().apply(ops, w.activated, w.modulation);
     text.modulation().apply(ops, w.activated, w.textModulation);
-    project(
-        ops,
-        w,
-        video,
-        w.m,
-        w.hidden.video(),
-        w.normed.video(),
-        w.q.video(),
-        w.k.video(),
-        w.v.video());
-    project(
-        ops, w, text, w.tm, w.hidden.text(), w.normed.text(), w.q.text(), w.k.text(), w.v.text());
-    ops.rope(w.q.video(), w.dims.headDim(), w.rotary);
-    ops.rope(w.k.video(), w.dims.headDim(), w.rotary);
+    int headDim = w.dims.headDim();
+    float epsilon = HunyuanConfig.EPSILON;
+    Tensor q = w.q.video();
+    Tensor k = w.k.video();
+    project(ops, video, w.m, w.hidden.video(), w.normed.video(), q, k, w.v.video());
+    ops.rmsNormRotated(q, video.normQ(), headDim, epsilon, q, headDim, w.rotary);
+    ops.rmsNormRotated(k, video.normK(), headDim, epsilon, k, headDim, w.rotary);
+    q = w.q.text();
+    k = w.k.text();
+    project(ops, text, w.tm, w.hidden.text(), w.normed.text(), q, k, w.v.text());
+    ops.rmsNorm(q, text.normQ(), headDim, epsilon, q);
+    ops.rmsNorm(k, text.normK(), headDim, epsilon, k);
     attention.attend(layer, w.qHeads, w.kHeads, w.vHeads, w.textValid, w.normedHeads);
     finish(ops, video, w.m, w.hidden.video(), w.normed.video(), w.q.video(), w.ffn);
     finish(ops, text, w.tm, w.hidden.text(), w.normed.text(), w.q.text(), w.ffn);
@@ -76,7 +74,6 @@ final class HunyuanDualBlock {
   /** m: shift, scale, gate, mlp-shift, mlp-scale, mlp-gate. */
   private static void project(
       Operations ops,
-      HunyuanWorkspace w,
       Stream stream,
       Tensor[] m,
       Tensor hidden,
@@ -84,13 +81,10 @@ final class HunyuanDualBlock {
       Tensor q,
       Tensor k,
       Tensor v) {
-    float epsilon = HunyuanConfig.EPSILON;
-    ops.layerNorm(hidden, null, null, m[1], m[0], epsilon, normed);
+    ops.layerNorm(hidden, null, null, m[1], m[0], HunyuanConfig.EPSILON, normed);
     stream.q().apply(ops, normed, q);
     stream.k().apply(ops, normed, k);
     stream.v().apply(ops, normed, v);
-    ops.rmsNorm(q, stream.normQ(), w.dims.headDim(), epsilon, q);
-    ops.rmsNorm(k, stream.normK(), w.dims.headDim(), epsilon, k);
   }
 
   private static void finish(
@@ -102,8 +96,7 @@ final class HunyuanDualBlock {
       Tensor spare,
       Tensor ffnHidden) {
     stream.out().apply(ops, attended, spare);
-    ops.residual(spare, m[2], hidden);
-    ops.layerNorm(hidden, null, null, m[4], m[3], HunyuanConfig.EPSILON, spare);
+    ops.residualNorm(spare, m[2], hidden, null, null, m[4], m[3], HunyuanConfig.EPSILON, spare);
     stream.ffn().apply(ops, spare, ffnHidden, spare);
     ops.residual(spare, m[5], hidden);
   }

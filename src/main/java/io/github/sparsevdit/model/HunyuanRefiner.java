@@ -1,6 +1,5 @@
 package io.github.sparsevdit.model;
 
-import io.github.sparsevdit.AttentionCall;
 import io.github.sparsevdit.Backend;
 import io.github.sparsevdit.tensor.Tensor;
 
@@ -74,7 +73,7 @@ final class HunyuanRefiner implements AutoCloseable {
     ops.residual(w.part, null, w.time);
     ops.convert(w.time, Activation.SILU, w.activated);
 
-    ops.convert(text, Activation.NONE, w.textInput);
+    ops.load(text, w.textInput);
     Tensor hidden = w.hidden.text();
     Tensor normed = w.normed.text();
     input.apply(ops, w.textInput, hidden);
@@ -93,7 +92,7 @@ final class HunyuanRefiner implements AutoCloseable {
       block.q().apply(ops, normed, w.q.text());
       block.k().apply(ops, normed, w.k.text());
       block.v().apply(ops, normed, w.v.text());
-      attend(w, valid);
+      attend(ops, w, valid);
       block.out().apply(ops, normed, w.q.text());
       ops.residual(w.q.text(), gate[0], hidden);
       ops.layerNorm(
@@ -110,12 +109,16 @@ final class HunyuanRefiner implements AutoCloseable {
   }
 
   /** Real tokens see each other; padded ones see the first token alone, so they get its value. */
-  private static void attend(HunyuanWorkspace w, int valid) {
-    AttentionCall call = w.refiner.call().textValid(Math.max(valid, 1));
-    call.run(w.refinerHeads[0], w.refinerHeads[1], w.refinerHeads[2], w.refinerHeads[3]);
-    Tensor first = w.v.text().slice(0, 0, 1);
-    for (int row = valid; row < w.sequence.text(); row++) {
-      w.normed.text().slice(0, row, row + 1).copyFrom(first);
+  private static void attend(Operations ops, HunyuanWorkspace w, int valid) {
+    Tensor q = w.refinerHeads[0];
+    Tensor k = w.refinerHeads[1];
+    Tensor v = w.refinerHeads[2];
+    w.refiner.call().textValid(Math.max(valid, 1)).run(q, k, v, w.refinerHeads[3]);
+    int tokens = w.sequence.text();
+    if (valid < tokens) {
+      w.refiner.call().textValid(1).run(q, k, v, w.firstTokenHeads);
+      Tensor padding = w.normed.text().slice(0, valid, tokens);
+      ops.convert(w.firstToken.slice(0, valid, tokens), Activation.NONE, padding);
     }
   }
 

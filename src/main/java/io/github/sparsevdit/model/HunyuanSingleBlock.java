@@ -38,7 +38,7 @@ final class HunyuanSingleBlock {
 
   /** The columns of proj_out that attention's output meets. */
   Tensor outProjection() {
-    return out.weight().slice(1, 0, out.outputs());
+    return out.hostWeight().slice(1, 0, out.outputs());
   }
 
   /** Advances w.hidden by this block. */
@@ -52,10 +52,8 @@ final class HunyuanSingleBlock {
     q.apply(ops, w.normed.all(), w.q.all());
     k.apply(ops, w.normed.all(), w.k.all());
     v.apply(ops, w.normed.all(), w.v.all());
-    ops.rmsNorm(w.q.all(), normQ, headDim, epsilon, w.q.all());
-    ops.rmsNorm(w.k.all(), normK, headDim, epsilon, w.k.all());
-    ops.rope(w.q.video(), headDim, w.rotary);
-    ops.rope(w.k.video(), headDim, w.rotary);
+    ops.rmsNormRotated(w.q.all(), normQ, headDim, epsilon, w.q.video(), headDim, w.rotary);
+    ops.rmsNormRotated(w.k.all(), normK, headDim, epsilon, w.k.video(), headDim, w.rotary);
     attention.attend(layer, w.qHeads, w.kHeads, w.vHeads, w.textValid, w.normedHeads);
     long rows = w.hidden.all().size(0);
     for (long from = 0; from < rows; from += w.wide.size(0)) {

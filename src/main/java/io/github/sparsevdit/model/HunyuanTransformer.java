@@ -159,6 +159,7 @@ final class HunyuanTransformer extends BaseTransformer<HunyuanWorkspace> {
     ops.layerNorm(
         w.hidden.video(), null, null, scale, shift, HunyuanConfig.EPSILON, w.normed.video());
     head.apply(ops, w.normed.video(), w.output);
-    patches.scatter(w.output, Patches.Features.CHANNEL_FIRST, out);
+    ops.fetch(w.output, w.hostOutput);
+    patches.scatter(w.hostOutput, Patches.Features.CHANNEL_FIRST, out);
   }
 }

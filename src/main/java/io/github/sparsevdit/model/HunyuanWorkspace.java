@@ -30,6 +30,8 @@ final class HunyuanWorkspace extends Workspace {
   final Tensor pooled;
   final AttentionPlan refiner;
   final Tensor[] refinerHeads; // q, k, v, out of the text rows
+  final Tensor firstToken; // what text attends to where it sees the first token alone
+  final Tensor firstTokenHeads;
   final int[] textValid = new int[1];
 
   HunyuanWorkspace(Backend backend, HunyuanConfig config, ElementType type, Sequence sequence) {
@@ -64,6 +66,8 @@ final class HunyuanWorkspace extends Workspace {
     textInput = buffer(type, sequence.text(), config.textFeatures());
     pooled = buffer(ElementType.FP32, 1, config.textFeatures());
     refiner = crossPlan(sequence.text(), sequence.text());
+    firstToken = buffer(type, sequence.text(), d);
+    firstTokenHeads = heads(firstToken);
     refinerHeads =
         new Tensor[] {heads(q.text()), heads(k.text()), heads(v.text()), heads(normed.text())};
   }

@@ -2,8 +2,12 @@ package io.github.sparsevdit.model;
 
 import io.github.sparsevdit.tensor.Tensor;
 
-/** A linear layer: weight [out, in] and bias [out]. */
-record Linear(Tensor weight, Tensor bias) {
+/**
+ * A linear layer: weight [out, in] and bias [out] where they are computed with.
+ *
+ * @param hostWeight the weight where Java can read it
+ */
+record Linear(Tensor weight, Tensor bias, Tensor hostWeight) {
   void apply(Operations operations, Tensor x, Tensor y) {
     operations.linear(x, weight, bias, Activation.NONE, y);
   }

@@ -17,18 +17,22 @@ import io.github.sparsevdit.tensor.Tensor;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
+import java.util.Arrays;
 
 /**
  * A denoiser's operations besides attention, on tensors of the backend. A tensor of one dimension
  * is a row; one of more than two is the rows of its last dimension, and must be contiguous.
  *
- * <p>Calls block until done and make no garbage. For one thread at a time. A call holds its tensors
- * and the backend open while it runs: another thread that closes one of them waits, or is refused
- * where the arena is its own.
+ * <p>On the CPU calls block until done; on CUDA they are given to the default stream, and what
+ * reads their results waits. They make no garbage. For one thread at a time. A call holds its
+ * tensors and the backend open while it runs: another thread that closes one of them waits, or is
+ * refused where the arena is its own.
  */
-class Operations {
+class Operations implements AutoCloseable {
+  private final Backend owner;
   private final BackendHandle backend;
   private final int device;
+  private Tensor staging; // on a device: what is loaded and not yet converted
   private final Arena arena = Arena.ofAuto();
   private final MemorySegment error = NativeCalls.newError(arena);
   private final MemorySegment linear = svdit_linear_args.allocate(arena);
@@ -42,6 +46,7 @@ class Operations {
    * is none.
    */
   Operations(Backend backend) {
+    owner = backend;
     this.backend = backend.handle();
     device = this.backend.hostMemory() ? Memory.HOST : this.backend.device();
     MatrixLibrary.open(this.backend);
@@ -116,15 +121,7 @@ class Operations {
       long group,
       float epsilon,
       Tensor y) {
-    svdit_norm_args.kind(norm, kind);
-    matrix(norm, svdit_norm_args.x$offset(), x);
-    written(norm, svdit_norm_args.y$offset(), y);
-    matrix(norm, svdit_norm_args.weight$offset(), weight);
-    matrix(norm, svdit_norm_args.bias$offset(), bias);
-    matrix(norm, svdit_norm_args.scale$offset(), scale);
-    matrix(norm, svdit_norm_args.shift$offset(), shift);
-    svdit_norm_args.group_columns(norm, group);
-    svdit_norm_args.epsilon(norm, epsilon);
+    describeNorm(kind, x, weight, bias, scale, shift, group, epsilon, y);
     begin(false);
     try {
       check(
@@ -144,12 +141,127 @@ class Operations {
     }
   }
 
+  private void describeNorm(
+      int kind,
+      Tensor x,
+      Tensor weight,
+      Tensor bias,
+      Tensor scale,
+      Tensor shift,
+      long group,
+      float epsilon,
+      Tensor y) {
+    svdit_norm_args.kind(norm, kind);
+    matrix(norm, svdit_norm_args.x$offset(), x);
+    written(norm, svdit_norm_args.y$offset(), y);
+    matrix(norm, svdit_norm_args.weight$offset(), weight);
+    matrix(norm, svdit_norm_args.bias$offset(), bias);
+    matrix(norm, svdit_norm_args.scale$offset(), scale);
+    matrix(norm, svdit_norm_args.shift$offset(), shift);
+    svdit_norm_args.group_columns(norm, group);
+    svdit_norm_args.epsilon(norm, epsilon);
+  }
+
+  /**
+   * x = x · weight / root mean square, of each group of columns apart, then rotated is rotated as
+   * by {@link #rope}: all or consecutive rows of x. On CUDA in one pass.
+   */
+  void rmsNormRotated(
+      Tensor x,
+      Tensor weight,
+      long group,
+      float epsilon,
+      Tensor rotated,
+      int headDim,
+      RotaryTable table) {
+    normRotated(Svdit.SVDIT_NORM_RMS(), x, weight, null, group, epsilon, rotated, headDim, table);
+  }
+
+  /** The same with a layer norm. */
+  void layerNormRotated(
+      Tensor x,
+      Tensor weight,
+      Tensor bias,
+      long group,
+      float epsilon,
+      Tensor rotated,
+      int headDim,
+      RotaryTable table) {
+    normRotated(Svdit.SVDIT_NORM_LAYER(), x, weight, bias, group, epsilon, rotated, headDim, table);
+  }
+
+  private void normRotated(
+      int kind,
+      Tensor x,
+      Tensor weight,
+      Tensor bias,
+      long group,
+      float epsilon,
+      Tensor rotated,
+      int headDim,
+      RotaryTable table) {
+    describeNorm(kind, x, weight, bias, null, null, group, epsilon, x);
+    describeRope(rotated, headDim, table);
+    begin(false);
+    try {
+      check(
+          HeldCalls.normRope(
+              backend.pointer(),
+              norm,
+              rope,
+              MemorySegment.NULL,
+              error,
+              memory(x),
+              memory(weight),
+              memory(bias),
+              memory(table.cosine()),
+              memory(table.sine())));
+    } finally {
+      end();
+    }
+  }
+
+  /**
+   * sum += gate · x, then y = the layer norm of sum, as {@link #residual} and {@link #layerNorm} do
+   * it. On CUDA in one pass. y may be x.
+   */
+  void residualNorm(
+      Tensor x,
+      Tensor gate,
+      Tensor sum,
+      Tensor weight,
+      Tensor bias,
+      Tensor scale,
+      Tensor shift,
+      float epsilon,
+      Tensor y) {
+    describeResidual(x, gate, sum);
+    describeNorm(Svdit.SVDIT_NORM_LAYER(), sum, weight, bias, scale, shift, 0, epsilon, y);
+    begin(false);
+    try {
+      check(
+          HeldCalls.residualNorm(
+              backend.pointer(),
+              residual,
+              norm,
+              MemorySegment.NULL,
+              error,
+              memory(x),
+              memory(gate),
+              memory(sum),
+              memory(weight),
+              memory(bias),
+              memory(scale),
+              memory(shift),
+              memory(y)));
+    } finally {
+      end();
+    }
+  }
+
   /** Rotates the pairs of each head of x [tokens, heads · headDim] in place. */
   void rope(Tensor x, int headDim, RotaryTable table) {
-    svdit_rope_args.head_dim(rope, headDim);
-    written(rope, svdit_rope_args.x$offset(), x);
-    matrix(rope, svdit_rope_args.cosine$offset(), table.cosine());
-    matrix(rope, svdit_rope_args.sine$offset(), table.sine());
+    describeRope(x, headDim, table);
     begin(false);
     try {
       check(
@@ -166,11 +278,16 @@ class Operations {
     }
   }
 
+  private void describeRope(Tensor x, int headDim, RotaryTable table) {
+    svdit_rope_args.head_dim(rope, headDim);
+    written(rope, svdit_rope_args.x$offset(), x);
+    matrix(rope, svdit_rope_args.cosine$offset(), table.cosine());
+    matrix(rope, svdit_rope_args.sine$offset(), table.sine());
+  }
+
   /** y += gate · x; gate is an FP32 row, or null for 1; y is FP32 or of x's type. */
   void residual(Tensor x, Tensor gate, Tensor y) {
-    matrix(residual, svdit_residual_args.x$offset(), x);
-    matrix(residual, svdit_residual_args.gate$offset(), gate);
-    written(residual, svdit_residual_args.y$offset(), y);
+    describeResidual(x, gate, y);
     begin(false);
     try {
       check(
@@ -184,6 +301,50 @@ class Operations {
               memory(y)));
     } finally {
       end();
+    }
+  }
+
+  private void describeResidual(Tensor x, Tensor gate, Tensor y) {
+    matrix(residual, svdit_residual_args.x$offset(), x);
+    matrix(residual, svdit_residual_args.gate$offset(), gate);
+    written(residual, svdit_residual_args.y$offset(), y);
+  }
+
+  /** to = from in to's type; from lies in host memory or where the backend computes. */
+  void load(Tensor from, Tensor to) {
+    if (from == to) {
+      return;
+    }
+    if (from.memory().device() == device) {
+      convert(from, Activation.NONE, to);
+    } else if (from.type() == to.type()) {
+      to.copyFrom(from);
+    } else {
+      if (staging == null
+          || staging.type() != from.type()
+          || !Arrays.equals(staging.shape(), from.shape())) {
+        close();
+        staging = owner.allocate(from.type(), from.shape());
+      }
+      convert(staging.copyFrom(from), Activation.NONE, to);
+    }
+  }
+
+  /**
+   * to = from, which lies where the backend computes; to is a host tensor of its type and shape.
+   */
+  void fetch(Tensor from, Tensor to) {
+    if (from != to) {
+      to.copyFrom(from);
+    }
+  }
+
+  /** Frees what loading took. */
+  @Override
+  public void close() {
+    if (staging != null) {
+      staging.close();
+      staging = null;
     }
   }
 

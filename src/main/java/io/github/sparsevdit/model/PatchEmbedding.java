@@ -24,9 +24,7 @@ record PatchEmbedding(Patches patches, Linear linear, int channels) {
     if (beside != null) {
       gather(beside, w, Math.toIntExact(latents.size(0)));
     }
-    if (w.patchInput != w.patches) {
-      ops.convert(w.patches, Activation.NONE, w.patchInput);
-    }
+    ops.load(w.patches, w.patchInput);
     linear.apply(ops, w.patchInput, out);
   }
 

@@ -39,7 +39,7 @@ final class TextEmbedding implements AutoCloseable {
       input = backend.allocate(type, text.size(0), text.size(1));
       hidden = backend.allocate(type, text.size(0), first.outputs());
     }
-    operations.convert(text, Activation.NONE, input);
+    operations.load(text, input);
     first.apply(operations, input, activation, hidden);
     second.apply(operations, hidden, out);
   }

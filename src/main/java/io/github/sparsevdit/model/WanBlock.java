@@ -63,7 +63,7 @@ final class WanBlock {
   }
 
   Tensor outProjection() {
-    return selfOut.weight();
+    return selfOut.hostWeight();
   }
 
   /** Advances w.hidden by this block. */
@@ -74,9 +74,6 @@ final class WanBlock {
     }
     selfAttention(ops, w, attention);
     crossAttention(ops, w);
-    for (WanWorkspace.Span span : w.spans) {
-      ops.layerNorm(span.hidden, null, null, span.m[4], span.m[3], epsilon, span.normed);
-    }
     ffn.apply(ops, w.normed, w.ffn, w.normed);
     for (WanWorkspace.Span span : w.spans) {
       ops.residual(span.normed, span.m[5], span.hidden);
@@ -90,19 +87,27 @@ final class WanBlock {
     selfQ.apply(ops, w.normed, w.q);
     selfK.apply(ops, w.normed, w.k);
     selfV.apply(ops, w.normed, w.v);
-    ops.rmsNorm(w.q, selfNormQ, 0, epsilon, w.q);
-    ops.rmsNorm(w.k, selfNormK, 0, epsilon, w.k);
-    ops.rope(w.q, w.dims.headDim(), w.rotary);
-    ops.rope(w.k, w.dims.headDim(), w.rotary);
+    int headDim = w.dims.headDim();
+    ops.rmsNormRotated(w.q, selfNormQ, 0, epsilon, w.q, headDim, w.rotary);
+    ops.rmsNormRotated(w.k, selfNormK, 0, epsilon, w.k, headDim, w.rotary);
     attention.attend(layer, w.qHeads, w.kHeads, w.vHeads, null, w.normedHeads);
     selfOut.apply(ops, w.normed, w.q);
-    for (WanWorkspace.Span span : w.spans) {
-      ops.residual(span.q, span.m[2], span.hidden);
+    for (WanWorkspace.Span span : w.spans) { // and what follows
+      ops.residualNorm(
+          span.q,
+          span.m[2],
+          span.hidden,
+          crossNormWeight,
+          crossNormBias,
+          null,
+          null,
+          epsilon,
+          span.normed);
     }
   }
 
+  /** Of w.normed, as selfAttention leaves it; leaves the FFN's input there. */
   private void crossAttention(Operations ops, WanWorkspace w) {
-    ops.layerNorm(w.hidden, crossNormWeight, crossNormBias, null, null, epsilon, w.normed);
     crossQ.apply(ops, w.normed, w.q);
     ops.rmsNorm(w.q, crossNormQ, 0, epsilon, w.q);
     attend(ops, w, text, w.text, w.normedHeads);
@@ -110,8 +115,11 @@ final class WanBlock {
       attend(ops, w, image, w.image, w.kHeads);
       ops.residual(w.k, null, w.normed);
     }
-    crossOut.apply(ops, w.normed, w.v);
-    ops.residual(w.v, null, w.hidden);
+    crossOut.apply(ops, w.normed, w.q);
+    for (WanWorkspace.Span span : w.spans) {
+      Tensor[] m = span.m;
+      ops.residualNorm(span.q, null, span.hidden, null, null, m[4], m[3], epsilon, span.normed);
+    }
   }
 
   private void attend(

@@ -18,7 +18,8 @@ final class WanImageEmbedding implements AutoCloseable {
   private final Linear second;
   private final Tensor norm2Weight;
   private final Tensor norm2Bias;
-  private Tensor hidden; // for the last number of tokens
+  private Tensor input; // for the last number of tokens
+  private Tensor hidden;
   private Tensor output;
 
   WanImageEmbedding(Weights weights, Backend backend, int features, int width) {
@@ -36,45 +37,22 @@ final class WanImageEmbedding implements AutoCloseable {
   void embed(Operations operations, Tensor image, Tensor out) {
     if (hidden == null || hidden.size(0) != image.size(0)) {
       close();
+      input = backend.allocate(ElementType.FP32, image.size(0), image.size(1));
       hidden = backend.allocate(ElementType.FP32, image.size(0), image.size(1));
       output = backend.allocate(ElementType.FP32, image.size(0), out.size(1));
     }
-    try (Tensor normed = backend.allocate(ElementType.FP32, image.shape())) {
-      operations.layerNorm(image, norm1Weight, norm1Bias, null, null, EPSILON, normed);
-      first.apply(operations, normed, hidden);
-    }
-    float[] values = hidden.toFloats();
-    for (int i = 0; i < values.length; i++) {
-      values[i] = (float) (0.5 * values[i] * (1 + erf(values[i] / Math.sqrt(2))));
-    }
-    hidden.copyFrom(values);
+    operations.load(image, input);
+    operations.layerNorm(input, norm1Weight, norm1Bias, null, null, EPSILON, input);
+    first.apply(operations, input, hidden);
+    operations.convert(hidden, Activation.GELU_ERF, hidden);
     second.apply(operations, hidden, output);
     operations.layerNorm(output, norm2Weight, norm2Bias, null, null, EPSILON, out);
-  }
-
-  /** The error function: its Taylor series near 0, the continued fraction of erfc beyond. */
-  static double erf(double x) {
-    double square = x * x;
-    if (square < 6) {
-      double term = x;
-      double sum = x;
-      for (int n = 1; Math.abs(term) > 1e-17 * Math.abs(sum); n++) {
-        term *= -square / n;
-        sum += term / (2 * n + 1);
-      }
-      return 2 / Math.sqrt(Math.PI) * sum;
-    }
-    double fraction = 0;
-    for (int n = 40; n > 0; n--) {
-      fraction = n / 2.0 / (Math.abs(x) + fraction);
-    }
-    double tail = Math.exp(-square) / (Math.sqrt(Math.PI) * (Math.abs(x) + fraction));
-    return Math.copySign(1 - tail, x);
   }
 
   @Override
   public void close() {
     if (hidden != null) {
+      input.close();
       hidden.close();
       output.close();
     }

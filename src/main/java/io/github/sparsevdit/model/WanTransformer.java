@@ -163,6 +163,7 @@ final class WanTransformer extends BaseTransformer<WanWorkspace> {
       ops.layerNorm(span.hidden, null, null, scale, shift, config.epsilon(), span.normed);
     }
     head.apply(ops, w.normed, w.output);
-    patches.scatter(w.output, Patches.Features.CHANNEL_LAST, out);
+    ops.fetch(w.output, w.hostOutput);
+    patches.scatter(w.hostOutput, Patches.Features.CHANNEL_LAST, out);
   }
 }

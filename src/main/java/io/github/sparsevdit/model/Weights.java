@@ -1,6 +1,7 @@
 package io.github.sparsevdit.model;
 
 import io.github.sparsevdit.Backend;
+import io.github.sparsevdit.OutOfNativeMemoryException;
 import io.github.sparsevdit.tensor.ElementType;
 import io.github.sparsevdit.tensor.Tensor;
 import io.github.sparsevdit.tensor.TensorSource;
@@ -18,7 +19,8 @@ import java.util.TreeSet;
 
 /**
  * A checkpoint's weights as a denoiser takes them: each by name, with the shape it must have. One
- * stored in the wanted element type is used where it is mapped; any other is converted once.
+ * stored in the wanted element type is used where it is mapped; any other is converted once. On a
+ * device all of them are uploaded once, and kept there as long as this is open.
  */
 final class Weights implements AutoCloseable {
   private static final int NAMES_SHOWN = 5;
@@ -39,6 +41,9 @@ final class Weights implements AutoCloseable {
     this.where = where;
     try {
       operations = new Operations(backend);
+      if (onDevice()) {
+        requireRoom();
+      }
     } catch (RuntimeException | Error failure) {
       source.close();
       throw failure;
@@ -72,23 +77,31 @@ final class Weights implements AutoCloseable {
     shape[0] = outputs;
     System.arraycopy(kernel, 0, shape, 1, kernel.length);
     long inputs = Arrays.stream(kernel).reduce(1, (a, b) -> a * b);
-    return new Linear(
-        as(type, stored(name + ".weight", shape).view(outputs, inputs)),
-        as(type, stored(name + ".bias", outputs)));
+    return layer(type, mapped(name + ".weight", shape).view(outputs, inputs), name);
   }
 
   private Linear linear(String name, ElementType as, long inputs, long outputs) {
-    return new Linear(
-        as(as, stored(name + ".weight", outputs, inputs)), as(as, stored(name + ".bias", outputs)));
+    return layer(as, mapped(name + ".weight", outputs, inputs), name);
+  }
+
+  private Linear layer(ElementType as, Tensor stored, String name) {
+    Tensor weight = as(as, stored);
+    Tensor bias = as(as, mapped(name + ".bias", stored.size(0)));
+    return new Linear(weight, bias, onDevice() ? stored : weight);
   }
 
   /** A tensor of the given shape in FP32. */
   Tensor fp32(String name, long... shape) {
-    return as(ElementType.FP32, stored(name, shape));
+    return as(ElementType.FP32, mapped(name, shape));
   }
 
-  /** A tensor of the given shape as it is stored. */
+  /** A tensor of the given shape in the type it is stored in. */
   Tensor stored(String name, long... shape) {
+    Tensor tensor = mapped(name, shape);
+    return as(tensor.type(), tensor);
+  }
+
+  private Tensor mapped(String name, long... shape) {
     if (!source.has(name)) {
       throw new IllegalArgumentException(
           where
@@ -160,17 +173,36 @@ final class Weights implements AutoCloseable {
   }
 
   private Tensor as(ElementType wanted, Tensor tensor) {
-    if (tensor.type() == wanted) {
+    if (tensor.type() == wanted && !onDevice()) {
       return tensor;
     }
     Tensor copy = buffer(wanted, tensor.shape());
-    operations.convert(tensor, Activation.NONE, copy);
+    operations.load(tensor, copy);
     return copy;
+  }
+
+  private boolean onDevice() {
+    return backend.kind() == Backend.Kind.CUDA;
+  }
+
+  /** Throws OutOfNativeMemoryException where the device has no room for all weights. */
+  private void requireRoom() {
+    long bytes = 0;
+    for (String name : source.names()) {
+      bytes += source.tensor(name).elements() * type.bytes();
+    }
+    long free = backend.info().memoryFreeBytes();
+    if (bytes > free) {
+      throw new OutOfNativeMemoryException(
+          "%s: the weights take %.1f GB on %s, which has %.1f GB free"
+              .formatted(where, bytes * 1e-9, backend.describe(), free * 1e-9));
+    }
   }
 
   @Override
   public void close() {
     owned.forEach(Tensor::close);
+    operations.close();
     source.close();
   }
 }

@@ -23,9 +23,10 @@ abstract class Workspace implements AutoCloseable {
   final ModelDims dims;
   final Sequence sequence;
   final RotaryTable rotary;
-  final Tensor patches; // FP32, as gathered
+  final Tensor patches; // FP32, host memory, as gathered
   final Tensor patchInput; // in the type that is computed in
   final Tensor output; // FP32 patches
+  final Tensor hostOutput; // the same in host memory
 
   /**
    * @param rotary becomes this object's
@@ -45,10 +46,10 @@ abstract class Workspace implements AutoCloseable {
     this.dims = dims;
     this.sequence = sequence;
     this.rotary = own(rotary);
-    patches = buffer(ElementType.FP32, sequence.videoTokens(), inFeatures);
-    patchInput =
-        type == ElementType.FP32 ? patches : buffer(type, sequence.videoTokens(), inFeatures);
-    output = buffer(ElementType.FP32, sequence.videoTokens(), outFeatures);
+    patches = hostBuffer(ElementType.FP32, sequence.videoTokens(), inFeatures);
+    patchInput = computed(patches, type);
+    hostOutput = hostBuffer(ElementType.FP32, sequence.videoTokens(), outFeatures);
+    output = computed(hostOutput, ElementType.FP32);
   }
 
   /** Rows of tokens, with those of video and those of text. */
@@ -68,6 +69,17 @@ abstract class Workspace implements AutoCloseable {
   /** A buffer that lives as long as this. */
   final Tensor buffer(ElementType type, long... shape) {
     return own(backend.allocate(type, shape));
+  }
+
+  /** Host memory that lives as long as this: what Java itself reads and writes. */
+  final Tensor hostBuffer(ElementType type, long... shape) {
+    return own(backend.allocatePinned(type, shape));
+  }
+
+  /** What of a host buffer is computed with: itself, or a buffer of that type to load it into. */
+  final Tensor computed(Tensor host, ElementType type) {
+    boolean itself = backend.kind() == Backend.Kind.CPU && type == host.type();
+    return itself ? host : buffer(type, host.shape());
   }
 
   /** A plan of full attention to other keys that lives as long as this. */

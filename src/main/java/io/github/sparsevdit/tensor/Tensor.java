@@ -3,6 +3,7 @@ package io.github.sparsevdit.tensor;
 import io.github.sparsevdit.internal.BackendHandle;
 import io.github.sparsevdit.internal.DeviceCopy;
 import io.github.sparsevdit.internal.Memory;
+import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.util.Arrays;
 
@@ -13,8 +14,9 @@ import java.util.Arrays;
  * <p>A tensor from {@code Backend.allocate} owns its memory, and its {@code close()} frees it once
  * no call uses it any more; it may be called twice. Views and tensors over a caller's segment own
  * nothing, and closing them does nothing. Reading and writing from several threads at once is as
- * safe as with any array. Host tensors may be read and written from Java; one on a device throws
- * IllegalStateException instead.
+ * safe as with any array. The segment of a tensor on a device is out of Java's reach (segment()
+ * throws IllegalStateException); copyFrom, copyTo and toFloats reach it, and wait until they are
+ * done.
  */
 public final class Tensor implements AutoCloseable {
   private final Memory memory;
@@ -275,8 +277,8 @@ public final class Tensor implements AutoCloseable {
   }
 
   /**
-   * Fills this with the elements of other, a host tensor of the same shape and type; the strides
-   * may differ.
+   * Fills this with the elements of other, of the same shape and type; the strides may differ. At
+   * least one of the two is a host tensor; one on a device is contiguous.
    *
    * @return this
    */
@@ -284,6 +286,21 @@ public final class Tensor implements AutoCloseable {
     if (type != other.type || !Arrays.equals(shape, other.shape)) {
       throw new IllegalArgumentException(
           "cannot copy " + other + " into " + this + ": shape and type must agree");
+    }
+    if (memory.device() != Memory.HOST) {
+      return copyRows(other);
+    }
+    if (other.memory.device() != Memory.HOST) {
+      if (contiguous()) {
+        writable();
+        other.copyTo(segment());
+        return this;
+      }
+      try (Arena arena = Arena.ofConfined()) {
+        Tensor rows = of(arena.allocate(elements() * type.bytes(), 64), type, shape);
+        other.copyTo(rows.segment());
+        return copyFrom(rows);
+      }
     }
     StridedCopy.copy(
         other.host("copyFrom()"),
@@ -307,14 +324,38 @@ public final class Tensor implements AutoCloseable {
       throw new IllegalArgumentException(
           this + " has " + elements() + " elements; " + values.length + " values were given");
     }
+    if (memory.device() != Memory.HOST) {
+      try (Arena arena = Arena.ofConfined()) {
+        return copyRows(
+            of(arena.allocate(elements() * type.bytes(), 64), type, shape).copyFrom(values));
+      }
+    }
     StridedCopy.encode(values, writable(), offset, strides, shape, type);
     return this;
   }
 
-  /** The elements as floats, row-major. */
+  /** To a device. */
+  private Tensor copyRows(Tensor host) {
+    if (host.contiguous()) {
+      return copyFrom(host.segment());
+    }
+    try (Arena arena = Arena.ofConfined()) {
+      return copyFrom(
+          of(arena.allocate(elements() * type.bytes(), 64), type, shape).copyFrom(host).segment());
+    }
+  }
+
+  /** The elements as floats, row-major; from a device in one copy of all that lies between them. */
   public float[] toFloats() {
     if (elements() > Integer.MAX_VALUE - 8) {
       throw new IllegalArgumentException(this + " has more elements than an array holds");
+    }
+    if (memory.device() != Memory.HOST) {
+      try (Arena arena = Arena.ofConfined()) {
+        MemorySegment span = arena.allocate(spanBytes, 64);
+        DeviceCopy.toHost(memory, offset, span);
+        return StridedCopy.decode(span, 0, strides, shape, type);
+      }
     }
     return StridedCopy.decode(host("toFloats()"), offset, strides, shape, type);
   }

@@ -110,7 +110,68 @@ class OperationsTest {
       case SILU -> x / (1 + Math.exp(-x));
       case GELU_TANH ->
           0.5 * x * (1 + Math.tanh(Math.sqrt(2 / Math.PI) * (x + 0.044715 * x * x * x)));
+      case GELU_ERF -> throw new IllegalArgumentException("follows no product");
     };
+  }
+
+  @Test
+  void geluByTheErrorFunction() {
+    // 0.5 x (1 + erf(x / sqrt 2)), to 12 digits.
+    double[][] known = {
+      {-6, -5.91952587022e-9}, {-1, -0.158655253931}, {0.5, 0.345731230638}, {3, 2.99595030591}
+    };
+    try (Tensor x = backend.allocate(ElementType.FP32, 1, known.length)) {
+      float[] values = new float[known.length];
+      for (int i = 0; i < values.length; i++) {
+        values[i] = (float) known[i][0];
+      }
+      new Operations(backend).convert(x.copyFrom(values), Activation.GELU_ERF, x);
+      for (int i = 0; i < values.length; i++) {
+        assertEquals(known[i][1], x.toFloats()[i], 1e-6 * Math.abs(known[i][1]));
+      }
+    }
+  }
+
+  @Test
+  void twoInOneAreOneAfterTheOther() {
+    Random random = new Random(3);
+    Operations ops = new Operations(backend);
+    try (Tensor x = backend.allocate(ElementType.FP32, 5, 24);
+        Tensor sum = backend.allocate(ElementType.FP32, 5, 24);
+        Tensor y = backend.allocate(ElementType.FP32, 5, 24);
+        Tensor row = backend.allocate(ElementType.FP32, 1, 24);
+        Tensor head = backend.allocate(ElementType.FP32, 8);
+        RotaryTable table =
+            RotaryTable.of(backend, Sequence.video(1, 1, 3), new int[] {2, 2, 4}, 100)) {
+      row.copyFrom(gaussian(random, 24));
+      head.copyFrom(gaussian(random, 8));
+      float[] xs = gaussian(random, 5 * 24);
+      float[] sums = gaussian(random, 5 * 24);
+      float[][] results = new float[2][];
+      for (int way = 0; way < 2; way++) {
+        x.copyFrom(xs);
+        sum.copyFrom(sums);
+        if (way == 0) {
+          ops.residual(x, row, sum);
+          ops.layerNorm(sum, null, null, row, row, 1e-6f, y);
+          ops.rmsNorm(y, head, 8, 1e-6f, y);
+          ops.rope(y.slice(0, 1, 4), 8, table);
+          ops.layerNormGroups(y, head, head, 8, 1e-6f, y);
+          ops.rope(y.slice(0, 2, 5), 8, table);
+        } else {
+          ops.residualNorm(x, row, sum, null, null, row, row, 1e-6f, y);
+          ops.rmsNormRotated(y, head, 8, 1e-6f, y.slice(0, 1, 4), 8, table);
+          ops.layerNormRotated(y, head, head, 8, 1e-6f, y.slice(0, 2, 5), 8, table);
+        }
+        results[way] = y.toFloats();
+      }
+      assertArrayEquals(results[0], results[1]);
+      refused(
+          "rope.x is not rows",
+          () -> ops.rmsNormRotated(y, head, 8, 0, x.slice(0, 0, 3), 8, table));
+      refused(
+          "expected [5, 24]", () -> ops.residualNorm(x, row, sum, null, null, null, null, 0, row));
+    }
   }
 
   @Test

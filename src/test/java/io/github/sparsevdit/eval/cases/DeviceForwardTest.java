@@ -1,0 +1,86 @@
+package io.github.sparsevdit.eval.cases;
+
+import static org.junit.jupiter.api.Assertions.assertTrue;
+import static org.junit.jupiter.api.Assumptions.assumeTrue;
+
+import io.github.sparsevdit.AttentionPlan;
+import io.github.sparsevdit.Backend;
+import io.github.sparsevdit.BackendUnavailableException;
+import io.github.sparsevdit.model.AttentionProvider;
+import io.github.sparsevdit.model.Conditioning;
+import io.github.sparsevdit.model.VideoTransformer;
+import io.github.sparsevdit.tensor.ElementType;
+import io.github.sparsevdit.tensor.Safetensors;
+import io.github.sparsevdit.tensor.Tensor;
+import io.github.sparsevdit.tensor.TensorSource;
+import java.lang.foreign.Arena;
+import java.lang.foreign.ValueLayout;
+import java.nio.file.Path;
+import org.junit.jupiter.api.BeforeAll;
+import org.junit.jupiter.api.Tag;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.CsvSource;
+
+/** Whole forward passes on a CUDA device, in bf16, against what diffusers computed in fp32. */
+@Tag("cuda")
+class DeviceForwardTest {
+  private static final Path CASES =
+      Path.of(System.getProperty("svdit.cases", "src/test/resources/cases"), "denoisers");
+
+  @BeforeAll
+  static void requireDevice() {
+    try {
+      Backend.probe(Backend.Kind.CUDA, 0);
+    } catch (BackendUnavailableException none) {
+      assumeTrue(false, none.getMessage());
+    }
+  }
+
+  @ParameterizedTest
+  @CsvSource({
+    "wan2.1-i2v-tiny, 2, 0.02",
+    "cogvideox1.5-i2v-tiny, 1, 0.02",
+    "hunyuanvideo-t2v-tiny, 1, 0.02",
+  })
+  void agreesWithDiffusers(String name, int passes, double bound) {
+    Path folder = CASES.resolve(name);
+    try (Backend backend = Backend.cuda(0);
+        Arena arena = Arena.ofConfined();
+        TensorSource tensors = Safetensors.open(folder.resolve("case.safetensors"));
+        VideoTransformer transformer = VideoTransformer.load(folder, backend, ElementType.BF16)) {
+      Tensor latents = tensors.tensor("in.hidden_states").select(0, 0);
+      Conditioning conditioning = CaseInputs.conditioning(tensors, 0);
+      long[] shape = transformer.outputShape(latents.shape());
+      Tensor expected = tensors.tensor("out").select(0, 0);
+      Tensor out =
+          Tensor.of(
+              arena.allocate(ValueLayout.JAVA_FLOAT, expected.elements()), ElementType.FP32, shape);
+      try (AttentionPlan plan =
+          DenoiserCase.densePlan(
+              backend,
+              transformer,
+              transformer.sequence(latents.shape(), conditioning.textTokens()))) {
+        for (int pass = 0; pass < passes; pass++) { // a second finds the buffers of the first
+          transformer.forward(
+              latents,
+              CaseInputs.timestep(tensors, 0),
+              conditioning,
+              AttentionProvider.of(plan).at(0, 0),
+              out);
+          double error = relativeError(out.toFloats(), expected.toFloats());
+          assertTrue(error <= bound, name + ", pass " + pass + ": relative error " + error);
+        }
+      }
+    }
+  }
+
+  private static double relativeError(float[] got, float[] wanted) {
+    double off = 0;
+    double all = 0;
+    for (int i = 0; i < got.length; i++) {
+      off += Math.pow(got[i] - wanted[i], 2);
+      all += Math.pow(wanted[i], 2);
+    }
+    return Math.sqrt(off / all);
+  }
+}
