@@ -272,18 +272,29 @@ final class Checkpoint implements AutoCloseable {
    */
   Generated generate(
       String prompt, long noise, Policy policy, DenoisingProgress progress, Path file) {
-    Evaluation.Clip clip =
-        new Evaluation.Clip(
-            prompt,
-            conditioning(prompt),
-            negative(prompt),
-            noise,
-            embeddings.noise(prompt, latents));
-    Evaluation evaluation =
-        new Evaluation(
-            backend, pipeline.transformer(), scheduler, guidance, latents, List.of(clip), progress);
+    Evaluation.Clip clip = clip(prompt, noise);
+    Evaluation evaluation = evaluationOf(List.of(clip), progress);
     Evaluation.Run run = evaluation.generate(clip, policy, file);
     return new Generated(run.latents(), run.seconds(), run.attentionSeconds(), density(policy));
+  }
+
+  /** Compares policies over some prompts; the n-th begins from the noise of seed + n. */
+  Evaluation evaluation(List<String> prompts, DenoisingProgress progress) {
+    List<Evaluation.Clip> clips = new ArrayList<>();
+    for (String prompt : prompts) {
+      clips.add(clip(prompt, seed + clips.size()));
+    }
+    return evaluationOf(clips, progress);
+  }
+
+  private Evaluation evaluationOf(List<Evaluation.Clip> clips, DenoisingProgress progress) {
+    return new Evaluation(
+        backend, pipeline.transformer(), scheduler, guidance, latents, clips, progress);
+  }
+
+  private Evaluation.Clip clip(String prompt, long noise) {
+    return new Evaluation.Clip(
+        prompt, conditioning(prompt), negative(prompt), noise, embeddings.noise(prompt, latents));
   }
 
   private double density(Policy policy) {

@@ -3,6 +3,7 @@ package io.github.sparsevdit.cli;
 import io.github.sparsevdit.Backend;
 import io.github.sparsevdit.DispatchTable;
 import io.github.sparsevdit.Policy;
+import io.github.sparsevdit.eval.Report;
 import io.github.sparsevdit.search.CalibrationSource;
 import io.github.sparsevdit.search.Findings;
 import io.github.sparsevdit.search.SearchOptions;
@@ -35,12 +36,11 @@ import picocli.CommandLine.Spec;
     footer = {
       "  svdit demo --out out",
       "  svdit demo --prompts horse --densities 0.4 --steps 10    quicker",
+      "  svdit demo --baselines --prompts dog,horse --calibrate bunny,generated1 --block 32 \\",
+      "      --dense-steps 1 --densities 0.35                     what the search is worth",
       "  svdit demo --json                                        the table for a script"
     })
 final class DemoCommand implements Callable<Integer> {
-  /** 1,536 tokens are few: at 128 a window could hardly be narrow. */
-  private static final int BLOCK = 64;
-
   @Option(
       names = "--model",
       paramLabel = "DIR",
@@ -79,6 +79,29 @@ final class DemoCommand implements Callable<Integer> {
       description = "Densities of the tables (default: ${DEFAULT-VALUE}).")
   List<Double> densities;
 
+  @Option(
+      names = "--block",
+      paramLabel = "N",
+      defaultValue = "64", // 1,536 tokens are few: at 128 a window could hardly be narrow
+      description = "Tokens per block (default: ${DEFAULT-VALUE}).")
+  int block;
+
+  @Option(
+      names = "--dense-steps",
+      paramLabel = "N",
+      defaultValue = "0",
+      description = "Steps at the start that stay dense (default: ${DEFAULT-VALUE}).")
+  int denseSteps;
+
+  @Option(
+      names = "--baselines",
+      description = {
+        "Write no videos, and say what the search is worth: compare the table of the first density"
+            + " with the best single window for all heads and with its own patterns shuffled over"
+            + " the heads."
+      })
+  boolean baselines;
+
   @Option(names = "--json", description = "Print one JSON object instead of the table.")
   boolean json;
 
@@ -105,6 +128,10 @@ final class DemoCommand implements Callable<Integer> {
       checkpoint.requirePrompts(calibrate);
       checkpoint.requirePrompts(prompts);
       Findings findings = search(backend, checkpoint);
+      if (baselines) {
+        compare(backend, checkpoint, findings);
+        return 0;
+      }
       List<DemoResult.Sparse> results = new ArrayList<>();
       for (double density : densities) {
         SearchOptions options = findings.options().withTargetDensity(density);
@@ -117,6 +144,16 @@ final class DemoCommand implements Callable<Integer> {
       report(result, files);
     }
     return 0;
+  }
+
+  private void compare(Backend backend, Checkpoint checkpoint, Findings findings) {
+    Report report =
+        new BaselineComparison(console, backend, checkpoint, findings).compare(calibrate, prompts);
+    if (json) {
+      console.out().println(report.toJson());
+    } else {
+      console.out().print(report.render());
+    }
   }
 
   private void checkOptions() {
@@ -148,7 +185,8 @@ final class DemoCommand implements Callable<Integer> {
   private Findings search(Backend backend, Checkpoint checkpoint) {
     SearchOptions options =
         SearchOptions.defaults()
-            .withBlock(BLOCK)
+            .withBlock(block)
+            .withDenseSteps(denseSteps)
             .withStepsPerPhase(2)
             .withRefine(false)
             .withTargetDensity(densities.getFirst());
@@ -166,7 +204,7 @@ final class DemoCommand implements Callable<Integer> {
         String prompt = prompts.get(i);
         long noise = runs.seed + i;
         progress.note(prompt + ", dense");
-        Policy dense = Policy.dense(checkpoint.shape(), BLOCK);
+        Policy dense = Policy.dense(checkpoint.shape(), block);
         result.dense().add(checkpoint.generate(prompt, noise, dense, step -> progress.step()));
         for (DemoResult.Sparse sparse : result.sparse()) {
           DispatchTable table = sparse.table();

@@ -1,6 +1,7 @@
 package io.github.sparsevdit.cli;
 
 import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import com.fasterxml.jackson.databind.JsonNode;
@@ -56,6 +57,40 @@ class DemoCommandTest {
         }) {
       assertTrue(ImageIO.read(folder.resolve(picture).toFile()).getWidth() > 100, picture);
     }
+  }
+
+  @Test
+  void theSearchIsWorthMoreThanItsBaselines() throws Exception {
+    Run run =
+        Run.svdit(
+            "demo",
+            "--baselines",
+            "--calibrate",
+            "bunny",
+            "--prompts",
+            "horse",
+            "--densities",
+            "0.4",
+            "--steps",
+            "3",
+            "--guidance",
+            "1",
+            "--json",
+            "--out",
+            folder.resolve("none").toString());
+    assertEquals(0, run.code(), run.err());
+    JsonNode rows = new ObjectMapper().readTree(run.out());
+    assertEquals(4, rows.size());
+    double searched = rows.path(0).path("psnr").asDouble();
+    double shuffled = rows.path(3).path("psnr").asDouble();
+    assertTrue(searched > shuffled + 1, run.out());
+    for (JsonNode row : rows) {
+      assertTrue(row.path("density").asDouble() <= 0.4, run.out());
+      assertTrue(row.path("psnr").asDouble() < 60, run.out());
+    }
+    assertEquals(
+        rows.path(0).path("density").asDouble(), rows.path(3).path("density").asDouble(), 1e-12);
+    assertFalse(Files.exists(folder.resolve("none")));
   }
 
   @Test
