@@ -145,7 +145,10 @@ final class SearchCommand implements Callable<Integer> {
   private void search(Backend backend, CalibrationSource points, SearchOptions options)
       throws IOException {
     Findings findings = SearchRun.measure(console, backend, points, rules.cost, options, resume);
-    DispatchTable table = findings.table();
+    DispatchTable table =
+        points instanceof CapturedSource captured
+            ? captured.complete(findings.table())
+            : findings.table();
     ParetoFront front = findings.front();
     table.write(out);
     if (chart != null && Pictures.canDrawText()) {

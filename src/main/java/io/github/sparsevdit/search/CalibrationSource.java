@@ -6,6 +6,7 @@ import io.github.sparsevdit.Sequence;
 import io.github.sparsevdit.tensor.ElementType;
 import io.github.sparsevdit.tensor.Tensor;
 import java.util.List;
+import java.util.stream.IntStream;
 
 /**
  * What yields Q, K, V and the output projection of every self-attention call of some runs: captured
@@ -36,6 +37,24 @@ public interface CalibrationSource extends AutoCloseable {
   /** Number of runs (prompts, seeds). */
   int samples();
 
+  /**
+   * The only video query blocks whose queries are there, in frame-major and in token-major order;
+   * the other rows of Q hold anything. Null where all are.
+   */
+  default QueryBlocks queryBlocks() {
+    return null;
+  }
+
+  /** The steps that have points, ascending; all, as a rule. */
+  default List<Integer> steps() {
+    return IntStream.range(0, schedule().steps()).boxed().toList();
+  }
+
+  /** Whether a layer has points; one without keeps full attention. */
+  default boolean hasLayer(int layer) {
+    return true;
+  }
+
   /** How many points a visitor that wants them all is given. */
   long points();
 
@@ -53,6 +72,14 @@ public interface CalibrationSource extends AutoCloseable {
 
   @Override
   void close();
+
+  /**
+   * Some video query blocks.
+   *
+   * @param block tokens in each; the last may be short
+   * @param blocks ascending, at least one
+   */
+  record QueryBlocks(int block, List<Integer> blocks) {}
 
   /**
    * Names a point.

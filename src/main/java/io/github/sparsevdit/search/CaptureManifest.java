@@ -34,7 +34,8 @@ record CaptureManifest(
     int samples,
     int branches,
     List<Integer> networkStarts,
-    boolean tokensFirst) {
+    boolean tokensFirst,
+    CapturedPart part) {
   static final String FILE = "capture.json";
   static final String FORMAT = "sparse-vdit/capture";
   static final int VERSION = 1;
@@ -117,25 +118,30 @@ record CaptureManifest(
         throw new IllegalArgumentException(
             "layout \"%s\"; expected BHSD or BSHD".formatted(layout));
       }
+      ModelShape shape =
+          new ModelShape(
+              text(model, "name"),
+              integer(model, "layers"),
+              integer(model, "heads"),
+              integer(model, "headDim"));
+      Sequence video =
+          new Sequence(
+              integer(sequence, "frames"),
+              integer(sequence, "height"),
+              integer(sequence, "width"),
+              integer(sequence, "text"),
+              child(sequence, "textFirst").booleanValue());
       CaptureManifest manifest =
           new CaptureManifest(
-              new ModelShape(
-                  text(model, "name"),
-                  integer(model, "layers"),
-                  integer(model, "heads"),
-                  integer(model, "headDim")),
-              new Sequence(
-                  integer(sequence, "frames"),
-                  integer(sequence, "height"),
-                  integer(sequence, "width"),
-                  integer(sequence, "text"),
-                  child(sequence, "textFirst").booleanValue()),
+              shape,
+              video,
               ElementType.valueOf(text(json, "type").toUpperCase(Locale.ROOT)),
               new Schedule(timesteps),
               integer(json, "samples"),
               integer(json, "branches"),
               networkStarts(json),
-              layout.equals("BSHD"));
+              layout.equals("BSHD"),
+              CapturedPart.read(json, shape, video));
       if (manifest.samples < 1 || manifest.branches < 1) {
         throw new IllegalArgumentException(
             "%d samples and %d branches; at least 1 of each"
@@ -179,6 +185,7 @@ record CaptureManifest(
     if (!networkStarts.isEmpty()) {
       networkStarts.forEach(json.putArray("networkStarts")::add);
     }
+    part.write(json);
     Path temporary = folder.resolve(FILE + ".new");
     try {
       Files.createDirectories(folder);

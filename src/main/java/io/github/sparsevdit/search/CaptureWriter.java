@@ -49,7 +49,8 @@ public final class CaptureWriter implements CalibrationSource.Visitor {
             source.samples(),
             branches,
             source.networkStarts(),
-            false);
+            false,
+            CapturedPart.WHOLE);
     if (Files.exists(folder.resolve(CaptureManifest.FILE))) {
       CaptureManifest there = CaptureManifest.read(folder);
       if (!there.equals(manifest)) {

@@ -1,5 +1,6 @@
 package io.github.sparsevdit.search;
 
+import io.github.sparsevdit.DispatchTable;
 import io.github.sparsevdit.ModelShape;
 import io.github.sparsevdit.Schedule;
 import io.github.sparsevdit.Sequence;
@@ -9,6 +10,7 @@ import io.github.sparsevdit.tensor.Tensor;
 import java.io.IOException;
 import java.io.RandomAccessFile;
 import java.io.UncheckedIOException;
+import java.lang.foreign.Arena;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -35,6 +37,10 @@ import java.util.stream.Stream;
  *       one file, of the manifest's type and layout, after position embedding and normalisation.
  *       The file's metadata {@code <sample>.<step>.<layer>.<branch>.textValid}, numbers separated
  *       by commas, gives the valid text tokens per batch row where not all are;
+ *   <li>Where not all was captured, the manifest has {@code "heads": [ascending]}, and tensors hold
+ *       those alone; {@code "queries": {"block", "blocks": [ascending]}}, and q holds the rows of
+ *       those video query blocks alone, in frame-major and in token-major order, and of all text,
+ *       ascending.
  *   <li>in any of them, optionally, {@code outProjection.<layer>}: the layer's output projection
  *       [d, H·D] as stored in a checkpoint, of any type.
  *   <li>Where networks take turns (Wan2.2), the manifest's {@code "networkStarts"} are the steps at
@@ -54,6 +60,8 @@ public final class CapturedSource implements CalibrationSource {
   private final Map<Key, Path> files = new TreeMap<>();
   private final Map<String, Path> projections = new HashMap<>(); // by name
   private final Map<Path, Safetensors> openProjections = new HashMap<>();
+  private final Map<String, Tensor> usedProjections = new HashMap<>(); // by name
+  private final Arena arena = Arena.ofAuto();
   private final String sha256;
 
   private CapturedSource(Path folder) {
@@ -84,7 +92,7 @@ public final class CapturedSource implements CalibrationSource {
 
   @Override
   public ModelShape model() {
-    return manifest.model();
+    return manifest.part().of(manifest.model());
   }
 
   @Override
@@ -110,6 +118,29 @@ public final class CapturedSource implements CalibrationSource {
   @Override
   public int samples() {
     return manifest.samples();
+  }
+
+  @Override
+  public List<Integer> steps() {
+    return files.keySet().stream().map(Key::step).distinct().sorted().toList();
+  }
+
+  @Override
+  public boolean hasLayer(int layer) {
+    return files.keySet().stream().anyMatch(key -> key.layer() == layer);
+  }
+
+  @Override
+  public QueryBlocks queryBlocks() {
+    return manifest.part().queries();
+  }
+
+  /**
+   * A table that was searched on this capture, as one of the whole model: heads that were not
+   * captured get full attention.
+   */
+  public DispatchTable complete(DispatchTable table) {
+    return manifest.part().complete(table, manifest.model());
   }
 
   @Override
@@ -141,15 +172,18 @@ public final class CapturedSource implements CalibrationSource {
           open = entry.getValue();
         }
         String name = CaptureManifest.name(key);
-        visitor.accept(
-            new Point(
-                key,
-                manifest.schedule().timesteps().get(key.step()),
-                heads(tensors.tensor(name + ".q")),
-                heads(tensors.tensor(name + ".k")),
-                heads(tensors.tensor(name + ".v")),
-                projection(key),
-                textValid(tensors, name)));
+        try (Arena arena = Arena.ofShared()) {
+          Tensor q = heads(tensors.tensor(name + ".q"));
+          visitor.accept(
+              new Point(
+                  key,
+                  manifest.schedule().timesteps().get(key.step()),
+                  manifest.part().spread(q, sequence(), arena),
+                  heads(tensors.tensor(name + ".k")),
+                  heads(tensors.tensor(name + ".v")),
+                  projection(key),
+                  textValid(tensors, name)));
+        }
       }
     } finally {
       if (tensors != null) {
@@ -162,6 +196,7 @@ public final class CapturedSource implements CalibrationSource {
   public void close() {
     openProjections.values().forEach(Safetensors::close);
     openProjections.clear();
+    usedProjections.clear();
   }
 
   private Tensor heads(Tensor stored) {
@@ -171,9 +206,15 @@ public final class CapturedSource implements CalibrationSource {
   private Tensor projection(Key key) {
     String name = CaptureManifest.projection(key.layer(), manifest.network(key.step()));
     Path file = projections.get(name);
-    return file == null
-        ? null
-        : openProjections.computeIfAbsent(file, Safetensors::open).tensor(name);
+    if (file == null) {
+      return null;
+    }
+    return usedProjections.computeIfAbsent(
+        name,
+        n -> {
+          Tensor stored = openProjections.computeIfAbsent(file, Safetensors::open).tensor(n);
+          return manifest.part().columns(stored, manifest.model().headDim(), arena);
+        });
   }
 
   private int[] textValid(Safetensors tensors, String name) {
@@ -214,7 +255,7 @@ public final class CapturedSource implements CalibrationSource {
           "tensor \"%s\"; the model has %d layers and %d networks"
               .formatted(name, model().layers(), manifest.networkStarts().size() + 1));
     }
-    long width = (long) model().heads() * model().headDim();
+    long width = (long) manifest.model().heads() * manifest.model().headDim();
     if (weight.rank() != 2 || weight.size(1) != width) {
       throw new IllegalArgumentException(
           "tensor \"%s\" is %s; expected [d, %d]".formatted(name, weight, width));
@@ -228,6 +269,7 @@ public final class CapturedSource implements CalibrationSource {
   private void indexPoint(Path shard, Safetensors tensors, String name) {
     Key key = manifest.key(name);
     long batch = -1;
+    int[] captured = manifest.part().rows(sequence());
     for (String part : List.of("q", "k", "v")) {
       if (!tensors.has(name + "." + part)) {
         throw new IllegalArgumentException("tensor \"%s.%s\" is missing".formatted(name, part));
@@ -237,16 +279,17 @@ public final class CapturedSource implements CalibrationSource {
       if (fits) {
         Tensor heads = heads(tensor);
         batch = batch < 0 ? heads.size(0) : batch;
+        int rows = captured != null && part.equals("q") ? captured.length : sequence().tokens();
         fits =
             heads.size(0) == batch
                 && batch >= 1
                 && heads.size(1) == model().heads()
-                && heads.size(2) == sequence().tokens()
+                && heads.size(2) == rows
                 && heads.size(3) == model().headDim();
       }
       if (!fits) {
         throw new IllegalArgumentException(
-            "tensor \"%s.%s\" is %s; expected %s of %d heads, %d tokens and head dim %d in layout %s, and one batch size"
+            "tensor \"%s.%s\" is %s; expected %s of %d heads, %d tokens (%d rows of q) and head dim %d in layout %s, and one batch size"
                 .formatted(
                     name,
                     part,
@@ -254,6 +297,7 @@ public final class CapturedSource implements CalibrationSource {
                     type(),
                     model().heads(),
                     sequence().tokens(),
+                    captured == null ? sequence().tokens() : captured.length,
                     model().headDim(),
                     manifest.tokensFirst() ? "BSHD" : "BHSD"));
       }

@@ -244,7 +244,10 @@ public final class Findings {
           int[][] ranked = new int[SearchState.ORDERS][];
           for (int i = 0; i < candidates.size(); i++) {
             Candidate candidate = candidates.get(i);
-            error[head][i] = mean(state, state.cell(phase, layer, head, i));
+            error[head][i] =
+                setup.hasLayer(layer) || i == Candidates.FULL
+                    ? mean(state, state.cell(phase, layer, head, i))
+                    : Double.POSITIVE_INFINITY; // nothing is known: full attention
             density[head][i] = alike[i];
             if (candidate.listed() > 0) {
               int order = SearchState.order(candidate.order());

@@ -228,8 +228,7 @@ public final class OfflineSearch {
     Progress(CalibrationSource source, SearchSetup setup, SearchState state) {
       this.setup = setup;
       this.state = state;
-      this.points =
-          Math.max(1, source.points() * setup.wantedSteps.size() / setup.timesteps.size());
+      this.points = Math.max(1, source.points() * setup.wantedSteps.size() / source.steps().size());
       this.before = state.stage < SearchStage.values().length ? fraction() : 1;
     }
 

@@ -18,17 +18,24 @@ record SampledQueryBlocks(int[] blocks, double[] weights) {
    *
    * @param share of the blocks in (0, 1]; at least one of each segment is drawn
    * @param seed what the draw depends on; the same for every candidate
+   * @param available the only video blocks to draw from, ascending; null for all
    * @param round 0, or the number of an additional draw: rounds of one seed take different blocks
    *     of a stratum while it has any left
    */
-  static SampledQueryBlocks draw(Sequence sequence, int block, double share, long seed, int round) {
+  static SampledQueryBlocks draw(
+      Sequence sequence, int block, int[] available, double share, long seed, int round) {
     int video = sequence.videoBlocks(block);
     int text = sequence.textBlocks(block);
-    int videoDrawn = wanted(video, share);
+    int there = available == null ? video : available.length;
+    int videoDrawn = Math.min(wanted(video, share), there);
     int textDrawn = wanted(text, share);
     int[] blocks = new int[videoDrawn + textDrawn];
     double[] weights = new double[blocks.length];
-    stratify(0, video, videoDrawn, seed, round, blocks, weights, 0);
+    stratify(0, there, videoDrawn, seed, round, blocks, weights, 0);
+    for (int i = 0; available != null && i < videoDrawn; i++) {
+      blocks[i] = available[blocks[i]];
+      weights[i] *= (double) video / there;
+    }
     stratify(video, text, textDrawn, mix(seed), round, blocks, weights, videoDrawn);
     return new SampledQueryBlocks(blocks, weights);
   }

@@ -1,5 +1,7 @@
 package io.github.sparsevdit.search;
 
+import static java.util.stream.Collectors.toSet;
+
 import io.github.sparsevdit.ModelShape;
 import io.github.sparsevdit.Sequence;
 import io.github.sparsevdit.search.CalibrationSource.Key;
@@ -11,6 +13,7 @@ import java.util.HexFormat;
 import java.util.List;
 import java.util.Set;
 import java.util.TreeSet;
+import java.util.stream.IntStream;
 
 /** What follows from a source and the options before anything is measured. */
 final class SearchSetup {
@@ -24,6 +27,11 @@ final class SearchSetup {
   final Candidates candidates;
   final List<Integer> phaseStarts;
   final int videoBlocks;
+
+  private final Set<Integer> layersThere;
+
+  /** Video query blocks to draw from; null for all. */
+  private final int[] available;
 
   /** Steps that are looked at, ascending. */
   final List<Integer> wantedSteps;
@@ -61,7 +69,17 @@ final class SearchSetup {
                 .formatted(pass.listed(), videoBlocks, options.block()));
       }
     }
-    this.wantedSteps = List.copyOf(chooseSteps());
+    this.wantedSteps = List.copyOf(chooseSteps(source.steps()));
+    this.layersThere =
+        IntStream.range(0, model.layers()).filter(source::hasLayer).boxed().collect(toSet());
+    CalibrationSource.QueryBlocks there = source.queryBlocks();
+    if (there != null && there.block() != options.block()) {
+      throw new IllegalArgumentException(
+          "the source has queries of some blocks of %d tokens; search with blocks of %d, not of %d"
+              .formatted(there.block(), there.block(), options.block()));
+    }
+    this.available =
+        there == null ? null : there.blocks().stream().mapToInt(Integer::intValue).toArray();
   }
 
   private static Candidates candidates(SearchOptions options, Sequence sequence) {
@@ -90,6 +108,11 @@ final class SearchSetup {
     return phase;
   }
 
+  /** Whether the source has points of a layer. */
+  boolean hasLayer(int layer) {
+    return layersThere.contains(layer);
+  }
+
   boolean wants(Key key) {
     return wantedSteps.contains(key.step());
   }
@@ -108,7 +131,8 @@ final class SearchSetup {
     for (int part : new int[] {key.sample(), key.step(), key.layer()}) {
       seed = SampledQueryBlocks.mix(seed ^ part);
     }
-    return SampledQueryBlocks.draw(sequence, options.block(), options.share(), seed, round);
+    return SampledQueryBlocks.draw(
+        sequence, options.block(), available, options.share(), seed, round);
   }
 
   /** Tells searches apart that must not continue one another's checkpoints. */
@@ -135,14 +159,21 @@ final class SearchSetup {
     }
   }
 
-  private Set<Integer> chooseSteps() {
+  /** Of each phase, some of the steps that are there: the middles of equal parts. */
+  private Set<Integer> chooseSteps(List<Integer> there) {
     Set<Integer> steps = new TreeSet<>();
     for (int phase = 0; phase < phases(); phase++) {
       int from = Math.max(phaseStarts.get(phase), options.denseSteps());
-      int length = phaseEnd(phase) - from;
-      int wanted = Math.min(length, options.stepsPerPhase());
+      int end = phaseEnd(phase);
+      List<Integer> some = there.stream().filter(step -> step >= from && step < end).toList();
+      if (some.isEmpty() && from < end) {
+        throw new IllegalArgumentException(
+            "the source has no point of steps %d to %d, which are a phase; it has steps %s: choose other phases"
+                .formatted(from, end - 1, there));
+      }
+      int wanted = Math.min(some.size(), options.stepsPerPhase());
       for (int i = 0; i < wanted; i++) {
-        steps.add(from + (2 * i + 1) * length / (2 * wanted)); // the middles of equal parts
+        steps.add(some.get((2 * i + 1) * some.size() / (2 * wanted)));
       }
     }
     return steps;

@@ -84,7 +84,7 @@ class CandidatesTest {
     Sequence sequence = Sequence.video(5, 13, 17).withText(70, false);
     for (double share : new double[] {0.01, 0.1, 0.3, 0.5, 1}) {
       for (long seed = 0; seed < 20; seed++) {
-        SampledQueryBlocks sample = SampledQueryBlocks.draw(sequence, 32, share, seed, 0);
+        SampledQueryBlocks sample = SampledQueryBlocks.draw(sequence, 32, null, share, seed, 0);
         int video = sequence.videoBlocks(32);
         int all = video + sequence.textBlocks(32);
         double total = 0;
@@ -99,7 +99,7 @@ class CandidatesTest {
             Math.ceil(share * video) + Math.ceil(share * (all - video)), sample.blocks().length);
       }
     }
-    SampledQueryBlocks whole = SampledQueryBlocks.draw(sequence, 32, 1, 3, 0);
+    SampledQueryBlocks whole = SampledQueryBlocks.draw(sequence, 32, null, 1, 3, 0);
     int rows = 0;
     for (int count : whole.rows(sequence, 32)) {
       rows += count;
@@ -112,15 +112,15 @@ class CandidatesTest {
     Sequence sequence = Sequence.video(8, 12, 16);
     for (long seed = 0; seed < 20; seed++) {
       Set<Integer> first = new HashSet<>();
-      for (int block : SampledQueryBlocks.draw(sequence, 32, 0.25, seed, 0).blocks()) {
+      for (int block : SampledQueryBlocks.draw(sequence, 32, null, 0.25, seed, 0).blocks()) {
         first.add(block);
       }
-      for (int block : SampledQueryBlocks.draw(sequence, 32, 0.25, seed, 1).blocks()) {
+      for (int block : SampledQueryBlocks.draw(sequence, 32, null, 0.25, seed, 1).blocks()) {
         assertTrue(!first.contains(block), "block " + block + " twice, seed " + seed);
       }
     }
     assertArrayEquals(
-        SampledQueryBlocks.draw(sequence, 32, 0.25, 9, 0).blocks(),
-        SampledQueryBlocks.draw(sequence, 32, 0.25, 9, 0).blocks());
+        SampledQueryBlocks.draw(sequence, 32, null, 0.25, 9, 0).blocks(),
+        SampledQueryBlocks.draw(sequence, 32, null, 0.25, 9, 0).blocks());
   }
 }

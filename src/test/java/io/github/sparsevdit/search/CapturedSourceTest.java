@@ -232,7 +232,8 @@ class CapturedSourceTest {
             1,
             1,
             List.of(),
-            tokensFirst)
+            tokensFirst,
+            CapturedPart.WHOLE)
         .write(folder);
   }
 
