@@ -82,8 +82,7 @@ class Consumer {
         ptx::wgmma_hold(flat(scores));
         release_keys(note);
         weigh(scores, note, softmax, shrink);
-        ptx::wgmma_hold(flat(scores));  // else the compiler does all this after the wait
-        ptx::wgmma_wait<0>();
+        ptx::wgmma_wait_after<0>(softmax.sum(), shared_);
         ptx::wgmma_hold(flat(out));
         release_values();
         softmax.rescale(out, shrink);

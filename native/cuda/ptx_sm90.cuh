@@ -187,6 +187,22 @@ __device__ __forceinline__ void wgmma_wait() {
   static_assert(kNewestLeft >= 0 && kNewestLeft <= 7);
   asm volatile("wgmma.wait_group.sync.aligned %0;" ::"n"(kNewestLeft) : "memory");
 }
+// The same, and not before sum, which is not negative, has been computed. ptxas moves a wait ahead of
+// arithmetic that does not touch the products' registers, and what was to run under the products
+// runs after them; ahead of a store that depends on the arithmetic, if only in that it never
+// happens, it does not. shared is some address of shared memory.
+template <int kNewestLeft>
+__device__ __forceinline__ void wgmma_wait_after(float sum, std::uint32_t shared) {
+  asm volatile(
+      "{\n"
+      ".reg .pred p;\n"
+      "setp.lt.f32 p, %0, 0f00000000;\n"
+      "@p st.shared.f32 [%1], %0;\n"
+      "}" ::"f"(sum),
+      "r"(shared)
+      : "memory");
+  wgmma_wait<kNewestLeft>();
+}
 // Tells the compiler that these registers change here. Before the first product and after the wait:
 // else it may move reads of accumulators, or copies of A, to between the two, and ptxas then makes
 // the products wait for each other.

@@ -49,6 +49,14 @@ class Softmax {
     for (int i = 0; i < kRows; ++i) rescale_row(out, i, shrink[i]);
   }
 
+  // Of all this thread has weighed: depends on the last tile's weights.
+  __device__ __forceinline__ float sum() const {
+    float sum = 0;
+#pragma unroll
+    for (int i = 0; i < kRows; ++i) sum += sum_[i];
+    return sum;
+  }
+
   // Adds up the row sums. After it, inverse(i) is what the row's output is to be multiplied with (0
   // where the row saw no key), and log_sum(i) the natural logarithm of its denominator.
   __device__ __forceinline__ void finish() {

@@ -18,6 +18,10 @@ declare -A result
 
 run() { timeout "$LIMIT" "$@"; }
 
+# The families of attention kernels that the GPU runs (SVDIT_CUDA_KERNELS).
+families=sm80
+[ "$(nvidia-smi --query-gpu=compute_cap --format=csv,noheader 2>/dev/null | head -n 1)" = 9.0 ] && families='sm80 sm90'
+
 build() {
   run make gpu-programs 2>&1 | tee "$OUT/build.log"
   return "${PIPESTATUS[0]}"
@@ -39,9 +43,12 @@ golden() {
 }
 
 correct() {
-  local code
-  run target/native/gpu/gpu_test | tee "$OUT/correct.log" | grep -v '^ok'
-  code="${PIPESTATUS[0]}"
+  local code=0 family
+  for family in $families; do
+    echo "kernels: $family"
+    SVDIT_CUDA_KERNELS=$family run target/native/gpu/gpu_test | tee "$OUT/correct-$family.log" | grep -v '^ok'
+    [ "${PIPESTATUS[0]}" = 0 ] || code=1
+  done
   run target/native/gpu/gpu_ops_test | tee "$OUT/correct-ops.log" | grep -v '^ok'
   [ "${PIPESTATUS[0]}" = 0 ] && return "$code"
   return 1
@@ -49,22 +56,25 @@ correct() {
 
 sanitize() {
   command -v compute-sanitizer >/dev/null || { echo 'skipped: compute-sanitizer is not installed'; return 77; }
-  local tool code worst=77
-  for tool in memcheck racecheck initcheck; do
-    timeout 190 compute-sanitizer --tool "$tool" --error-exitcode 9 target/native/gpu/gpu_test --small \
-      >"$OUT/$tool.log" 2>&1
-    code=$?
-    if grep -qi 'not supported\|Unable to find\|Internal Sanitizer Error' "$OUT/$tool.log"; then
-      echo "$tool: skipped: refused ($(grep -im 1 'not supported\|Unable to find\|Internal Sanitizer Error' "$OUT/$tool.log"))"
-    elif [ $code = 124 ]; then
-      echo "$tool: not finished in 190 s"
-    elif [ $code = 0 ]; then
-      echo "$tool: $(grep 'ERROR SUMMARY\|RACECHECK SUMMARY' "$OUT/$tool.log" | tail -n 1)"
-      [ $worst = 77 ] && worst=0
-    else
-      echo "$tool: FAILED ($code), see $OUT/$tool.log"
-      worst=1
-    fi
+  local tool code family log worst=77 limit=$((570 / 3 / $(wc -w <<<"$families")))
+  for family in $families; do
+    for tool in memcheck racecheck initcheck; do
+      log="$OUT/$tool-$family.log"
+      SVDIT_CUDA_KERNELS=$family timeout $limit compute-sanitizer --tool "$tool" --error-exitcode 9 \
+        target/native/gpu/gpu_test --small >"$log" 2>&1
+      code=$?
+      if grep -qi 'not supported\|Unable to find\|Internal Sanitizer Error' "$log"; then
+        echo "$tool $family: skipped: refused ($(grep -im 1 'not supported\|Unable to find\|Internal Sanitizer Error' "$log"))"
+      elif [ $code = 124 ]; then
+        echo "$tool $family: not finished in $limit s"
+      elif [ $code = 0 ]; then
+        echo "$tool $family: $(grep 'ERROR SUMMARY\|RACECHECK SUMMARY' "$log" | tail -n 1)"
+        [ $worst = 77 ] && worst=0
+      else
+        echo "$tool $family: FAILED ($code), see $log"
+        worst=1
+      fi
+    done
   done
   return $worst
 }
@@ -74,9 +84,13 @@ state() {
     sed "s/.*/{\"case\": \"$1\", \"who\": \"nvidia-smi\", \"what\": \"$2\", \"state\": \"&\"}/"
 }
 
-# Ours, the peers, ours again: what moves between the two is the machine.
+# Ours (the families of kernels taking turns), the peers, ours again: what moves between the two is the machine. Clocks and power are
+# written down twice a second meanwhile.
 timing() {
-  local file="$OUT/timing-$1.jsonl"
+  local file="$OUT/timing-$1.jsonl" clocks
+  nvidia-smi --query-gpu=timestamp,clocks.sm,clocks.mem,power.draw,temperature.gpu,clocks_event_reasons.active --format=csv -lms 500 \
+    >"$OUT/clocks-$1.csv" 2>&1 &
+  clocks=$!
   {
     state "$1" before
     timeout 150 target/native/gpu/timing "$1" || echo "{\"case\": \"$1\", \"error\": \"timing failed\"}"
@@ -86,6 +100,7 @@ timing() {
     timeout 150 target/native/gpu/timing "$1" || echo "{\"case\": \"$1\", \"error\": \"timing failed\"}"
     state "$1" after
   } | tee "$file"
+  kill $clocks 2>/dev/null
   ! grep -q 'timing failed' "$file"
 }
 

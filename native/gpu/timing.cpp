@@ -1,6 +1,7 @@
 // Times attention at the geometry of three models, one JSON line a measurement: the median, least
-// and most of CUDA-event times, and TFLOP/s counted on visible (query, key) pairs. Text is left
-// out: for timing the video decides. Inputs are random, never zeros. usage: timing [CASE ...];
+// and most of CUDA-event times, and TFLOP/s counted on visible (query, key) pairs. The families of
+// kernels that the device runs take turns, so that clocks and neighbours hit them alike. Text is
+// left out: for timing the video decides. Inputs are random, never zeros. usage: timing [CASE ...];
 // CASE: hunyuan | wan14b | cogvideox
 #include <cuda_runtime_api.h>
 
@@ -9,6 +10,8 @@
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
+#include <functional>
+#include <memory>
 #include <string>
 #include <vector>
 
@@ -29,6 +32,7 @@ constexpr double kDensities[] = {0.1, 0.3};
 constexpr int kStreams = 4, kWarmUp = 2, kRepeats = 7;
 
 svdit_backend *backend = nullptr;
+std::vector<const char *> families = {"sm80"};  // of attention kernels that the device runs
 
 void must(cudaError_t code, const char *what) {
   if (code == cudaSuccess) return;
@@ -77,32 +81,39 @@ TestPattern pattern_of(uint32_t mode, double density, const TestCase &c) {
 struct Times {
   double median, least, most;
 };
-template <class Work>
-Times time_ms(cudaStream_t stream, const Work &work) {
+// Times each of the works, one after the other in every round.
+std::vector<Times> time_ms(cudaStream_t stream, const std::vector<std::function<void()>> &works) {
   cudaEvent_t begin, end;
   must(cudaEventCreate(&begin), "event");
   must(cudaEventCreate(&end), "event");
-  for (int i = 0; i < kWarmUp; ++i) work();
-  std::vector<float> times;
-  for (int i = 0; i < kRepeats; ++i) {
-    must(cudaEventRecord(begin, stream), "record");
-    work();
-    must(cudaEventRecord(end, stream), "record");
-    must(cudaEventSynchronize(end), "attention");
-    float ms = 0;
-    must(cudaEventElapsedTime(&ms, begin, end), "elapsed");
-    times.push_back(ms);
+  std::vector<std::vector<float>> times(works.size());
+  for (int round = -kWarmUp; round < kRepeats; ++round) {
+    for (size_t i = 0; i < works.size(); ++i) {
+      must(cudaEventRecord(begin, stream), "record");
+      works[i]();
+      must(cudaEventRecord(end, stream), "record");
+      must(cudaEventSynchronize(end), "attention");
+      float ms = 0;
+      must(cudaEventElapsedTime(&ms, begin, end), "elapsed");
+      if (round >= 0) times[i].push_back(ms);
+    }
   }
   cudaEventDestroy(begin);
   cudaEventDestroy(end);
-  std::sort(times.begin(), times.end());
-  return {times[times.size() / 2], times.front(), times.back()};
+  std::vector<Times> result;
+  for (std::vector<float> &t : times) {
+    std::sort(t.begin(), t.end());
+    result.push_back({t[t.size() / 2], t.front(), t.back()});
+  }
+  return result;
 }
 
-// A plan for a case with what its calls need.
+// A plan for a case, of one family of kernels, with what its calls need.
 struct Layer {
-  Layer(const TestCase &c, const svdit_attention_args &tensors, int workspaces) : args(tensors) {
+  Layer(const TestCase &c, const svdit_attention_args &tensors, int workspaces, const char *family)
+      : family(family), args(tensors) {
     const PlanDesc desc(c);
+    setenv("SVDIT_CUDA_KERNELS", family, 1);
     must([&](svdit_error *e) { return svdit_plan_create(backend, &desc.desc, &plan, e); });
     must([&](svdit_error *e) { return svdit_plan_workspace(plan, 1, &args.workspace_bytes, e); });
     for (int i = 0; i < workspaces; ++i) {
@@ -124,22 +135,41 @@ struct Layer {
     args.head_end = head_end;
     must([&](svdit_error *e) { return svdit_attention(plan, &args, stream, e); });
   }
+  const char *family;
   svdit_plan *plan = nullptr;
   std::vector<void *> workspace;
   svdit_attention_args args;
   double density = 0, flop = 0;
 };
 
+using Layers = std::vector<std::unique_ptr<Layer>>;
+Layers layers_of(const TestCase &c, const svdit_attention_args &tensors, int workspaces) {
+  Layers layers;
+  for (const char *family : families) {
+    layers.push_back(std::make_unique<Layer>(c, tensors, workspaces, family));
+  }
+  return layers;
+}
+
 void say(const Geometry &g, const TestCase &c, const char *what, double arg, const Layer &layer,
          const Times &t) {
   std::printf(
-      "{\"case\": \"%s\", \"who\": \"svdit sm_80\", \"what\": \"%s\", \"arg\": %g, \"block\": %d, "
+      "{\"case\": \"%s\", \"who\": \"svdit %s\", \"what\": \"%s\", \"arg\": %g, \"block\": %d, "
       "\"tokens\": %d, \"heads\": %d, \"dim\": %d, \"density\": %.4f, \"ms\": %.4f, \"least\": "
       "%.4f, "
       "\"most\": %.4f, \"tflops\": %.1f}\n",
-      g.name, what, arg, c.block, c.video(), c.heads(), c.head_dim, layer.density, t.median,
-      t.least, t.most, layer.flop / t.median / 1e9);
+      g.name, layer.family, what, arg, c.block, c.video(), c.heads(), c.head_dim, layer.density,
+      t.median, t.least, t.most, layer.flop / t.median / 1e9);
   std::fflush(stdout);
+}
+
+// Times what run does with the layer of each family.
+void measure(const Geometry &g, const TestCase &c, const char *what, double arg,
+             const Layers &layers, cudaStream_t stream, const std::function<void(Layer &)> &run) {
+  std::vector<std::function<void()>> works;
+  for (const auto &layer : layers) works.push_back([&run, &layer] { run(*layer); });
+  const std::vector<Times> times = time_ms(stream, works);
+  for (size_t i = 0; i < layers.size(); ++i) say(g, c, what, arg, *layers[i], times[i]);
 }
 
 // A layer of mixed heads: in one launch, and with a launch a head over four streams.
@@ -152,22 +182,21 @@ void time_mixed(const Geometry &g, TestCase c, const svdit_attention_args &tenso
                               SVDIT_MODE_SKIP,           SVDIT_MODE_DIAGONAL};
     c.patterns.push_back(pattern_of(modes[h % 6], kDensities[h / 6 % 2], c));
   }
-  Layer layer(c, tensors, kStreams);
-  say(g, c, "mixed, one launch", 0, layer,
-      time_ms(streams[0], [&] { layer.run(0, 0, g.heads, streams[0]); }));
+  const Layers layers = layers_of(c, tensors, kStreams);
+  measure(g, c, "mixed, one launch", 0, layers, streams[0],
+          [&](Layer &layer) { layer.run(0, 0, g.heads, streams[0]); });
   cudaEvent_t fork, join[kStreams];
   must(cudaEventCreateWithFlags(&fork, cudaEventDisableTiming), "event");
   for (cudaEvent_t &e : join) must(cudaEventCreateWithFlags(&e, cudaEventDisableTiming), "event");
-  say(g, c, "mixed, a launch a head, four streams", 0, layer, time_ms(streams[0], [&] {
-        must(cudaEventRecord(fork, streams[0]), "fork");
-        for (int s = 1; s < kStreams; ++s) must(cudaStreamWaitEvent(streams[s], fork, 0), "fork");
-        for (int32_t h = 0; h < g.heads; ++h)
-          layer.run(h % kStreams, h, h + 1, streams[h % kStreams]);
-        for (int s = 1; s < kStreams; ++s) {
-          must(cudaEventRecord(join[s], streams[s]), "join");
-          must(cudaStreamWaitEvent(streams[0], join[s], 0), "join");
-        }
-      }));
+  measure(g, c, "mixed, a launch a head, four streams", 0, layers, streams[0], [&](Layer &layer) {
+    must(cudaEventRecord(fork, streams[0]), "fork");
+    for (int s = 1; s < kStreams; ++s) must(cudaStreamWaitEvent(streams[s], fork, 0), "fork");
+    for (int32_t h = 0; h < g.heads; ++h) layer.run(h % kStreams, h, h + 1, streams[h % kStreams]);
+    for (int s = 1; s < kStreams; ++s) {
+      must(cudaEventRecord(join[s], streams[s]), "join");
+      must(cudaStreamWaitEvent(streams[0], join[s], 0), "join");
+    }
+  });
 }
 
 void time_geometry(const Geometry &g, cudaStream_t *streams) {
@@ -194,18 +223,17 @@ void time_geometry(const Geometry &g, cudaStream_t *streams) {
                {SVDIT_MODE_VERTICAL_STRIPE, "vertical-stripe"}};
   for (const int32_t block : {128, 64}) {
     c.block = block;
-    const auto measure = [&](const TestPattern &pattern, const char *name, double arg) {
+    const auto alike = [&](const TestPattern &pattern, const char *name, double arg) {
       c.patterns.assign(g.heads, pattern);
-      Layer layer(c, args, 1);
-      say(g, c, name, arg, layer,
-          time_ms(streams[0], [&] { layer.run(0, 0, g.heads, streams[0]); }));
+      measure(g, c, name, arg, layers_of(c, args, 1), streams[0],
+              [&](Layer &layer) { layer.run(0, 0, g.heads, streams[0]); });
     };
-    measure(TestPattern{}, "full", 1);
+    alike(TestPattern{}, "full", 1);
     for (const double density : kDensities) {
-      for (const auto &[mode, name] : modes) measure(pattern_of(mode, density, c), name, density);
+      for (const auto &[mode, name] : modes) alike(pattern_of(mode, density, c), name, density);
     }
     time_mixed(g, c, args, streams);
-    measure(TestPattern{}, "full, again", 1);  // the spread between the two is noise
+    alike(TestPattern{}, "full, again", 1);  // the spread between the two is noise
   }
   for (const svdit_tensor *t : {&args.q, &args.k, &args.v, &args.out}) cudaFree(t->data);
 }
@@ -217,6 +245,10 @@ int main(int count, char **arguments) {
   options.struct_bytes = sizeof options;
   options.kind = SVDIT_BACKEND_CUDA;
   must([&](svdit_error *e) { return svdit_backend_open(&options, &backend, e); });
+  svdit_backend_info info{};
+  info.struct_bytes = sizeof info;
+  must([&](svdit_error *e) { return svdit_backend_describe(backend, &info, e); });
+  if (info.compute_capability == 90) families.push_back("sm90");
   cudaStream_t streams[kStreams];
   for (cudaStream_t &stream : streams) must(cudaStreamCreate(&stream), "cudaStreamCreate");
   for (const Geometry &g : kGeometry) {

@@ -83,6 +83,11 @@ void wgmma_wait(Site site = Site::current()) {
   static_assert(kNewestLeft >= 0 && kNewestLeft <= 7);
   wait_for_products(kNewestLeft, site);
 }
+template <int kNewestLeft>
+void wgmma_wait_after(float sum, std::uint32_t, Site site = Site::current()) {
+  if (sum < 0) sim::fail("wgmma_wait_after a sum of %g", sum);
+  wgmma_wait<kNewestLeft>(site);
+}
 template <int kRegisters>
 void wgmma_hold(float (&)[kRegisters]) {}
 template <int kRegisters>

@@ -60,6 +60,11 @@ $(SIM_GPU_TESTS) $(NATIVE)/test/sim/model_timing: $(NATIVE)/test/sim/%: $(NATIVE
 	$(Q)$(CXX) -pthread $^ $(LDFLAGS) -Wl,--export-dynamic-symbol=svdit_sim_enqueue \
 	  -Wl,-rpath,'$$ORIGIN/../../simlib' -ldl -o $@
 
+# The same on a simulated Hopper GPU, which takes the sm_90a kernels.
+SIM_TESTS += $(if $(SIM_LIBRARY),$(NATIVE)/test/sim/gpu_test_sm90)
+$(NATIVE)/test/sim/gpu_test_sm90: $(NATIVE)/test/sim/gpu_test
+	@printf '#!/bin/sh\nSVDIT_SIM=capability=90 exec "$${0%%_sm90}" --small 4000 12\n' > $@; chmod +x $@
+
 -include $(patsubst %.o,%.d,$(call sim_library_object,$(SIM_LIBRARY_SOURCES)))
 
 .PHONY: sim-test sim-library
