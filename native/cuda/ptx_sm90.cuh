@@ -187,8 +187,8 @@ __device__ __forceinline__ void wgmma_wait() {
   static_assert(kNewestLeft >= 0 && kNewestLeft <= 7);
   asm volatile("wgmma.wait_group.sync.aligned %0;" ::"n"(kNewestLeft) : "memory");
 }
-// The same, and not before sum, which is not negative, has been computed. ptxas moves a wait ahead of
-// arithmetic that does not touch the products' registers, and what was to run under the products
+// The same, and not before sum, which is not negative, has been computed. ptxas moves a wait ahead
+// of arithmetic that does not touch the products' registers, and what was to run under the products
 // runs after them; ahead of a store that depends on the arithmetic, if only in that it never
 // happens, it does not. shared is some address of shared memory.
 template <int kNewestLeft>
