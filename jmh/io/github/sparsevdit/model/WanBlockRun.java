@@ -121,6 +121,8 @@ public final class WanBlockRun implements AutoCloseable {
   @Override
   public void close() {
     plan.close();
+    operations.close();
+    timed.close();
     workspace.close();
     weights.close();
   }
