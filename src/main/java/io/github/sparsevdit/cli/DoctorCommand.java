@@ -130,8 +130,18 @@ final class DoctorCommand implements Callable<Integer> {
       node.put("driver", info.driverVersion());
       node.put("runtime", info.runtimeVersion());
       node.put("memory", gib(info.memoryBytes()) + ", free " + gib(info.memoryFreeBytes()));
+      node.put("matrix products", cublas());
     } catch (SvditException e) {
       node.put("not used", e.getMessage());
+    }
+  }
+
+  private static String cublas() {
+    try (Backend backend = Backend.cuda(0)) {
+      MatrixLibrary.open(backend.handle());
+      return "cuBLASLt 13 was found";
+    } catch (SvditException e) {
+      return e.getMessage();
     }
   }
 

@@ -1,5 +1,6 @@
 package io.github.sparsevdit.model;
 
+import io.github.sparsevdit.AttentionPlan;
 import io.github.sparsevdit.tensor.Tensor;
 
 /**
@@ -18,4 +19,12 @@ public interface AttentionFunction {
    * @param out written; overlaps none of the others
    */
   void attend(int layer, Tensor q, Tensor k, Tensor v, int[] textValid, Tensor out);
+
+  /**
+   * The plan of a layer where running it is all that attend does, else null. Where all layers have
+   * one, a denoiser on a device may run them itself, recorded in a graph, without calling attend.
+   */
+  default AttentionPlan plan(int layer) {
+    return null;
+  }
 }

@@ -6,6 +6,7 @@ import io.github.sparsevdit.SparseAttention;
 import io.github.sparsevdit.tensor.Tensor;
 import java.util.IdentityHashMap;
 import java.util.Map;
+import java.util.function.IntFunction;
 
 /** Gives each forward pass of a run its self-attention. */
 @FunctionalInterface
@@ -20,18 +21,36 @@ public interface AttentionProvider {
 
   /** The same plan for every layer and step; it stays the caller's. For one run at a time. */
   static AttentionProvider of(AttentionPlan plan) {
-    PlanCalls calls = new PlanCalls();
-    AttentionFunction function =
-        (layer, q, k, v, textValid, out) -> calls.run(plan, q, k, v, textValid, out);
+    AttentionFunction function = planned(layer -> plan);
     return (step, branch) -> function;
   }
 
   /** What a policy says; it stays the caller's. For one run at a time. */
   static AttentionProvider of(SparseAttention attention) {
+    AttentionFunction[] functions = new AttentionFunction[1]; // of the step last asked for
+    int[] functionStep = {-1};
+    return (step, branch) -> {
+      if (functionStep[0] != step) {
+        functions[0] = planned(layer -> attention.plan(step, layer));
+        functionStep[0] = step;
+      }
+      return functions[0];
+    };
+  }
+
+  private static AttentionFunction planned(IntFunction<AttentionPlan> plans) {
     PlanCalls calls = new PlanCalls();
-    return (step, branch) ->
-        (layer, q, k, v, textValid, out) ->
-            calls.run(attention.plan(step, layer), q, k, v, textValid, out);
+    return new AttentionFunction() {
+      @Override
+      public void attend(int layer, Tensor q, Tensor k, Tensor v, int[] textValid, Tensor out) {
+        calls.run(plans.apply(layer), q, k, v, textValid, out);
+      }
+
+      @Override
+      public AttentionPlan plan(int layer) {
+        return plans.apply(layer);
+      }
+    };
   }
 
   /** Runs plans with text padding without making garbage: one call object per plan. */

@@ -1,5 +1,6 @@
 package io.github.sparsevdit.model;
 
+import io.github.sparsevdit.AttentionPlan;
 import io.github.sparsevdit.Backend;
 import io.github.sparsevdit.tensor.ElementType;
 import io.github.sparsevdit.tensor.Tensor;
@@ -16,6 +17,7 @@ abstract class BaseTransformer<W extends Workspace> implements VideoTransformer 
   final Operations ops;
   private final List<AutoCloseable> embeddings = new ArrayList<>();
   private W workspace; // for the last sequence
+  private BlockGraphs graphs; // of its passes; null on the CPU
   private boolean closed;
 
   BaseTransformer(String name, Weights weights, Backend backend) {
@@ -51,8 +53,28 @@ abstract class BaseTransformer<W extends Workspace> implements VideoTransformer 
     if (workspace == null || !fits(workspace, latents, conditioning)) {
       releaseBuffers();
       workspace = makeWorkspace(latents, conditioning);
+      graphs =
+          backend.kind() == Backend.Kind.CUDA ? new BlockGraphs(backend, ops, workspace) : null;
     }
-    forward(workspace, latents, timestep, conditioning, attention, out);
+    embed(workspace, latents, timestep, conditioning);
+    List<AttentionPlan> plans = graphs == null ? null : plans(attention);
+    if (plans == null || !graphs.launch(plans, function -> blocks(workspace, function))) {
+      blocks(workspace, attention);
+    }
+    finish(workspace, out);
+  }
+
+  /** The plans of all layers; null where attention is more than running them. */
+  private List<AttentionPlan> plans(AttentionFunction attention) {
+    List<AttentionPlan> plans = new ArrayList<>();
+    for (int layer = 0; layer < shape().layers(); layer++) {
+      AttentionPlan plan = attention.plan(layer);
+      if (plan == null) {
+        return null;
+      }
+      plans.add(plan);
+    }
+    return plans;
   }
 
   /** Whether the buffers serve these inputs. */
@@ -63,16 +85,26 @@ abstract class BaseTransformer<W extends Workspace> implements VideoTransformer 
   /** New buffers for these inputs. */
   abstract W makeWorkspace(Tensor latents, Conditioning conditioning);
 
-  abstract void forward(
-      W w,
-      Tensor latents,
-      double timestep,
-      Conditioning conditioning,
-      AttentionFunction attention,
-      Tensor out);
+  /**
+   * From the inputs to the first block's: what lies in host memory is loaded here, and only here.
+   */
+  abstract void embed(W w, Tensor latents, double timestep, Conditioning conditioning);
+
+  /**
+   * All blocks and the head, to w.output, without a look at the host: on a device it may become a
+   * graph.
+   */
+  abstract void blocks(W w, AttentionFunction attention);
+
+  /** w.output as latents. */
+  abstract void finish(W w, Tensor out);
 
   /** Frees the buffers of the last sequence; waits for a running forward. */
   final synchronized void releaseBuffers() {
+    if (graphs != null) {
+      graphs.close();
+      graphs = null;
+    }
     if (workspace != null) {
       workspace.close();
       workspace = null;

@@ -92,13 +92,7 @@ final class CogVideoXTransformer extends BaseTransformer<CogVideoXWorkspace> {
   }
 
   @Override
-  void forward(
-      CogVideoXWorkspace w,
-      Tensor latents,
-      double timestep,
-      Conditioning conditioning,
-      AttentionFunction attention,
-      Tensor out) {
+  void embed(CogVideoXWorkspace w, Tensor latents, double timestep, Conditioning conditioning) {
     Tensor image = conditioning.latents() == null ? null : conditioning.latents().transpose(0, 1);
     patchEmbedding.embed(ops, w, latents.transpose(0, 1), null, image, w.hidden.video());
     ops.load(conditioning.text(), w.textInput);
@@ -111,7 +105,10 @@ final class CogVideoXTransformer extends BaseTransformer<CogVideoXWorkspace> {
       ops.residual(w.offset, null, w.time);
     }
     ops.convert(w.time, Activation.SILU, w.activated);
+  }
 
+  @Override
+  void blocks(CogVideoXWorkspace w, AttentionFunction attention) {
     for (CogVideoXBlock block : blocks) {
       block.run(ops, w, attention);
     }
@@ -125,6 +122,10 @@ final class CogVideoXTransformer extends BaseTransformer<CogVideoXWorkspace> {
     Tensor normed = w.normed.video();
     ops.layerNorm(hidden, headNormWeight, headNormBias, scale, shift, epsilon, normed);
     head.apply(ops, normed, w.output);
+  }
+
+  @Override
+  void finish(CogVideoXWorkspace w, Tensor out) {
     ops.fetch(w.output, w.hostOutput);
     patches.scatter(w.hostOutput, Patches.Features.CHANNEL_FIRST, out.transpose(0, 1));
   }

@@ -1,5 +1,6 @@
 package io.github.sparsevdit.model;
 
+import io.github.sparsevdit.AttentionPlan;
 import io.github.sparsevdit.Schedule;
 import io.github.sparsevdit.tensor.Tensor;
 import java.lang.foreign.Arena;
@@ -128,16 +129,54 @@ public final class DenoisingLoop {
       DenoisingProgress progress,
       float[] result) {
     AttentionFunction function = attention.at(step, branch);
-    AttentionFunction watched =
-        (layer, q, k, v, textValid, out) -> {
-          if (progress.cancelled()) {
-            throw new CancellationException("cancelled at step " + step + ", layer " + layer);
-          }
-          progress.block(step, branch, layer);
-          function.attend(layer, q, k, v, textValid, out);
-        };
+    Watched watched = new Watched(function, progress, step, branch);
+    watched.requireGoingOn(0);
     transformer.forward(latents, timestep, conditioning, watched, output);
+    watched.catchUp(transformer.shape().layers());
     output.copyTo(MemorySegment.ofArray(result));
+  }
+
+  /**
+   * An attention that tells of each block. A device's graph runs past it: then all blocks follow.
+   */
+  private static final class Watched implements AttentionFunction {
+    private final AttentionFunction function;
+    private final DenoisingProgress progress;
+    private final int step;
+    private final int branch;
+    private int told;
+
+    Watched(AttentionFunction function, DenoisingProgress progress, int step, int branch) {
+      this.function = function;
+      this.progress = progress;
+      this.step = step;
+      this.branch = branch;
+    }
+
+    @Override
+    public void attend(int layer, Tensor q, Tensor k, Tensor v, int[] textValid, Tensor out) {
+      requireGoingOn(layer);
+      progress.block(step, branch, layer);
+      told++;
+      function.attend(layer, q, k, v, textValid, out);
+    }
+
+    @Override
+    public AttentionPlan plan(int layer) {
+      return function.plan(layer);
+    }
+
+    void requireGoingOn(int layer) {
+      if (progress.cancelled()) {
+        throw new CancellationException("cancelled at step " + step + ", layer " + layer);
+      }
+    }
+
+    void catchUp(int layers) {
+      for (int layer = 0; told == 0 && layer < layers; layer++) {
+        progress.block(step, branch, layer);
+      }
+    }
   }
 
   private void prepare(Tensor latents) {

@@ -5,7 +5,10 @@ public interface DenoisingProgress {
   /** Says nothing and never cancels. */
   DenoisingProgress NONE = new DenoisingProgress() {};
 
-  /** The attention of a layer is about to be computed. */
+  /**
+   * The attention of a layer is about to be computed. On a device, where a pass may be one graph,
+   * all of a pass's blocks are told of after it, and it is cancelled between passes.
+   */
   default void block(int step, int branch, int layer) {}
 
   /** A step is done; {@code step + 1} of {@code steps} are. */

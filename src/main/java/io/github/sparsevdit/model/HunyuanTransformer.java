@@ -124,15 +124,12 @@ final class HunyuanTransformer extends BaseTransformer<HunyuanWorkspace> {
   }
 
   @Override
-  void forward(
-      HunyuanWorkspace w,
-      Tensor latents,
-      double timestep,
-      Conditioning conditioning,
-      AttentionFunction attention,
-      Tensor out) {
+  void embed(HunyuanWorkspace w, Tensor latents, double timestep, Conditioning conditioning) {
     int valid = conditioning.textValid() < 0 ? conditioning.textTokens() : conditioning.textValid();
     w.textValid[0] = valid;
+    if (w.counts != null) {
+      w.counts.copyFrom(valid);
+    }
     patchEmbedding.embed(ops, w, latents, null, conditioning.latents(), w.hidden.video());
     refiner.refine(ops, w, conditioning.text(), timestep, valid);
 
@@ -145,7 +142,10 @@ final class HunyuanTransformer extends BaseTransformer<HunyuanWorkspace> {
     pooledEmbedding.embed(ops, pooled.view(1, pooled.size(0)), w.part);
     ops.residual(w.part, null, w.time);
     ops.convert(w.time, Activation.SILU, w.activated);
+  }
 
+  @Override
+  void blocks(HunyuanWorkspace w, AttentionFunction attention) {
     for (HunyuanDualBlock block : dualBlocks) {
       block.run(ops, w, attention);
     }
@@ -159,6 +159,10 @@ final class HunyuanTransformer extends BaseTransformer<HunyuanWorkspace> {
     ops.layerNorm(
         w.hidden.video(), null, null, scale, shift, HunyuanConfig.EPSILON, w.normed.video());
     head.apply(ops, w.normed.video(), w.output);
+  }
+
+  @Override
+  void finish(HunyuanWorkspace w, Tensor out) {
     ops.fetch(w.output, w.hostOutput);
     patches.scatter(w.hostOutput, Patches.Features.CHANNEL_FIRST, out);
   }

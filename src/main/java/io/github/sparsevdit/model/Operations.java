@@ -1,6 +1,9 @@
 package io.github.sparsevdit.model;
 
+import io.github.sparsevdit.AttentionPlan;
 import io.github.sparsevdit.Backend;
+import io.github.sparsevdit.CudaStream;
+import io.github.sparsevdit.DeviceBuffer;
 import io.github.sparsevdit.bindings.Svdit;
 import io.github.sparsevdit.bindings.svdit_convert_args;
 import io.github.sparsevdit.bindings.svdit_linear_args;
@@ -13,6 +16,7 @@ import io.github.sparsevdit.internal.HeldCalls;
 import io.github.sparsevdit.internal.MatrixLibrary;
 import io.github.sparsevdit.internal.Memory;
 import io.github.sparsevdit.internal.NativeCalls;
+import io.github.sparsevdit.internal.StreamHandle;
 import io.github.sparsevdit.tensor.Tensor;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
@@ -29,9 +33,16 @@ import java.util.Arrays;
  * refused where the arena is its own.
  */
 class Operations implements AutoCloseable {
+  private static final long WORKSPACE_BYTES = 32L << 20;
+  private static final int MOST_TENSORS = 16;
+
   private final Backend owner;
   private final BackendHandle backend;
   private final int device;
+  private CudaStream stream; // null: the default stream, or the CPU
+  private StreamHandle queue; // null on the CPU
+  private final Memory[] used = new Memory[MOST_TENSORS]; // by the operation that is described
+  private int usedCount;
   private Tensor staging; // on a device: what is loaded and not yet converted
   private final Arena arena = Arena.ofAuto();
   private final MemorySegment error = NativeCalls.newError(arena);
@@ -48,6 +59,7 @@ class Operations implements AutoCloseable {
   Operations(Backend backend) {
     owner = backend;
     this.backend = backend.handle();
+    queue = this.backend.defaultStream();
     device = this.backend.hostMemory() ? Memory.HOST : this.backend.device();
     MatrixLibrary.open(this.backend);
     svdit_linear_args.struct_bytes(linear, (int) svdit_linear_args.sizeof());
@@ -55,6 +67,23 @@ class Operations implements AutoCloseable {
     svdit_rope_args.struct_bytes(rope, (int) svdit_rope_args.sizeof());
     svdit_residual_args.struct_bytes(residual, (int) svdit_residual_args.sizeof());
     svdit_convert_args.struct_bytes(convert, (int) svdit_convert_args.sizeof());
+  }
+
+  /** Gives what follows to a stream; null for the default one. CUDA only. */
+  void on(CudaStream stream) {
+    this.stream = stream;
+    queue = stream == null ? backend.defaultStream() : stream.streamHandle();
+  }
+
+  /** out = the plan's attention; valid holds the count of real text keys, null for all. */
+  void attend(AttentionPlan plan, Tensor q, Tensor k, Tensor v, DeviceBuffer valid, Tensor out) {
+    if (stream == null && valid == null) {
+      plan.run(q, k, v, out);
+    } else if (valid == null) {
+      plan.run(q, k, v, out, stream);
+    } else {
+      plan.call().textValid(valid).run(q, k, v, out, stream);
+    }
   }
 
   /**
@@ -66,6 +95,7 @@ class Operations implements AutoCloseable {
    * @param y [n, out], of x's type or FP32
    */
   void linear(Tensor x, Tensor weight, Tensor bias, Activation activation, Tensor y) {
+    usedCount = 0;
     svdit_linear_args.activation(linear, activation.ordinal());
     matrix(linear, svdit_linear_args.x$offset(), x);
     matrix(linear, svdit_linear_args.weight$offset(), weight);
@@ -73,11 +103,12 @@ class Operations implements AutoCloseable {
     written(linear, svdit_linear_args.y$offset(), y);
     begin(true);
     try {
+      useOwnWorkspace();
       check(
           HeldCalls.linear(
               backend.pointer(),
               linear,
-              MemorySegment.NULL,
+              pointer(),
               error,
               memory(x),
               memory(weight),
@@ -121,6 +152,7 @@ class Operations implements AutoCloseable {
       long group,
       float epsilon,
       Tensor y) {
+    usedCount = 0;
     describeNorm(kind, x, weight, bias, scale, shift, group, epsilon, y);
     begin(false);
     try {
@@ -128,7 +160,7 @@ class Operations implements AutoCloseable {
           HeldCalls.norm(
               backend.pointer(),
               norm,
-              MemorySegment.NULL,
+              pointer(),
               error,
               memory(x),
               memory(weight),
@@ -200,6 +232,7 @@ class Operations implements AutoCloseable {
       Tensor rotated,
       int headDim,
       RotaryTable table) {
+    usedCount = 0;
     describeNorm(kind, x, weight, bias, null, null, group, epsilon, x);
     describeRope(rotated, headDim, table);
     begin(false);
@@ -209,7 +242,7 @@ class Operations implements AutoCloseable {
               backend.pointer(),
               norm,
               rope,
-              MemorySegment.NULL,
+              pointer(),
               error,
               memory(x),
               memory(weight),
@@ -235,6 +268,7 @@ class Operations implements AutoCloseable {
       Tensor shift,
       float epsilon,
       Tensor y) {
+    usedCount = 0;
     describeResidual(x, gate, sum);
     describeNorm(Svdit.SVDIT_NORM_LAYER(), sum, weight, bias, scale, shift, 0, epsilon, y);
     begin(false);
@@ -244,7 +278,7 @@ class Operations implements AutoCloseable {
               backend.pointer(),
               residual,
               norm,
-              MemorySegment.NULL,
+              pointer(),
               error,
               memory(x),
               memory(gate),
@@ -261,6 +295,7 @@ class Operations implements AutoCloseable {
 
   /** Rotates the pairs of each head of x [tokens, heads · headDim] in place. */
   void rope(Tensor x, int headDim, RotaryTable table) {
+    usedCount = 0;
     describeRope(x, headDim, table);
     begin(false);
     try {
@@ -268,7 +303,7 @@ class Operations implements AutoCloseable {
           HeldCalls.rope(
               backend.pointer(),
               rope,
-              MemorySegment.NULL,
+              pointer(),
               error,
               memory(x),
               memory(table.cosine()),
@@ -287,18 +322,13 @@ class Operations implements AutoCloseable {
 
   /** y += gate · x; gate is an FP32 row, or null for 1; y is FP32 or of x's type. */
   void residual(Tensor x, Tensor gate, Tensor y) {
+    usedCount = 0;
     describeResidual(x, gate, y);
     begin(false);
     try {
       check(
           HeldCalls.residual(
-              backend.pointer(),
-              residual,
-              MemorySegment.NULL,
-              error,
-              memory(x),
-              memory(gate),
-              memory(y)));
+              backend.pointer(), residual, pointer(), error, memory(x), memory(gate), memory(y)));
     } finally {
       end();
     }
@@ -350,26 +380,67 @@ class Operations implements AutoCloseable {
 
   /** y = activation(x), in y's type. */
   void convert(Tensor x, Activation activation, Tensor y) {
+    usedCount = 0;
     svdit_convert_args.activation(convert, activation.ordinal());
     matrix(convert, svdit_convert_args.x$offset(), x);
     written(convert, svdit_convert_args.y$offset(), y);
     begin(false);
     try {
-      check(
-          HeldCalls.convert(
-              backend.pointer(), convert, MemorySegment.NULL, error, memory(x), memory(y)));
+      check(HeldCalls.convert(backend.pointer(), convert, pointer(), error, memory(x), memory(y)));
     } finally {
       end();
     }
   }
 
-  /** Every operation is between begin and end, which keep the backend open. */
+  /** The default stream takes the backend's workspace; others may run beside it. */
+  private void useOwnWorkspace() {
+    if (stream != null) {
+      svdit_linear_args.workspace(
+          linear, MemorySegment.ofAddress(queue.workspace(WORKSPACE_BYTES)));
+      svdit_linear_args.workspace_bytes(linear, WORKSPACE_BYTES);
+    } else if (queue != null) {
+      svdit_linear_args.workspace(linear, MemorySegment.NULL);
+      svdit_linear_args.workspace_bytes(linear, 0);
+    }
+  }
+
+  /**
+   * Every operation is between begin and end, which keep the backend open and, on CUDA, the stream
+   * together and what its work uses known.
+   */
   void begin(boolean product) {
     backend.keepAlive();
+    int count = usedCount;
+    usedCount = 0;
+    if (queue == null) {
+      return;
+    }
+    try {
+      queue.enter();
+    } catch (RuntimeException | Error closed) {
+      backend.release();
+      throw closed;
+    }
+    try {
+      for (int i = 0; i < count; i++) {
+        queue.uses(used[i]);
+        used[i] = null;
+      }
+    } catch (RuntimeException | Error closed) {
+      end();
+      throw closed;
+    }
   }
 
   void end() {
+    if (queue != null) {
+      queue.exit();
+    }
     backend.release();
+  }
+
+  private MemorySegment pointer() {
+    return queue == null ? MemorySegment.NULL : queue.pointer();
   }
 
   private void check(int status) {
@@ -421,6 +492,7 @@ class Operations implements AutoCloseable {
       return;
     }
     requireReachable(tensor);
+    used[usedCount++] = tensor.memory();
     int rank = tensor.rank();
     long columns = tensor.size(rank - 1);
     if (tensor.stride(rank - 1) != 1 && columns != 1 || rank > 2 && !tensor.contiguous()) {

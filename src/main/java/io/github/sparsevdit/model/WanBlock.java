@@ -1,6 +1,5 @@
 package io.github.sparsevdit.model;
 
-import io.github.sparsevdit.AttentionPlan;
 import io.github.sparsevdit.tensor.Tensor;
 
 /**
@@ -127,7 +126,6 @@ final class WanBlock {
     weights.k().apply(ops, keys.tokens, keys.k);
     weights.v().apply(ops, keys.tokens, keys.v);
     ops.rmsNorm(keys.k, weights.normK(), 0, epsilon, keys.k);
-    AttentionPlan plan = keys.plan;
-    plan.run(w.qHeads, keys.kHeads, keys.vHeads, out);
+    ops.attend(keys.plan, w.qHeads, keys.kHeads, keys.vHeads, null, out);
   }
 }

@@ -129,13 +129,7 @@ final class WanTransformer extends BaseTransformer<WanWorkspace> {
   }
 
   @Override
-  void forward(
-      WanWorkspace w,
-      Tensor latents,
-      double timestep,
-      Conditioning conditioning,
-      AttentionFunction attention,
-      Tensor out) {
+  void embed(WanWorkspace w, Tensor latents, double timestep, Conditioning conditioning) {
     patchEmbedding.embed(
         ops, w, latents, conditioning.firstFrames(), conditioning.latents(), w.hidden);
 
@@ -149,7 +143,10 @@ final class WanTransformer extends BaseTransformer<WanWorkspace> {
     if (imageEmbedding != null) {
       imageEmbedding.embed(ops, conditioning.image(), w.imageTokens);
     }
+  }
 
+  @Override
+  void blocks(WanWorkspace w, AttentionFunction attention) {
     for (WanBlock block : blocks) {
       block.run(ops, w, attention);
     }
@@ -163,6 +160,10 @@ final class WanTransformer extends BaseTransformer<WanWorkspace> {
       ops.layerNorm(span.hidden, null, null, scale, shift, config.epsilon(), span.normed);
     }
     head.apply(ops, w.normed, w.output);
+  }
+
+  @Override
+  void finish(WanWorkspace w, Tensor out) {
     ops.fetch(w.output, w.hostOutput);
     patches.scatter(w.hostOutput, Patches.Features.CHANNEL_LAST, out);
   }

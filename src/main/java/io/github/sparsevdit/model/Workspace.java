@@ -2,6 +2,7 @@ package io.github.sparsevdit.model;
 
 import io.github.sparsevdit.AttentionPlan;
 import io.github.sparsevdit.Backend;
+import io.github.sparsevdit.DeviceBuffer;
 import io.github.sparsevdit.Sequence;
 import io.github.sparsevdit.tensor.ElementType;
 import io.github.sparsevdit.tensor.Tensor;
@@ -27,6 +28,7 @@ abstract class Workspace implements AutoCloseable {
   final Tensor patchInput; // in the type that is computed in
   final Tensor output; // FP32 patches
   final Tensor hostOutput; // the same in host memory
+  final DeviceBuffer counts; // on a device: how many text tokens are real; null on the CPU
 
   /**
    * @param rotary becomes this object's
@@ -50,6 +52,7 @@ abstract class Workspace implements AutoCloseable {
     patchInput = computed(patches, type);
     hostOutput = hostBuffer(ElementType.FP32, sequence.videoTokens(), outFeatures);
     output = computed(hostOutput, ElementType.FP32);
+    counts = backend.kind() == Backend.Kind.CUDA ? own(backend.buffer(Integer.BYTES)) : null;
   }
 
   /** Rows of tokens, with those of video and those of text. */
