@@ -33,6 +33,48 @@ char *at(const svdit_matrix &matrix, int64_t row, int64_t column) {
          (row * matrix.row_stride + column) * element_bytes(matrix.element_type);
 }
 
+// Rows of one type as contiguous rows of another.
+void convert_rows(const RowKernels &kernels, const void *from, int64_t from_stride, int32_t type,
+                  void *to, int64_t to_stride, int32_t to_type, int64_t rows, int64_t columns) {
+  const ConvertRows all = {from,
+                           to,
+                           from_stride,
+                           to_stride,
+                           static_cast<uint32_t>(type),
+                           static_cast<uint32_t>(to_type),
+                           columns,
+                           SVDIT_ACTIVATION_NONE};
+  kernels.convert(all, 0, rows);
+}
+
+// A part of a bf16 product in fp32, for processors without bf16 matrix instructions, on which
+// oneDNN would fall back to a loop hundreds of times slower. What it adds up is the same.
+std::string run_widened(MatmulLibrary &library, const RowKernels &kernels, ProductShape shape,
+                        const void *x, const void *weight, const void *bias, void *y) {
+  // Kept per thread: a part's x, weights, bias and y.
+  thread_local std::vector<float> values;
+  const int64_t m = shape.m, n = shape.n, k = shape.k;
+  values.resize(m * k + n * k + n + m * n);
+  float *wide_x = values.data(), *wide_weight = wide_x + m * k, *wide_bias = wide_weight + n * k;
+  float *wide_y = wide_bias + n;
+  convert_rows(kernels, x, shape.x_stride, shape.type, wide_x, k, SVDIT_FP32, m, k);
+  convert_rows(kernels, weight, shape.weight_stride, shape.type, wide_weight, k, SVDIT_FP32, n, k);
+  if (bias != nullptr) {
+    convert_rows(kernels, bias, n, shape.bias_type, wide_bias, n, SVDIT_FP32, 1, n);
+  }
+  ProductShape wide = shape;
+  wide.type = wide.y_type = SVDIT_FP32;
+  wide.bias_type = bias == nullptr ? -1 : SVDIT_FP32;
+  wide.x_stride = wide.weight_stride = k;
+  wide.y_stride = n;
+  const std::string said =
+      library.run(wide, wide_x, wide_weight, bias == nullptr ? nullptr : wide_bias, wide_y);
+  if (said.empty()) {
+    convert_rows(kernels, wide_y, n, SVDIT_FP32, y, shape.y_stride, shape.y_type, m, n);
+  }
+  return said;
+}
+
 }  // namespace
 
 CpuOperations::CpuOperations(uint32_t cpu_tier, ThreadPool &pool)
@@ -73,18 +115,14 @@ void CpuOperations::linear(const svdit_linear_args &args, svdit_stream stream) {
   if (library == nullptr) {
     fail(SVDIT_UNAVAILABLE, "no matrix library: svdit_matmul_library was not called");
   }
-  if (args.x.element_type == SVDIT_BF16 && !library->fast_bf16()) {
-    fail(SVDIT_UNSUPPORTED,
-         "this processor has no bf16 matrix instructions that oneDNN %s uses: load the model in "
-         "fp32",
-         library->version().c_str());
-  }
+  const bool widened = args.x.element_type == SVDIT_BF16 && !library->fast_bf16();
   const int64_t m = args.x.rows, n = args.weight.rows, k = args.x.columns;
   const double flops = 2.0 * m * n * k;
   int64_t rows = m, outputs = n;
   if (flops > kFlopsPerTask && pool_.threads() > 1) {
     rows = kPart;
-    while (ceil_div(m, rows) * ceil_div(n, kPart) > 32 * pool_.threads() && rows < 8 * kPart)
+    while (ceil_div(m, rows) * ceil_div(n, kPart) > 32 * pool_.threads() &&
+           rows < (widened ? 1 : 8) * kPart)
       rows *= 2;
     // Parts of equal width, in multiples of a cache line of fp32.
     outputs = ceil_div(ceil_div(n, ceil_div(n, kPart)), 16) * 16;
@@ -111,9 +149,12 @@ void CpuOperations::linear(const svdit_linear_args &args, svdit_stream stream) {
     shape.bias_type = has_bias ? static_cast<int32_t>(args.bias.element_type) : -1;
     shape.y_type = static_cast<int32_t>(args.y.element_type);
     shape.activation = args.activation;
+    const void *bias = has_bias ? at(args.bias, 0, output) : nullptr;
     const std::string said =
-        library->run(shape, at(args.x, row, 0), at(args.weight, output, 0),
-                     has_bias ? at(args.bias, 0, output) : nullptr, at(args.y, row, output));
+        widened ? run_widened(*library, kernels_, shape, at(args.x, row, 0),
+                              at(args.weight, output, 0), bias, at(args.y, row, output))
+                : library->run(shape, at(args.x, row, 0), at(args.weight, output, 0), bias,
+                               at(args.y, row, output));
     if (!said.empty()) {
       const std::lock_guard lock(failure_mutex);
       failure = said;

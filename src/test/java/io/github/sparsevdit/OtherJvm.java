@@ -32,7 +32,7 @@ public final class OtherJvm {
     return this;
   }
 
-  OtherJvm environment(String name, String value) {
+  public OtherJvm environment(String name, String value) {
     environment.put(name, value);
     return this;
   }
