@@ -194,7 +194,7 @@ final class Weights implements AutoCloseable {
     long free = backend.info().memoryFreeBytes();
     if (bytes > free) {
       throw new OutOfNativeMemoryException(
-          "%s: the weights take %.1f GB on %s, which has %.1f GB free"
+          "%s: the weights take %.4g GB on %s, which has %.4g GB free"
               .formatted(where, bytes * 1e-9, backend.describe(), free * 1e-9));
     }
   }

@@ -53,6 +53,8 @@ class CudaDoctorTest {
     Run doctor = Run.svdit("doctor");
     assertEquals(0, doctor.code());
     assertTrue(doctor.out().contains("compute capability"), doctor.out());
+    // Found, or the places it was looked for.
+    assertTrue(doctor.out().contains("cuBLASLt 13"), doctor.out());
     assertTrue(doctor.out().contains("chosen: CUDA device 0: "), doctor.out());
     Exception none =
         assertThrows(BackendUnavailableException.class, () -> Backend.cuda(99).close());

@@ -1,12 +1,15 @@
 package io.github.sparsevdit.eval.cases;
 
 import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 import static org.junit.jupiter.api.Assumptions.assumeTrue;
 
 import io.github.sparsevdit.AttentionPlan;
 import io.github.sparsevdit.Backend;
 import io.github.sparsevdit.BackendUnavailableException;
+import io.github.sparsevdit.OutOfNativeMemoryException;
+import io.github.sparsevdit.SimulatedDevice;
 import io.github.sparsevdit.model.AttentionFunction;
 import io.github.sparsevdit.model.AttentionProvider;
 import io.github.sparsevdit.model.Conditioning;
@@ -21,6 +24,7 @@ import java.nio.file.Path;
 import java.util.Arrays;
 import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.Tag;
+import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
 
@@ -78,6 +82,21 @@ class DeviceForwardTest {
         assertEquals(
             transformer.shape().layers(), attention.count, "attention outside of the graph");
       }
+    }
+  }
+
+  @Test
+  void weightsThatDoNotFitAreRefusedWithTheFigures() {
+    SimulatedDevice.configure("memory=34000000"); // the products' workspace and half a megabyte
+    try (Backend backend = Backend.cuda(0)) {
+      Path folder = CASES.resolve("wan2.1-t2v-tiny");
+      Exception refused =
+          assertThrows(
+              OutOfNativeMemoryException.class,
+              () -> VideoTransformer.load(folder, backend, ElementType.BF16));
+      assertTrue(refused.getMessage().contains("the weights take 0.00"), refused.getMessage());
+    } finally {
+      SimulatedDevice.configure("");
     }
   }
 
