@@ -41,7 +41,7 @@ class ResumeTest {
     String printed = new String(process.getInputStream().readAllBytes(), StandardCharsets.UTF_8);
     assertTrue(process.waitFor(60, TimeUnit.SECONDS));
     assertTrue(
-        printed.matches("(?s).*stopped at step \\d+ of 6; the same command goes on from there\\R"),
+        printed.matches("(?s).*stopped at step \\d+ of 12; the same command goes on from there\\R"),
         printed);
     assertTrue(Files.exists(state));
     assertFalse(Files.exists(folder.resolve("stopped.gif")));
