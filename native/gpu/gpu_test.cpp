@@ -365,6 +365,40 @@ void test_runtime() {
   });
 }
 
+// SVDIT_CUDA_KERNELS names a family of attention kernels; what it cannot be is refused by name.
+void test_families() {
+  report.run("a family of kernels that is not there is refused", [&] {
+    const char *before = std::getenv("SVDIT_CUDA_KERNELS");
+    const std::string kept = before == nullptr ? "" : before;
+    svdit_backend_info info{};
+    info.struct_bytes = sizeof info;
+    expect_ok([&](svdit_error *e) { return svdit_backend_describe(backend, &info, e); });
+    const TestCase c = prompt_case(1);
+    const PlanDesc desc(c);
+    const auto create = [&](svdit_error *e) {
+      svdit_plan *plan = nullptr;
+      const svdit_status status = svdit_plan_create(backend, &desc.desc, &plan, e);
+      svdit_plan_destroy(plan);
+      return status;
+    };
+    setenv("SVDIT_CUDA_KERNELS", "sm70", 1);
+    expect_status(SVDIT_INVALID_ARGUMENT, create, "SVDIT_CUDA_KERNELS is sm70");
+    setenv("SVDIT_CUDA_KERNELS", "sm80", 1);
+    expect_ok(create);
+    setenv("SVDIT_CUDA_KERNELS", "sm90", 1);
+    if (info.compute_capability == 90) {
+      expect_ok(create);
+    } else {
+      expect_status(SVDIT_UNSUPPORTED, create, "SVDIT_CUDA_KERNELS is sm90");
+    }
+    if (before == nullptr) {
+      unsetenv("SVDIT_CUDA_KERNELS");
+    } else {
+      setenv("SVDIT_CUDA_KERNELS", kept.c_str(), 1);
+    }
+  });
+}
+
 }  // namespace
 
 int main(int count, char **arguments) {
@@ -393,6 +427,7 @@ int main(int count, char **arguments) {
   test_streams();
   test_events();
   test_runtime();
+  test_families();
   svdit_backend_close(backend);
   return report.finish();
 }
