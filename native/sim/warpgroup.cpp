@@ -24,6 +24,12 @@ int place_of(int lane, int i, int n) {
   return row * n + column;
 }
 
+// Of a stack that may have forgotten them: then they are never compared with anything.
+__attribute__((no_sanitize("address"))) void copy_registers(const std::uint32_t *from, int count,
+                                                            std::uint32_t *to) {
+  for (int i = 0; i < count; ++i) to[i] = static_cast<const volatile std::uint32_t *>(from)[i];
+}
+
 SVDIT_UNWATCHED void transpose(const float *from, int rows, int columns, float *to) {
   for (int row = 0; row < rows; ++row) {
     for (int column = 0; column < columns; ++column) {
@@ -57,7 +63,34 @@ void Warpgroup::note(Warp &warp, const Instruction &instruction) {
 
 void Warpgroup::fence(Warp &warp, const Site &site) {
   note(warp, instruction_of(kFence, site));
-  warps_[warp.index % kWarps].fenced = true;
+  WarpState &own = warps_[warp.index % kWarps];
+  own.fenced = true;
+  for (Fenced &used : own.used) {
+    used.seen = true;
+    for (int lane = 0; lane < kLanes; ++lane) {
+      copy_registers(used.registers[lane], used.count, used.values.data() + lane * used.count);
+    }
+  }
+}
+
+// Registers that a product used before must be now what they were at the last fence.
+void Warpgroup::check_fenced(WarpState &own, const std::array<const std::uint32_t *, 32> &registers,
+                             int count, const char *what) {
+  constexpr std::size_t kMostUsed = 64;
+  const auto used = std::find_if(own.used.begin(), own.used.end(), [&](const Fenced &other) {
+    return other.registers == registers && other.count == count;
+  });
+  if (used == own.used.end()) {
+    if (own.used.size() == kMostUsed) own.used.pop_front();
+    own.used.push_back({registers, count, false, std::vector<std::uint32_t>(kLanes * count)});
+    return;
+  }
+  if (!used->seen) return;
+  for (int lane = 0; lane < kLanes; ++lane) {
+    if (std::memcmp(registers[lane], used->values.data() + lane * count, 4 * count) != 0) {
+      fail("%s of lane %d were written after the last wgmma_fence", what, lane);
+    }
+  }
 }
 
 void Warpgroup::commit(Warp &warp, const Site &site) {
@@ -119,6 +152,14 @@ Warpgroup::Accumulators *Warpgroup::accumulators_of(Warp &warp, WarpState &own,
   }
   auto flying = std::make_unique<Accumulators>();
   flying->n = first.n;
+  if (first.accumulate) {
+    std::array<const std::uint32_t *, 32> registers;
+    for (int lane = 0; lane < kLanes; ++lane) {
+      registers[lane] =
+          reinterpret_cast<const std::uint32_t *>(warp.operand<ProductOperands>(lane).d);
+    }
+    check_fenced(own, registers, first.n / 2, "accumulators");
+  }
   flying->values.resize(kRows * first.n);
   for (int lane = 0; lane < kLanes; ++lane) {
     float *registers = warp.operand<ProductOperands>(lane).d;
@@ -139,8 +180,11 @@ void Warpgroup::hold(Warp &warp, WarpState &own, Product &product) {
   HeldRegisters &held = own.held.emplace_back();
   held.product = own.issued;
   for (int lane = 0; lane < kLanes; ++lane) {
-    const std::uint32_t *registers = warp.operand<ProductOperands>(lane).a_registers;
-    held.registers[lane] = registers;
+    held.registers[lane] = warp.operand<ProductOperands>(lane).a_registers;
+  }
+  check_fenced(own, held.registers, 4, "A's registers");
+  for (int lane = 0; lane < kLanes; ++lane) {
+    const std::uint32_t *registers = held.registers[lane];
     for (int r = 0; r < 4; ++r) {
       held.values[lane][r] = registers[r];
       place_a_register(element, lane, r, registers[r],

@@ -74,11 +74,19 @@ class Warpgroup {
     std::array<std::array<std::uint32_t, 4>, 32> values;
     std::uint32_t product;
   };
+  // Registers that products used, as they were at the last fence.
+  struct Fenced {
+    std::array<const std::uint32_t *, 32> registers;
+    int count;
+    bool seen = false;                  // at a fence
+    std::vector<std::uint32_t> values;  // 32 x count
+  };
   struct WarpState {
     std::uint64_t instructions = 0;
     std::uint32_t issued = 0;             // products
     std::deque<std::uint32_t> committed;  // the last product of each group not waited for
     bool fenced = false;                  // since registers could be touched
+    std::deque<Fenced> used;
     std::vector<std::unique_ptr<Accumulators>> accumulators;
     std::vector<HeldRegisters> held;
     Warp *waiting = nullptr;
@@ -93,6 +101,8 @@ class Warpgroup {
   };
 
   Accumulators *accumulators_of(Warp &warp, WarpState &own, const ProductOperands &first);
+  void check_fenced(WarpState &own, const std::array<const std::uint32_t *, 32> &registers,
+                    int count, const char *what);
   void hold(Warp &warp, WarpState &own, Product &product);
   void start(Product &product, std::uint32_t number);
   void reveal(Warp &warp, WarpState &own, std::uint32_t product);

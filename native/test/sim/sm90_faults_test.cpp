@@ -305,6 +305,32 @@ void products(test::Cases &cases) {
   found("planted: a matrix that does not begin at its swizzle's pattern", {"its swizzle needs"},
         {.at = 512});
   found("planted: a matrix whose k go beyond its rows", {"go beyond its rows"}, {.at = 112});
+  // Once round the loop, the registers are known as a product's.
+  const auto loop = [](bool a_late, bool d_late) {
+    const std::uint32_t shared = ptx::shared_memory();
+    const int thread = ptx::thread_index();
+    for (int i = thread; i < 8192 / 16; i += 128) ptx::store_shared_16(shared + 16 * i, {});
+    ptx::fence_async_proxy();
+    ptx::barrier();
+    float d[8] = {};
+    std::uint32_t a[4] = {};
+    for (int round = 0; round < 3; ++round) {
+      if (!a_late) a[round] = thread + 1;
+      if (!d_late) d[round] += 1;
+      ptx::wgmma_fence();
+      if (a_late) a[round] = thread + 1;
+      if (d_late) d[round] += 1;
+      ptx::wgmma_bf16<false>(d, a, k_major_descriptor(shared), true);
+      ptx::wgmma_commit();
+      ptx::wgmma_wait<0>();
+    }
+  };
+  cases.run("registers written before the fence",
+            [&] { accepted(launch, [&] { loop(false, false); }); });
+  cases.run("planted: A's registers written after the fence",
+            [&] { rejected(launch, {"A's registers of lane"}, [&] { loop(true, false); }); });
+  cases.run("planted: accumulators written after the fence",
+            [&] { rejected(launch, {"accumulators of lane"}, [&] { loop(false, true); }); });
   cases.run("planted: a warpgroup of less than four warps", [&] {
     rejected(launch_of(64, 64), {"has not four warps"}, [] { ptx::wgmma_fence(); });
   });
