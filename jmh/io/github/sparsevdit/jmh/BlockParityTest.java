@@ -1,6 +1,7 @@
 package io.github.sparsevdit.jmh;
 
 import static org.junit.jupiter.api.Assertions.assertArrayEquals;
+import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import io.github.sparsevdit.Backend;
@@ -43,10 +44,24 @@ class BlockParityTest {
             double sum = parts.products + parts.attention + parts.others;
             assertTrue(sum <= millis && sum > 0.99 * millis, sum + " of " + millis + " ms");
             requireCloseToFp32(before, plain);
+            benchmark.productWithoutGelu();
+            float[] product = block.product();
+            benchmark.productWithGelu();
+            requireGelu(product, block.product());
           } finally {
             benchmark.tearDown();
           }
         });
+  }
+
+  /** Both are rounded to BF16; the GELU is nowhere steeper than 1.13. */
+  private static void requireGelu(float[] x, float[] computed) {
+    for (int i = 0; i < x.length; i++) {
+      double inner = Math.sqrt(2 / Math.PI) * (x[i] + 0.044715 * Math.pow(x[i], 3));
+      double expected = 0.5 * x[i] * (1 + Math.tanh(inner));
+      double bound = 0x1p-8 * (1.13 * Math.abs(x[i]) + Math.abs(expected)) + 1e-6;
+      assertEquals(expected, computed[i], bound);
+    }
   }
 
   private static void requireCloseToFp32(float[] before, float[] computed) {

@@ -106,11 +106,19 @@ public final class WanBlockRun implements AutoCloseable {
 
   /** The product whose epilogue is the GELU, with it or without. */
   public void up(boolean withGelu) {
-    up.apply(
-        operations,
-        workspace.normed,
-        withGelu ? Activation.GELU_TANH : Activation.NONE,
-        workspace.ffn);
+    Activation activation = withGelu ? Activation.GELU_TANH : Activation.NONE;
+    long rows = workspace.normed.size(0);
+    long step = workspace.ffn.size(0); // as many at a time as the block computes
+    for (long from = 0; from < rows; from += step) {
+      long to = Math.min(rows, from + step);
+      Tensor y = workspace.ffn.slice(0, 0, to - from);
+      up.apply(operations, workspace.normed.slice(0, from, to), activation, y);
+    }
+  }
+
+  /** Some rows of the last up(). */
+  public float[] product() {
+    return workspace.ffn.slice(0, 0, 64).toFloats();
   }
 
   /** The residual stream as it is now, [tokens, width]. */
