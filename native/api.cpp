@@ -137,7 +137,7 @@ const LayoutRow kLayouts[] = {
     FIELD(svdit_attention_args, head_end),
     FIELD(svdit_attention_args, query_block_begin),
     FIELD(svdit_attention_args, query_block_end),
-    FIELD(svdit_attention_args, reserved0),
+    FIELD(svdit_attention_args, launches),
     FIELD(svdit_attention_args, workspace),
     FIELD(svdit_attention_args, workspace_bytes),
     FIELD(svdit_attention_args, reserved),

@@ -13,6 +13,19 @@ svdit_status svdit_attention(const svdit_plan *plan, const svdit_attention_args 
   });
 }
 
+svdit_status svdit_plan_tune(const svdit_plan *plan, const svdit_attention_args *args,
+                             svdit_stream stream, float times[2], svdit_error *error) {
+  return guarded(error, [&] {
+    require(plan, "plan");
+    float measured[2] = {0, 0};
+    plan->tune(check_attention(*plan, args), stream, measured);
+    if (times != nullptr) {
+      times[0] = measured[0];
+      times[1] = measured[1];
+    }
+  });
+}
+
 svdit_status svdit_sweep(const svdit_plan *plan, const svdit_sweep_args *args, svdit_stream stream,
                          svdit_error *error) {
   return guarded(error, [&] {

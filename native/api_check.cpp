@@ -171,7 +171,11 @@ int32_t text_valid_of(const Plan &plan, const int32_t *text_valid, int32_t row) 
 
 svdit_attention_args check_attention(const svdit_plan &handle, const svdit_attention_args *given) {
   require_struct(given, "svdit_attention_args");
-  require_zero(given->reserved, given->reserved0, "svdit_attention_args");
+  require_zero(given->reserved, 0, "svdit_attention_args");
+  if (given->launches > SVDIT_LAUNCHES_APART) {
+    fail(SVDIT_INVALID_ARGUMENT, "launches is %u, expected 0 (CHOSEN) to 2 (APART)",
+         given->launches);
+  }
   svdit_attention_args args = *given;
   const Plan &plan = handle.plan;
   check_batch(args.batch);

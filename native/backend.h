@@ -28,6 +28,11 @@ struct svdit_plan {
   // the ranges of heads and query blocks are explicit.
   virtual void attention(const svdit_attention_args &args, svdit_stream stream) const = 0;
 
+  // Measures how to launch args' call, and remembers; false where there is nothing to choose.
+  virtual bool tune(const svdit_attention_args &, svdit_stream, float (&)[2]) const {
+    return false;
+  }
+
   // args has passed check_sweep, with its defaults filled in likewise; its workspace has not.
   virtual uint64_t sweep_workspace_bytes(const svdit_sweep_args &) const { return 0; }
 

@@ -48,6 +48,27 @@ AttentionKernel attention_kernel(const Plan &plan, int32_t capability) {
   return of(plan.element_type, plan.head_dim, plan.layout.block);
 }
 
+double tiles(const Plan &plan) {
+  double pairs = 0;
+  for (int32_t h = 0; h < plan.head_count(); ++h) {
+    pairs += plan.density(h, plan.layout.key_text) * plan.query_tokens() * plan.key_tokens();
+  }
+  return pairs / (static_cast<double>(plan.layout.block) * plan.layout.block);
+}
+
+// An event of the scope it is made in.
+class Event {
+ public:
+  Event() { check(cudaEventCreate(&event_), "cudaEventCreate"); }
+  ~Event() { cudaEventDestroy(event_); }
+  Event(const Event &) = delete;
+  Event &operator=(const Event &) = delete;
+  operator cudaEvent_t() const { return event_; }
+
+ private:
+  cudaEvent_t event_ = nullptr;
+};
+
 }  // namespace
 
 CudaPlan::CudaPlan(Plan &&compiled, int device, const svdit_backend_info &info)
@@ -56,7 +77,8 @@ CudaPlan::CudaPlan(Plan &&compiled, int device, const svdit_backend_info &info)
       multiprocessors_(info.multiprocessors),
       tables_(make_tables(plan)),
       kernel_(attention_kernel(plan, info.compute_capability)),
-      permute_(permute_kernel()) {
+      permute_(permute_kernel()),
+      choice_({device, kernel_.function, plan.groups, tiles(plan)}) {
   const OnDevice on(device_);
   load_kernels();
   upload();
@@ -128,16 +150,60 @@ void CudaPlan::attention(const svdit_attention_args &args, svdit_stream stream) 
                            dim3(permute_.threads), arguments, 0, queue),
           "launching the permutation");
   }
+  static const std::vector<int32_t> all = {Call::kAllGroups};
   AttentionParams params;
-  for (int i = 0; call.attention_launch(i, &params); ++i) {
-    KeyMaps maps;
-    if (kernel_.tile_keys > 0) maps = make_key_maps(params, plan.head_dim, kernel_.tile_keys);
-    void *arguments[] = {&params, &maps};
-    const int32_t items = params.items(kernel_.item_rows);
-    check(cudaLaunchKernel(kernel_.function, dim3(std::min(resident_, items)),
-                           dim3(kernel_.threads), arguments, kernel_.shared_bytes, queue),
-          "launching attention");
+  int32_t launch = 0;
+  for (const int32_t group : apart(args) ? tables_.groups : all) {
+    for (int i = 0; call.attention_launch(group, i, launch, &params); ++i, ++launch) {
+      KeyMaps maps;
+      if (kernel_.tile_keys > 0) maps = make_key_maps(params, plan.head_dim, kernel_.tile_keys);
+      void *arguments[] = {&params, &maps};
+      const int32_t items = params.items(kernel_.item_rows);
+      check(cudaLaunchKernel(kernel_.function, dim3(std::min(resident_, items)),
+                             dim3(kernel_.threads), arguments, kernel_.shared_bytes, queue),
+            "launching attention");
+    }
   }
+}
+
+bool CudaPlan::apart(const svdit_attention_args &args) const {
+  if (args.launches == SVDIT_LAUNCHES_TOGETHER || !may_launch_groups(plan)) return false;
+  return args.launches == SVDIT_LAUNCHES_APART || choice_.apart();
+}
+
+bool CudaPlan::tune(const svdit_attention_args &given, svdit_stream stream,
+                    float (&times)[2]) const {
+  constexpr int kRounds = 5;  // after one to warm up; the least time of each counts
+  if (!may_launch_groups(plan)) return false;
+  const OnDevice on(device_);
+  auto *const queue = static_cast<cudaStream_t>(stream);
+  const Event begin, end;
+  const auto time_ms = [&](const svdit_attention_args &args) {
+    check(cudaEventRecord(begin, queue), "cudaEventRecord");
+    attention(args, stream);
+    check(cudaEventRecord(end, queue), "cudaEventRecord");
+    check(cudaEventSynchronize(end), "measuring launches");
+    float ms = 0;
+    check(cudaEventElapsedTime(&ms, begin, end), "cudaEventElapsedTime");
+    return ms;
+  };
+  svdit_attention_args together = given, apart = given, one_block = given;
+  together.launches = one_block.launches = SVDIT_LAUNCHES_TOGETHER;
+  apart.launches = SVDIT_LAUNCHES_APART;
+  one_block.head_begin = tables_.by_cost.back();
+  one_block.head_end = one_block.head_begin + 1;
+  one_block.query_block_end = one_block.query_block_begin + 1;
+  LaunchTimes least{1e30, 1e30, 1e30};
+  for (int round = 0; round <= kRounds; ++round) {  // in turns, so that what disturbs hits all
+    const LaunchTimes now{time_ms(one_block), time_ms(together), time_ms(apart)};
+    if (round == 0) continue;
+    least = {std::min(least.launch_ms, now.launch_ms), std::min(least.together_ms, now.together_ms),
+             std::min(least.apart_ms, now.apart_ms)};
+  }
+  choice_.measured(least);
+  times[0] = static_cast<float>(least.together_ms);
+  times[1] = static_cast<float>(least.apart_ms);
+  return true;
 }
 
 void CudaPlan::sweep(const svdit_sweep_args &, svdit_stream) const {

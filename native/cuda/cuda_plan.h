@@ -4,6 +4,7 @@
 
 #include "backend.h"
 #include "cuda/kernels.h"
+#include "cuda/launch_choice.h"
 #include "cuda/prepare.h"
 
 namespace svdit::cuda {
@@ -16,9 +17,12 @@ class CudaPlan : public svdit_plan {
 
   uint64_t workspace_bytes(int32_t batch) const override;
   void attention(const svdit_attention_args &args, svdit_stream stream) const override;
+  bool tune(const svdit_attention_args &args, svdit_stream stream,
+            float (&times)[2]) const override;
   void sweep(const svdit_sweep_args &args, svdit_stream stream) const override;
 
  private:
+  bool apart(const svdit_attention_args &args) const;
   void upload();
   void load_kernels();
 
@@ -28,6 +32,7 @@ class CudaPlan : public svdit_plan {
   PlanArrays arrays_{};
   AttentionKernel kernel_{};
   PermuteKernel permute_{};
+  mutable LaunchChoice choice_;
   int resident_ = 0;  // blocks of the attention kernel that the device runs at once
 };
 

@@ -74,6 +74,12 @@ PlanTables make_tables(const Plan &plan) {
     if (tables.by_cost.empty() || tables.by_cost.back() != item.head)
       tables.by_cost.push_back(item.head);
   }
+  for (const int32_t head : tables.by_cost) {
+    const int32_t group = plan.group_of_head[head];
+    if (std::find(tables.groups.begin(), tables.groups.end(), group) == tables.groups.end()) {
+      tables.groups.push_back(group);
+    }
+  }
   return tables;
 }
 
@@ -127,7 +133,13 @@ bool Call::permute_launch(int32_t index, PermuteParams *params) const {
                     [&](int32_t head) { return tables_.head_orders[head].slot >= 0; });
 }
 
-bool Call::attention_launch(int32_t index, AttentionParams *params) const {
+bool may_launch_groups(const Plan &plan) {
+  // A group of more heads than a launch names takes several launches.
+  return plan.groups > 1 && plan.groups + plan.head_count() / kHeadsPerLaunch <= kLaunches;
+}
+
+bool Call::attention_launch(int32_t group, int32_t index, int32_t launch,
+                            AttentionParams *params) const {
   params->q = view_of(args_.q, "q");
   params->k = view_of(args_.k, "k");
   params->v = view_of(args_.v, "v");
@@ -139,13 +151,15 @@ bool Call::attention_launch(int32_t index, AttentionParams *params) const {
   params->layout = plan_.layout;
   params->plan = arrays_;
   params->permuted = permuted_;
-  params->next_item = static_cast<uint32_t *>(args_.workspace) + index;
+  params->next_item = static_cast<uint32_t *>(args_.workspace) + launch;
   params->batch = args_.batch;
   params->plan_heads = plan_.head_count();
   params->query_tokens = plan_.query_tokens();
   params->query_block_begin = args_.query_block_begin;
   params->query_block_count = args_.query_block_end - args_.query_block_begin;
-  return list_heads(index, &params->heads, [](int32_t) { return true; });
+  return list_heads(index, &params->heads, [&](int32_t head) {
+    return group == kAllGroups || plan_.group_of_head[head] == group;
+  });
 }
 
 }  // namespace svdit::cuda

@@ -18,6 +18,7 @@ struct PlanTables {
   std::vector<HeadOrder> head_orders;
   std::vector<int32_t> stored;   // see PlanArrays
   std::vector<int32_t> by_cost;  // heads, costliest first
+  std::vector<int32_t> groups;   // in the order of their costliest heads
   int32_t slots = 0;             // permuted copies of K and V a call needs
 };
 
@@ -28,6 +29,9 @@ PlanTables make_tables(const Plan &plan);
 // Bytes of workspace a call needs: one counter for each launch, then the permuted keys and values.
 uint64_t workspace_bytes(const Plan &plan, const PlanTables &tables, int32_t batch);
 inline constexpr uint64_t kCounterBytes = 256;
+
+// Whether a call may be a launch a group: there is a counter for each of them.
+bool may_launch_groups(const Plan &plan);
 
 // What one svdit_attention is: clear the counters, permute, attend. arrays and args' pointers are
 // the device's.
@@ -40,7 +44,13 @@ class Call {
 
   // Fills params for the index-th launch; false where there are no more. Not every call permutes.
   bool permute_launch(int32_t index, PermuteParams *params) const;
-  bool attention_launch(int32_t index, AttentionParams *params) const;
+  // Of the heads of one group, or of all. launch counts the launches of the call so far.
+  bool attention_launch(int32_t group, int32_t index, int32_t launch,
+                        AttentionParams *params) const;
+  bool attention_launch(int32_t index, AttentionParams *params) const {
+    return attention_launch(kAllGroups, index, index, params);
+  }
+  static constexpr int32_t kAllGroups = -1;
 
   void *counters() const { return args_.workspace; }
 

@@ -265,6 +265,48 @@ void test_streams() {
   });
 }
 
+// One launch over all heads, or one a group: the same bytes. Which is faster is measured.
+void test_launches() {
+  report.run("one launch and a launch a group give the same bytes", [&] {
+    TestCase c = prompt_case(33);
+    Random random(12);
+    for (uint32_t mode : {SVDIT_MODE_DIAGONAL, SVDIT_MODE_BLOCKS, SVDIT_MODE_SKIP}) {
+      c.patterns.push_back(random_pattern(random, c, mode));
+    }
+    const TestData data(c, random, Strides::kBatchTokenHead);
+    OnDevice device(c, data);
+    const Planned planned(c);
+    planned.use(device.args);
+    std::vector<char> bytes[2];
+    const svdit_tensor out = data.out.tensor();
+    for (const uint32_t launches : {SVDIT_LAUNCHES_TOGETHER, SVDIT_LAUNCHES_APART}) {
+      device.args.launches = launches;
+      good(cudaMemset(device.out.data(), 0xff, out.extent_bytes), "poison");
+      expect_ok(
+          [&](svdit_error *e) { return svdit_attention(planned.plan, &device.args, nullptr, e); });
+      device.fetch();
+      expect_matches(c, data);
+      bytes[launches - 1].assign((char *)out.data, (char *)out.data + out.extent_bytes);
+    }
+    EXPECT(bytes[0] == bytes[1]);
+    float times[2] = {-1, -1};
+    device.args.launches = SVDIT_LAUNCHES_CHOSEN;
+    expect_ok([&](svdit_error *e) {
+      return svdit_plan_tune(planned.plan, &device.args, nullptr, times, e);
+    });
+    EXPECT(times[0] > 0 && times[1] > 0, "%g and %g ms", times[0], times[1]);
+    expect_ok(
+        [&](svdit_error *e) { return svdit_attention(planned.plan, &device.args, nullptr, e); });
+    device.fetch();
+    expect_matches(c, data);
+    device.args.launches = 3;
+    expect_status(
+        SVDIT_INVALID_ARGUMENT,
+        [&](svdit_error *e) { return svdit_attention(planned.plan, &device.args, nullptr, e); },
+        "launches is 3");
+  });
+}
+
 // What one stream writes another reads once it has waited for the event.
 void test_events() {
   report.run("an event orders two streams and tells the time", [&] {
@@ -426,6 +468,7 @@ int main(int count, char **arguments) {
   test_graph();
   test_streams();
   test_events();
+  test_launches();
   test_runtime();
   test_families();
   svdit_backend_close(backend);

@@ -172,7 +172,8 @@ void measure(const Geometry &g, const TestCase &c, const char *what, double arg,
   for (size_t i = 0; i < layers.size(); ++i) say(g, c, what, arg, *layers[i], times[i]);
 }
 
-// A layer of mixed heads: in one launch, and with a launch a head over four streams.
+// A layer of mixed heads: in one launch, with a launch a group, as the plan chooses once it was
+// tuned, and with a launch a head over four streams.
 void time_mixed(const Geometry &g, TestCase c, const svdit_attention_args &tensors,
                 cudaStream_t *streams) {
   c.patterns.clear();
@@ -183,8 +184,24 @@ void time_mixed(const Geometry &g, TestCase c, const svdit_attention_args &tenso
     c.patterns.push_back(pattern_of(modes[h % 6], kDensities[h / 6 % 2], c));
   }
   const Layers layers = layers_of(c, tensors, kStreams);
-  measure(g, c, "mixed, one launch", 0, layers, streams[0],
-          [&](Layer &layer) { layer.run(0, 0, g.heads, streams[0]); });
+  const struct {
+    uint32_t launches;
+    const char *name;
+  } ways[] = {{SVDIT_LAUNCHES_TOGETHER, "mixed, one launch"},
+              {SVDIT_LAUNCHES_APART, "mixed, a launch a group"},
+              {SVDIT_LAUNCHES_CHOSEN, "mixed, as tuned"}};
+  for (const auto &layer : layers) {
+    layer->args.workspace = layer->workspace[0];
+    must([&](svdit_error *e) {
+      return svdit_plan_tune(layer->plan, &layer->args, streams[0], nullptr, e);
+    });
+  }
+  for (const auto &[launches, name] : ways) {
+    measure(g, c, name, 0, layers, streams[0], [&, rule = launches](Layer &layer) {
+      layer.args.launches = rule;
+      layer.run(0, 0, g.heads, streams[0]);
+    });
+  }
   cudaEvent_t fork, join[kStreams];
   must(cudaEventCreateWithFlags(&fork, cudaEventDisableTiming), "event");
   for (cudaEvent_t &e : join) must(cudaEventCreateWithFlags(&e, cudaEventDisableTiming), "event");

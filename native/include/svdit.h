@@ -351,6 +351,10 @@ typedef struct svdit_tensor {
   int64_t stride_batch, stride_head, stride_token; /* in elements, >= 0 */
 } svdit_tensor;
 
+/* svdit_attention_args.launches, on CUDA: one launch over all heads, or one for each group. CHOSEN takes what was
+   measured to be faster (svdit_plan_tune), and TOGETHER where nothing was. The result is the same. */
+enum { SVDIT_LAUNCHES_CHOSEN = 0, SVDIT_LAUNCHES_TOGETHER = 1, SVDIT_LAUNCHES_APART = 2 };
+
 typedef struct svdit_attention_args {
   uint32_t struct_bytes;
   int32_t batch;            /* >= 1 */
@@ -363,7 +367,7 @@ typedef struct svdit_attention_args {
   float scale;              /* of q.k; 0 = 1/sqrt(head_dim) */
   int32_t head_begin, head_end; /* heads to compute; 0, 0 = all. Others are left as they are */
   int32_t query_block_begin, query_block_end; /* query blocks to compute; 0, 0 = all */
-  uint32_t reserved0;
+  uint32_t launches;        /* SVDIT_LAUNCHES_* */
   void *workspace;          /* svdit_plan_workspace bytes, of the caller's; one call at a time may use it */
   uint64_t workspace_bytes;
   uint64_t reserved[4];
@@ -376,6 +380,16 @@ typedef struct svdit_attention_args {
  */
 SVDIT_API svdit_status svdit_attention(const svdit_plan *plan, const svdit_attention_args *args,
                                        svdit_stream stream, svdit_error *error);
+
+/*
+ * Measures the call both ways, one launch and one for each group, and has this plan use the faster from now on; other
+ * plans of the same kernel and device, where they were not measured themselves, what a fit to the measurements
+ * predicts. out and lse are written. Blocks; some fifteen calls long. Does nothing where there is nothing to choose: on
+ * the CPU, and for one group. times may be NULL; else the milliseconds of a call as one launch, and as several (0, 0 if
+ * nothing was measured).
+ */
+SVDIT_API svdit_status svdit_plan_tune(const svdit_plan *plan, const svdit_attention_args *args, svdit_stream stream,
+                                       float times[2], svdit_error *error);
 
 /* ---- the search's pass ----------------------------------------------------------------------- */
 

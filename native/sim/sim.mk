@@ -3,7 +3,7 @@
 
 SIM_TEST_SOURCES := $(wildcard native/test/sim/*_test.cpp)
 SIM_SOURCES := $(wildcard native/sim/*.cpp native/plan/*.cpp) native/api_check.cpp \
-  native/cuda/prepare.cpp native/cuda/ops_prepare.cpp native/cuda/tensor_shape.cpp native/cuda/key_maps.cpp \
+  native/cuda/prepare.cpp native/cuda/launch_choice.cpp native/cuda/ops_prepare.cpp native/cuda/tensor_shape.cpp native/cuda/key_maps.cpp \
   $(filter-out $(SIM_TEST_SOURCES),$(wildcard native/test/sim/*.cpp))
 # The reference is not what is tested: as fast as it can be.
 SIM_REFERENCE := $(call object,native/test/cases.cpp native/test/reference.cpp native/test/fixture.cpp \

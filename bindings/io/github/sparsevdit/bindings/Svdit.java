@@ -2322,6 +2322,33 @@ public class Svdit {
            throw new AssertionError("should not reach here", ex$);
         }
     }
+    private static final int SVDIT_LAUNCHES_CHOSEN = (int)0L;
+    /**
+     * {@snippet lang=c :
+     * enum <anonymous>.SVDIT_LAUNCHES_CHOSEN = 0
+     * }
+     */
+    public static int SVDIT_LAUNCHES_CHOSEN() {
+        return SVDIT_LAUNCHES_CHOSEN;
+    }
+    private static final int SVDIT_LAUNCHES_TOGETHER = (int)1L;
+    /**
+     * {@snippet lang=c :
+     * enum <anonymous>.SVDIT_LAUNCHES_TOGETHER = 1
+     * }
+     */
+    public static int SVDIT_LAUNCHES_TOGETHER() {
+        return SVDIT_LAUNCHES_TOGETHER;
+    }
+    private static final int SVDIT_LAUNCHES_APART = (int)2L;
+    /**
+     * {@snippet lang=c :
+     * enum <anonymous>.SVDIT_LAUNCHES_APART = 2
+     * }
+     */
+    public static int SVDIT_LAUNCHES_APART() {
+        return SVDIT_LAUNCHES_APART;
+    }
 
     private static class svdit_attention {
         public static final FunctionDescriptor DESC = FunctionDescriptor.of(
@@ -2379,6 +2406,68 @@ public class Svdit {
                 traceDowncall("svdit_attention", plan, args, stream, error);
             }
             return (int)mh$.invokeExact(plan, args, stream, error);
+        } catch (Throwable ex$) {
+           throw new AssertionError("should not reach here", ex$);
+        }
+    }
+
+    private static class svdit_plan_tune {
+        public static final FunctionDescriptor DESC = FunctionDescriptor.of(
+            Svdit.C_INT,
+            Svdit.C_POINTER,
+            Svdit.C_POINTER,
+            Svdit.C_POINTER,
+            Svdit.C_POINTER,
+            Svdit.C_POINTER
+        );
+
+        public static final MemorySegment ADDR = Svdit.findOrThrow("svdit_plan_tune");
+
+        public static final MethodHandle HANDLE = Linker.nativeLinker().downcallHandle(ADDR, DESC);
+    }
+
+    /**
+     * Function descriptor for:
+     * {@snippet lang=c :
+     * svdit_status svdit_plan_tune(const svdit_plan *plan, const svdit_attention_args *args, svdit_stream stream, float times[2], svdit_error *error)
+     * }
+     */
+    public static FunctionDescriptor svdit_plan_tune$descriptor() {
+        return svdit_plan_tune.DESC;
+    }
+
+    /**
+     * Downcall method handle for:
+     * {@snippet lang=c :
+     * svdit_status svdit_plan_tune(const svdit_plan *plan, const svdit_attention_args *args, svdit_stream stream, float times[2], svdit_error *error)
+     * }
+     */
+    public static MethodHandle svdit_plan_tune$handle() {
+        return svdit_plan_tune.HANDLE;
+    }
+
+    /**
+     * Address for:
+     * {@snippet lang=c :
+     * svdit_status svdit_plan_tune(const svdit_plan *plan, const svdit_attention_args *args, svdit_stream stream, float times[2], svdit_error *error)
+     * }
+     */
+    public static MemorySegment svdit_plan_tune$address() {
+        return svdit_plan_tune.ADDR;
+    }
+
+    /**
+     * {@snippet lang=c :
+     * svdit_status svdit_plan_tune(const svdit_plan *plan, const svdit_attention_args *args, svdit_stream stream, float times[2], svdit_error *error)
+     * }
+     */
+    public static int svdit_plan_tune(MemorySegment plan, MemorySegment args, MemorySegment stream, MemorySegment times, MemorySegment error) {
+        var mh$ = svdit_plan_tune.HANDLE;
+        try {
+            if (TRACE_DOWNCALLS) {
+                traceDowncall("svdit_plan_tune", plan, args, stream, times, error);
+            }
+            return (int)mh$.invokeExact(plan, args, stream, times, error);
         } catch (Throwable ex$) {
            throw new AssertionError("should not reach here", ex$);
         }

@@ -5,7 +5,7 @@ package io.github.sparsevdit.bindings;
 /** The header these bindings were generated from. */
 public final class SvditHeader {
     /** SHA-256 of svdit.h, 64 lower-case hex digits; the library carries the same. */
-    public static final String SHA256 = "c41a83469a25e3605b9fced3636f32eb65374c272fb8c7ebc4ee8ca649439a53";
+    public static final String SHA256 = "cbb9bf7e389fe1662b94e25c2446646eced546521a2697288b681cf29f14abe5";
 
     private SvditHeader() {}
 }

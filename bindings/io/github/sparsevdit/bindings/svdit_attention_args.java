@@ -29,7 +29,7 @@ import static java.lang.foreign.MemoryLayout.PathElement.*;
  *     int32_t head_end;
  *     int32_t query_block_begin;
  *     int32_t query_block_end;
- *     uint32_t reserved0;
+ *     uint32_t launches;
  *     void *workspace;
  *     uint64_t workspace_bytes;
  *     uint64_t reserved[4];
@@ -57,7 +57,7 @@ public class svdit_attention_args {
         Svdit.C_INT.withName("head_end"),
         Svdit.C_INT.withName("query_block_begin"),
         Svdit.C_INT.withName("query_block_end"),
-        Svdit.C_INT.withName("reserved0"),
+        Svdit.C_INT.withName("launches"),
         Svdit.C_POINTER.withName("workspace"),
         Svdit.C_LONG.withName("workspace_bytes"),
         MemoryLayout.sequenceLayout(4, Svdit.C_LONG).withName("reserved")
@@ -686,48 +686,48 @@ public class svdit_attention_args {
         struct.set(query_block_end$LAYOUT, query_block_end$OFFSET, fieldValue);
     }
 
-    private static final OfInt reserved0$LAYOUT = (OfInt)$LAYOUT.select(groupElement("reserved0"));
+    private static final OfInt launches$LAYOUT = (OfInt)$LAYOUT.select(groupElement("launches"));
 
     /**
      * Layout for field:
      * {@snippet lang=c :
-     * uint32_t reserved0
+     * uint32_t launches
      * }
      */
-    public static final OfInt reserved0$layout() {
-        return reserved0$LAYOUT;
+    public static final OfInt launches$layout() {
+        return launches$LAYOUT;
     }
 
-    private static final long reserved0$OFFSET = $LAYOUT.byteOffset(groupElement("reserved0"));
+    private static final long launches$OFFSET = $LAYOUT.byteOffset(groupElement("launches"));
 
     /**
      * Offset for field:
      * {@snippet lang=c :
-     * uint32_t reserved0
+     * uint32_t launches
      * }
      */
-    public static final long reserved0$offset() {
-        return reserved0$OFFSET;
+    public static final long launches$offset() {
+        return launches$OFFSET;
     }
 
     /**
      * Getter for field:
      * {@snippet lang=c :
-     * uint32_t reserved0
+     * uint32_t launches
      * }
      */
-    public static int reserved0(MemorySegment struct) {
-        return struct.get(reserved0$LAYOUT, reserved0$OFFSET);
+    public static int launches(MemorySegment struct) {
+        return struct.get(launches$LAYOUT, launches$OFFSET);
     }
 
     /**
      * Setter for field:
      * {@snippet lang=c :
-     * uint32_t reserved0
+     * uint32_t launches
      * }
      */
-    public static void reserved0(MemorySegment struct, int fieldValue) {
-        struct.set(reserved0$LAYOUT, reserved0$OFFSET, fieldValue);
+    public static void launches(MemorySegment struct, int fieldValue) {
+        struct.set(launches$LAYOUT, launches$OFFSET, fieldValue);
     }
 
     private static final AddressLayout workspace$LAYOUT = (AddressLayout)$LAYOUT.select(groupElement("workspace"));

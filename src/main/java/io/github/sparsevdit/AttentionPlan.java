@@ -137,6 +137,24 @@ public final class AttentionPlan implements AutoCloseable {
   }
 
   /**
+   * Milliseconds that a call took on the device: as one launch over all heads, and as a launch for
+   * each group; both 0 where there was nothing to choose.
+   */
+  public record LaunchTimes(float together, float apart) {}
+
+  /**
+   * Measures a call both ways, and has this plan use the faster from now on; other plans of the
+   * same kernel and device, where they were not measured themselves, what a fit predicts. Where
+   * nothing was ever measured a call is one launch. Blocks for some fifteen calls; on the CPU, and
+   * for one group, it does nothing.
+   *
+   * @param out is written, as by {@link #run}
+   */
+  public LaunchTimes tune(Tensor q, Tensor k, Tensor v, Tensor out) {
+    return runner.tune(q, k, v, out);
+  }
+
+  /**
    * A call with more to say: text padding, LSE, scale, ranges. It may be reused, by one thread at a
    * time.
    */

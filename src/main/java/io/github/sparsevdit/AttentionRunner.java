@@ -10,6 +10,7 @@ import io.github.sparsevdit.internal.NativeCalls;
 import io.github.sparsevdit.internal.PlanHandle;
 import io.github.sparsevdit.internal.StreamHandle;
 import io.github.sparsevdit.tensor.Tensor;
+import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
 
@@ -53,6 +54,36 @@ final class AttentionRunner {
       runRecorded(q, k, v, out, call, (int) batch, queue);
     } else {
       runChecked(q, k, v, out, call, (int) batch, queue);
+    }
+  }
+
+  /** Measures the ways to launch a call, on the default stream. */
+  AttentionPlan.LaunchTimes tune(Tensor q, Tensor k, Tensor v, Tensor out) {
+    int batch = (int) check.attention(q, k, v, out);
+    StreamHandle queue = handle.backend().defaultStream();
+    if (queue == null) {
+      return new AttentionPlan.LaunchTimes(0, 0);
+    }
+    CallSlot slot = handle.hold();
+    try (Arena arena = Arena.ofConfined()) {
+      MemorySegment times = arena.allocate(ValueLayout.JAVA_FLOAT, 2);
+      queue.enter();
+      try {
+        uses(queue, q, k, v, out, null);
+        write(slot, q, k, v, out, null, batch, queue);
+        int status =
+            Svdit.svdit_plan_tune(
+                handle.pointer(), slot.args(), queue.pointer(), times, slot.error());
+        if (status != Svdit.SVDIT_OK()) {
+          throw NativeCalls.failure(status, slot.error());
+        }
+      } finally {
+        queue.exit();
+      }
+      return new AttentionPlan.LaunchTimes(
+          times.getAtIndex(ValueLayout.JAVA_FLOAT, 0), times.getAtIndex(ValueLayout.JAVA_FLOAT, 1));
+    } finally {
+      slot.release();
     }
   }
 
@@ -108,33 +139,20 @@ final class AttentionRunner {
       AttentionCall call,
       int batch,
       StreamHandle queue) {
-    MemorySegment args = slot.args();
-    svdit_attention_args.batch(args, batch);
-    write(q, slot.q());
-    write(k, slot.k());
-    write(v, slot.v());
-    write(out, slot.out());
+    write(slot, q, k, v, out, call, batch, queue);
     MemorySegment lse = MemorySegment.NULL;
     MemorySegment workspace = MemorySegment.NULL;
-    if (call == null) {
-      clearOptions(args);
-    } else {
-      writeOptions(call, slot, queue);
+    if (call != null) {
       lse = call.lse == null ? lse : call.lse.memory().segment();
       workspace = call.workspace == null ? workspace : call.workspace.memory().segment();
-      if (call.textValidBuffer != null && workspace == MemorySegment.NULL) {
+      if (call.textValidBuffer != null && call.workspace == null) {
         workspace = call.textValidBuffer.memory().segment(); // held in its place
       }
-    }
-    if (needsWorkspace && (call == null || call.workspace == null)) {
-      long bytes = plan.workspaceBytes(batch);
-      args.set(ADDRESS, svdit_attention_args.workspace$offset(), queue.workspace(bytes));
-      svdit_attention_args.workspace_bytes(args, bytes);
     }
     int status =
         HeldCalls.attention(
             handle.pointer(),
-            args,
+            slot.args(),
             queue == null ? MemorySegment.NULL : queue.pointer(),
             slot.error(),
             q.memory().segment(),
@@ -145,6 +163,34 @@ final class AttentionRunner {
             workspace);
     if (status != Svdit.SVDIT_OK()) {
       throw NativeCalls.failure(status, slot.error());
+    }
+  }
+
+  /** Fills the slot's arguments. */
+  private void write(
+      CallSlot slot,
+      Tensor q,
+      Tensor k,
+      Tensor v,
+      Tensor out,
+      AttentionCall call,
+      int batch,
+      StreamHandle queue) {
+    MemorySegment args = slot.args();
+    svdit_attention_args.batch(args, batch);
+    write(q, slot.q());
+    write(k, slot.k());
+    write(v, slot.v());
+    write(out, slot.out());
+    if (call == null) {
+      clearOptions(args);
+    } else {
+      writeOptions(call, slot, queue);
+    }
+    if (needsWorkspace && (call == null || call.workspace == null)) {
+      long bytes = plan.workspaceBytes(batch);
+      args.set(ADDRESS, svdit_attention_args.workspace$offset(), queue.workspace(bytes));
+      svdit_attention_args.workspace_bytes(args, bytes);
     }
   }
 

@@ -124,6 +124,11 @@ public final class SparseAttention implements AutoCloseable {
     return plans[step * layers + layer];
   }
 
+  /** Measures how to launch each plan; as {@link AttentionPlan#tune}. */
+  public void tune(Tensor q, Tensor k, Tensor v, Tensor out) {
+    distinct.forEach(plan -> plan.tune(q, k, v, out));
+  }
+
   /** How many different plans there are. */
   public int planCount() {
     return distinct.size();

@@ -73,6 +73,30 @@ class CudaAttentionTest {
     }
   }
 
+  /** A plan that measured how to launch computes the same as before. */
+  @Test
+  void tuningChangesNoResult() {
+    for (long seed = 20; ; seed++) {
+      try (Backend cpu = Backend.cpu();
+          Backend cuda = Backend.cuda(0);
+          DeviceCase one = new DeviceCase(seed, cpu, cuda);
+          AttentionPlan plan = one.plan(cuda)) {
+        if (plan.groupCount() < 2) {
+          assertEquals(
+              new AttentionPlan.LaunchTimes(0, 0), plan.tune(one.q, one.k, one.v, one.out));
+          continue;
+        }
+        one.call(plan).run(one.q, one.k, one.v, one.out);
+        AttentionPlan.LaunchTimes times = plan.tune(one.q, one.k, one.v, one.out);
+        assertTrue(times.together() > 0 && times.apart() > 0, times::toString);
+        one.poison();
+        one.call(plan).run(one.q, one.k, one.v, one.out);
+        one.requireAccurate();
+        return;
+      }
+    }
+  }
+
   @Test
   void whatIsNotOnTheDeviceIsRefused() {
     Sequence sequence = Sequence.video(1, 8, 8);
