@@ -69,7 +69,7 @@ class ResumeTest {
                 "--prompt",
                 "horse",
                 "--steps",
-                "12",
+                "6",
                 "--backend",
                 "cpu",
                 "--out",
