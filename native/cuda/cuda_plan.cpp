@@ -8,6 +8,7 @@
 
 #include "cuda/device.h"
 #include "cuda/key_maps.h"
+#include "cuda/sweep_call.h"
 #include "error.h"
 
 namespace svdit::cuda {
@@ -78,6 +79,7 @@ CudaPlan::CudaPlan(Plan &&compiled, int device, const svdit_backend_info &info)
       tables_(make_tables(plan)),
       kernel_(attention_kernel(plan, info.compute_capability)),
       permute_(permute_kernel()),
+      sweep_(sweep_kernel_sm80(plan.element_type, plan.head_dim, plan.layout.block)),
       choice_({device, kernel_.function, plan.groups, tiles(plan)}) {
   const OnDevice on(device_);
   load_kernels();
@@ -93,20 +95,26 @@ CudaPlan::~CudaPlan() {
   }
 }
 
-void CudaPlan::load_kernels() {
-  check(cudaFuncSetAttribute(kernel_.function, cudaFuncAttributeMaxDynamicSharedMemorySize,
-                             kernel_.shared_bytes),
-        "loading the attention kernel");
+// Returns how many blocks of a kernel the device runs at once.
+int CudaPlan::load(const void *function, int threads, int shared_bytes, const char *what) const {
+  check(cudaFuncSetAttribute(function, cudaFuncAttributeMaxDynamicSharedMemorySize, shared_bytes),
+        what);
   int per_processor = 0;
-  check(cudaOccupancyMaxActiveBlocksPerMultiprocessor(&per_processor, kernel_.function,
-                                                      kernel_.threads, kernel_.shared_bytes),
+  check(cudaOccupancyMaxActiveBlocksPerMultiprocessor(&per_processor, function, threads,
+                                                      shared_bytes),
         "cudaOccupancyMaxActiveBlocksPerMultiprocessor");
   if (per_processor == 0) {
-    fail(SVDIT_UNSUPPORTED,
-         "the attention kernel's %d bytes of shared memory do not fit this device",
-         kernel_.shared_bytes);
+    fail(SVDIT_UNSUPPORTED, "%s: its %d bytes of shared memory do not fit this device", what,
+         shared_bytes);
   }
-  resident_ = per_processor * multiprocessors_;
+  return per_processor * multiprocessors_;
+}
+
+void CudaPlan::load_kernels() {
+  resident_ =
+      load(kernel_.function, kernel_.threads, kernel_.shared_bytes, "loading the attention kernel");
+  sweep_resident_ =
+      load(sweep_.function, sweep_.threads, sweep_.shared_bytes, "loading the sweep's kernel");
   cudaFuncAttributes attributes;
   check(cudaFuncGetAttributes(&attributes, permute_.function), "loading the permutation kernel");
 }
@@ -206,8 +214,27 @@ bool CudaPlan::tune(const svdit_attention_args &given, svdit_stream stream,
   return true;
 }
 
-void CudaPlan::sweep(const svdit_sweep_args &, svdit_stream) const {
-  fail(SVDIT_UNSUPPORTED, "the CUDA backend has no sweep; sweep with a plan of the CPU backend");
+uint64_t CudaPlan::sweep_workspace_bytes(const svdit_sweep_args &args) const {
+  return SweepCall(plan, args, sweep_resident_).workspace_bytes();
+}
+
+void CudaPlan::sweep(const svdit_sweep_args &args, svdit_stream stream) const {
+  const SweepCall call(plan, args, sweep_resident_);
+  SweepParams params = call.params();
+  const std::vector<char> inputs = call.inputs();
+  const OnDevice on(device_);
+  auto *const queue = static_cast<cudaStream_t>(stream);
+  check(cudaMemcpyAsync(args.workspace, inputs.data(), inputs.size(), cudaMemcpyDefault, queue),
+        "uploading a sweep's arrays");
+  void *arguments[] = {&params};
+  check(cudaLaunchKernel(sweep_.function, dim3(call.blocks()), dim3(sweep_.threads), arguments,
+                         sweep_.shared_bytes, queue),
+        "launching the sweep");
+  for (const SweepCall::Result &result : call.results()) {
+    check(cudaMemcpyAsync(result.to, result.from, result.bytes, cudaMemcpyDefault, queue),
+          "fetching a sweep's results");
+  }
+  check(cudaStreamSynchronize(queue), "waiting for the sweep");
 }
 
 }  // namespace svdit::cuda

@@ -19,12 +19,14 @@ class CudaPlan : public svdit_plan {
   void attention(const svdit_attention_args &args, svdit_stream stream) const override;
   bool tune(const svdit_attention_args &args, svdit_stream stream,
             float (&times)[2]) const override;
+  uint64_t sweep_workspace_bytes(const svdit_sweep_args &args) const override;
   void sweep(const svdit_sweep_args &args, svdit_stream stream) const override;
 
  private:
   bool apart(const svdit_attention_args &args) const;
   void upload();
   void load_kernels();
+  int load(const void *function, int threads, int shared_bytes, const char *what) const;
 
   const int device_, multiprocessors_;
   const PlanTables tables_;
@@ -32,8 +34,9 @@ class CudaPlan : public svdit_plan {
   PlanArrays arrays_{};
   AttentionKernel kernel_{};
   PermuteKernel permute_{};
+  SweepKernel sweep_{};
   mutable LaunchChoice choice_;
-  int resident_ = 0;  // blocks of the attention kernel that the device runs at once
+  int resident_ = 0, sweep_resident_ = 0;  // blocks of a kernel that the device runs at once
 };
 
 }  // namespace svdit::cuda

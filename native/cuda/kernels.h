@@ -17,6 +17,13 @@ struct AttentionKernel {
   int tile_keys;  // rows of the tiles that KeyMaps bring; 0: it takes none
 };
 
+// Takes a SweepParams.
+struct SweepKernel {
+  const void *function;
+  int threads;
+  int shared_bytes;
+};
+
 // Takes a PermuteParams; any number of blocks.
 struct PermuteKernel {
   const void *function;
@@ -26,6 +33,7 @@ struct PermuteKernel {
 // For BF16 and FP16, head dims 64 and 128, blocks 64 and 128.
 AttentionKernel attention_kernel_sm80(uint32_t element_type, int32_t head_dim, int32_t block);
 AttentionKernel attention_kernel_sm90(uint32_t element_type, int32_t head_dim, int32_t block);
+SweepKernel sweep_kernel_sm80(uint32_t element_type, int32_t head_dim, int32_t block);
 PermuteKernel permute_kernel();
 
 // A denoiser's other operations (ops_params.h). A norm's takes NormParams; shape counts

@@ -10,6 +10,15 @@ namespace {
 
 constexpr int32_t kLaunches = kCounterBytes / sizeof(uint32_t);
 
+// A head whose keys lie scattered where its blocks are cut: it reads a permuted copy. FULL and SKIP
+// see the same keys in any order.
+bool needs_permuted_keys(const Plan &plan, const HeadPattern &head) {
+  return head.mode != Mode::kFull && head.mode != Mode::kSkip && plan.cross_keys == 0 &&
+         !plan.orders[head.order].stored.empty();
+}
+
+}  // namespace
+
 View view_of(const svdit_tensor &tensor, const char *name) {
   const struct {
     const char *what;
@@ -32,14 +41,7 @@ View view_of(const svdit_tensor &tensor, const char *name) {
           static_cast<int32_t>(tensor.stride_token * 2)};
 }
 
-// A head whose keys lie scattered where its blocks are cut: it reads a permuted copy. FULL and SKIP
-// see the same keys in any order.
-bool needs_permuted_keys(const Plan &plan, const HeadPattern &head) {
-  return head.mode != Mode::kFull && head.mode != Mode::kSkip && plan.cross_keys == 0 &&
-         !plan.orders[head.order].stored.empty();
-}
-
-}  // namespace
+float scale_log2(float scale) { return static_cast<float>(std::fabs(scale) * 1.4426950408889634); }
 
 PlanTables make_tables(const Plan &plan) {
   if (plan.element_type != SVDIT_BF16 && plan.element_type != SVDIT_FP16) {
@@ -147,7 +149,7 @@ bool Call::attention_launch(int32_t group, int32_t index, int32_t launch,
   params->lse = args_.lse;
   params->text_valid = args_.text_valid;
   params->negative_scale = args_.scale < 0;
-  params->scale_log2 = static_cast<float>(std::fabs(args_.scale) * 1.4426950408889634);
+  params->scale_log2 = cuda::scale_log2(args_.scale);
   params->layout = plan_.layout;
   params->plan = arrays_;
   params->permuted = permuted_;

@@ -33,6 +33,13 @@ inline constexpr uint64_t kCounterBytes = 256;
 // Whether a call may be a launch a group: there is a counter for each of them.
 bool may_launch_groups(const Plan &plan);
 
+// The tensor that name names in messages, as kernels take it. Throws Error for an address or
+// strides that are no multiples of 16 bytes.
+View view_of(const svdit_tensor &tensor, const char *name);
+
+// |scale| log2(e): kernels work with powers of two.
+float scale_log2(float scale);
+
 // What one svdit_attention is: clear the counters, permute, attend. arrays and args' pointers are
 // the device's.
 class Call {

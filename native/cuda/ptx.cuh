@@ -27,6 +27,12 @@ __device__ __forceinline__ int thread_index() {
   return index;
 }
 __device__ __forceinline__ int block_index() { return static_cast<int>(blockIdx.x); }
+// The same, volatile as thread_index is.
+__device__ __forceinline__ int block_index_anew() {
+  int index;
+  asm volatile("mov.u32 %0, %%ctaid.x;" : "=r"(index));
+  return index;
+}
 __device__ __forceinline__ int block_count() { return static_cast<int>(gridDim.x); }
 
 // ---- synchronisation --------------------------------------------------------------------------

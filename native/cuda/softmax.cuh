@@ -12,6 +12,12 @@ namespace svdit::cuda {
 
 inline constexpr float kMinusInfinity = -__builtin_huge_valf();
 
+// Of a value of each of a quad's threads.
+__device__ __forceinline__ float quad_sum(float value) {
+  value += ptx::shuffle_xor(value, 1);
+  return value + ptx::shuffle_xor(value, 2);
+}
+
 // kRowTiles tiles of 16 rows; row i of this thread is row lane / 4 + 8 (i % 2) of tile i / 2.
 template <int kRowTiles>
 class Softmax {
@@ -61,16 +67,19 @@ class Softmax {
   // where the row saw no key), and log_sum(i) the natural logarithm of its denominator.
   __device__ __forceinline__ void finish() {
 #pragma unroll
-    for (int i = 0; i < kRows; ++i) {
-      sum_[i] += ptx::shuffle_xor(sum_[i], 1);
-      sum_[i] += ptx::shuffle_xor(sum_[i], 2);
-    }
+    for (int i = 0; i < kRows; ++i) sum_[i] = quad_sum(sum_[i]);
   }
   __device__ __forceinline__ float inverse(int i) const { return sum_[i] == 0 ? 0 : 1 / sum_[i]; }
   __device__ __forceinline__ float log_sum(int i, float scale_log2) const {
     constexpr float kLn2 = 0.693147180559945309f;
     return sum_[i] == 0 ? kMinusInfinity
                         : (max_[i] * scale_log2 + ptx::log2_approx(sum_[i])) * kLn2;
+  }
+
+  // Before finish(): the row's sum so far, and the maximum it is relative to, scaled.
+  __device__ __forceinline__ float total(int i) const { return quad_sum(sum_[i]); }
+  __device__ __forceinline__ float scaled_max(int i, float scale_log2) const {
+    return max_[i] * scale_log2;
   }
 
  private:

@@ -43,15 +43,17 @@ golden() {
 }
 
 correct() {
-  local code=0 family
+  local code=0 family test
   for family in $families; do
     echo "kernels: $family"
     SVDIT_CUDA_KERNELS=$family run target/native/gpu/gpu_test | tee "$OUT/correct-$family.log" | grep -v '^ok'
     [ "${PIPESTATUS[0]}" = 0 ] || code=1
   done
-  run target/native/gpu/gpu_ops_test | tee "$OUT/correct-ops.log" | grep -v '^ok'
-  [ "${PIPESTATUS[0]}" = 0 ] && return "$code"
-  return 1
+  for test in ops sweep; do
+    run "target/native/gpu/gpu_${test}_test" | tee "$OUT/correct-$test.log" | grep -v '^ok'
+    [ "${PIPESTATUS[0]}" = 0 ] || code=1
+  done
+  return $code
 }
 
 sanitize() {

@@ -216,6 +216,61 @@ void time_mixed(const Geometry &g, TestCase c, const svdit_attention_args &tenso
   });
 }
 
+// The search's pass over 32 query blocks of every head, with ten windows, a projection and mass.
+void time_sweep(const Geometry &g, TestCase c, const svdit_attention_args &tensors,
+                cudaStream_t stream) {
+  constexpr int32_t kSampled = 32, kWindows = 10;
+  c.patterns.assign(g.heads, TestPattern{});
+  const Layer layer(c, tensors, 0, "sm80");
+  std::vector<int32_t> query_blocks;
+  std::vector<int64_t> stops;
+  for (int32_t i = 0; i < kSampled; ++i) {
+    query_blocks.push_back((int32_t)((int64_t)i * c.video_blocks() / kSampled));
+  }
+  for (int32_t i = 0; i < kWindows; ++i) stops.push_back((int64_t)i * c.video() / (2 * kWindows));
+  const size_t results = (size_t)g.heads * kSampled;
+  std::vector<float> gram((size_t)g.heads * c.head_dim * c.head_dim);
+  Random random(9);
+  for (float &x : gram) x = random.normal();
+  std::vector<double> error(results * kWindows), norm(results), mass(results * c.video_blocks());
+  svdit_sweep_args args{};
+  args.struct_bytes = sizeof args;
+  args.batch = 1;
+  args.q = tensors.q;
+  args.k = tensors.k;
+  args.v = tensors.v;
+  args.rule = SVDIT_SWEEP_DISTANCE;
+  args.query_block_count = kSampled;
+  args.query_blocks = query_blocks.data();
+  args.stop_count = kWindows;
+  args.stops = stops.data();
+  args.gram = gram.data();
+  args.error = error.data();
+  args.norm = norm.data();
+  args.mass = mass.data();
+  for (const uint32_t order : {SVDIT_ORDER_FRAME_MAJOR, SVDIT_ORDER_TOKEN_MAJOR}) {
+    args.order = order;
+    must([&](svdit_error *e) {
+      return svdit_sweep_workspace(layer.plan, &args, &args.workspace_bytes, e);
+    });
+    must(cudaMalloc(&args.workspace, args.workspace_bytes), "cudaMalloc");
+    const Times t =
+        time_ms(stream, {[&] {
+                  must([&](svdit_error *e) { return svdit_sweep(layer.plan, &args, stream, e); });
+                }})[0];
+    const double flop = 4.0 * results * c.block * c.video() * c.head_dim;
+    std::printf(
+        "{\"case\": \"%s\", \"who\": \"svdit sm_80\", \"what\": \"sweep, %s\", \"block\": %d, "
+        "\"tokens\": %d, \"heads\": %d, \"dim\": %d, \"query_blocks\": %d, \"windows\": %d, "
+        "\"workspace\": %llu, \"ms\": %.4f, \"least\": %.4f, \"most\": %.4f, \"tflops\": %.1f}\n",
+        g.name, order == SVDIT_ORDER_FRAME_MAJOR ? "frame-major" : "token-major", c.block,
+        c.video(), c.heads(), c.head_dim, kSampled, kWindows,
+        (unsigned long long)args.workspace_bytes, t.median, t.least, t.most, flop / t.median / 1e9);
+    std::fflush(stdout);
+    must(cudaFree(args.workspace), "cudaFree");
+  }
+}
+
 void time_geometry(const Geometry &g, cudaStream_t *streams) {
   TestCase c;
   c.type = SVDIT_BF16;
@@ -250,6 +305,7 @@ void time_geometry(const Geometry &g, cudaStream_t *streams) {
       for (const auto &[mode, name] : modes) alike(pattern_of(mode, density, c), name, density);
     }
     time_mixed(g, c, args, streams);
+    time_sweep(g, c, args, streams[0]);
     alike(TestPattern{}, "full, again", 1);  // the spread between the two is noise
   }
   for (const svdit_tensor *t : {&args.q, &args.k, &args.v, &args.out}) cudaFree(t->data);

@@ -30,6 +30,7 @@ inline int thread_index() {
   return lane.warp->index * sim::kLanes + lane.index;
 }
 inline int block_index() { return sim::current().warp->block->index; }
+inline int block_index_anew() { return block_index(); }
 inline int block_count() { return sim::block_count(); }
 
 // ---- synchronisation --------------------------------------------------------------------------

@@ -3,11 +3,12 @@
 
 SIM_TEST_SOURCES := $(wildcard native/test/sim/*_test.cpp)
 SIM_SOURCES := $(wildcard native/sim/*.cpp native/plan/*.cpp) native/api_check.cpp \
-  native/cuda/prepare.cpp native/cuda/launch_choice.cpp native/cuda/ops_prepare.cpp native/cuda/tensor_shape.cpp native/cuda/key_maps.cpp \
+  native/cuda/prepare.cpp native/cuda/launch_choice.cpp native/cuda/sweep_call.cpp native/cuda/ops_prepare.cpp \
+  native/cuda/tensor_shape.cpp native/cuda/key_maps.cpp \
   $(filter-out $(SIM_TEST_SOURCES),$(wildcard native/test/sim/*.cpp))
 # The reference is not what is tested: as fast as it can be.
 SIM_REFERENCE := $(call object,native/test/cases.cpp native/test/reference.cpp native/test/fixture.cpp \
-  native/cpu/ops_rows_portable.cpp)
+  native/test/sweep_cases.cpp native/cpu/ops_rows_portable.cpp)
 SIM_FLAGS := -std=c++20 -O2 -g1 -pthread -fsanitize=address -DSVDIT_SIM \
   -Wall -Wextra -Werror -Wno-unknown-pragmas -Wno-psabi -Inative/include -Inative -ffile-prefix-map=$(CURDIR)=.
 sim_object = $(patsubst native/%,$(NATIVE)/sim/%.o,$1)
@@ -51,7 +52,7 @@ $(NATIVE)/simlib/libcublasLt.so.13: native/sim/cublaslt/cublaslt.cpp $(NATIVE)/f
 	$(Q)$(CXX) $(CXX_COMMON) -shared $< -ldl -o $@
 
 # gpu-check's own tests of the backend, here on the simulated device.
-SIM_GPU_TESTS := $(if $(SIM_LIBRARY),$(patsubst %,$(NATIVE)/test/sim/%,gpu_test gpu_ops_test))
+SIM_GPU_TESTS := $(if $(SIM_LIBRARY),$(patsubst %,$(NATIVE)/test/sim/%,gpu_test gpu_ops_test gpu_sweep_test))
 SIM_TESTS += $(SIM_GPU_TESTS)
 # model_timing --small shows there that it runs; its times mean nothing.
 $(SIM_GPU_TESTS) $(NATIVE)/test/sim/model_timing: $(NATIVE)/test/sim/%: $(NATIVE)/obj/gpu/%.cpp.o $(call object,$(TEST_COMMON)) \

@@ -8,6 +8,7 @@
 #include "cuda/key_maps.h"
 #include "cuda/ops_params.h"
 #include "cuda/params.h"
+#include "cuda/sweep_params.h"
 
 namespace svdit::sim {
 namespace {
@@ -28,6 +29,7 @@ Table::Table() {
         add<cuda::AttentionParams>(cuda::attention_kernel_sm80(type, head_dim, block).function);
         add<cuda::AttentionParams, cuda::KeyMaps>(
             cuda::attention_kernel_sm90(type, head_dim, block).function);
+        add<cuda::SweepParams>(cuda::sweep_kernel_sm80(type, head_dim, block).function);
       }
     }
   }

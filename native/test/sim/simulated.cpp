@@ -7,6 +7,8 @@
 #include "cuda/attention_sm80.cuh"
 #include "cuda/attention_sm90.cuh"
 #include "cuda/permute.cuh"
+#include "cuda/sweep_call.h"
+#include "cuda/sweep_sm80.cuh"
 #include "error.h"
 
 namespace svdit::test {
@@ -59,6 +61,20 @@ auto with_kernel(Kernels kernels, uint32_t type, int32_t head_dim, int32_t block
                             : with_shape<Sm90<cuda::Fp16Sm90>>(head_dim, block, visit);
 }
 
+// Calls what(Element{}, integral constants of head dim and block) for the plan's kernel.
+template <class What>
+auto with_kernel(const Plan &plan, const What &what) {
+  const auto with_block = [&](auto element, auto head_dim) {
+    return plan.layout.block == 64 ? what(element, head_dim, std::integral_constant<int, 64>{})
+                                   : what(element, head_dim, std::integral_constant<int, 128>{});
+  };
+  const auto with_dim = [&](auto element) {
+    return plan.head_dim == 64 ? with_block(element, std::integral_constant<int, 64>{})
+                               : with_block(element, std::integral_constant<int, 128>{});
+  };
+  return plan.element_type == SVDIT_BF16 ? with_dim(cuda::Bf16{}) : with_dim(cuda::Fp16{});
+}
+
 void add(sim::Report &sum, const sim::Report &report) {
   sum.collectives += report.collectives;
   sum.shared_wavefronts += report.shared_wavefronts;
@@ -101,8 +117,35 @@ void SimulatedPlan::attention(const svdit_attention_args &args, svdit_stream) co
   }
 }
 
-void SimulatedPlan::sweep(const svdit_sweep_args &, svdit_stream) const {
-  fail(SVDIT_UNSUPPORTED, "the simulator has no sweep");
+uint64_t SimulatedPlan::sweep_workspace_bytes(const svdit_sweep_args &args) const {
+  return cuda::SweepCall(plan, args, kBlocks).workspace_bytes();
+}
+
+void SimulatedPlan::sweep(const svdit_sweep_args &args, svdit_stream) const {
+  const cuda::SweepCall call(plan, args, kBlocks);
+  const cuda::SweepParams params = call.params();
+  const std::vector<char> inputs = call.inputs();
+  std::memcpy(args.workspace, inputs.data(), inputs.size());
+  swept = with_kernel(plan, [&](auto element, auto head_dim, auto block) {
+    using Element = decltype(element);
+    using Sweep = cuda::SweepSm80<Element, head_dim.value, block.value>;
+    return sim::launch({call.blocks(), Sweep::kThreads, Sweep::kSharedBytes, seed_, kResident},
+                       [&] { cuda::sweep_sm80<Element, head_dim.value, block.value>(params); });
+  });
+  for (const cuda::SweepCall::Result &result : call.results()) {
+    std::memcpy(result.to, result.from, result.bytes);
+  }
+}
+
+void SimulatedPlan::run_sweep(svdit_sweep_args args) const {
+  args.workspace_bytes = sweep_workspace_bytes(check_sweep(*this, &args));
+  const std::unique_ptr<void, decltype(&std::free)> workspace(
+      std::aligned_alloc(16, (args.workspace_bytes + 15) / 16 * 16), &std::free);
+  std::memset(workspace.get(), 0xff, args.workspace_bytes);
+  args.workspace = workspace.get();
+  const svdit_sweep_args checked = check_sweep(*this, &args);
+  check_sweep_workspace(*this, checked);
+  sweep(checked, nullptr);
 }
 
 void SimulatedPlan::run(svdit_attention_args args) const {
@@ -119,6 +162,15 @@ int attention_shared_bytes(Kernels kernels, uint32_t type, int32_t head_dim, int
                      []<class Family, int kHeadDim, int kBlock>() -> int {
                        return Family::template Kernel<kHeadDim, kBlock>::kSharedBytes;
                      });
+}
+
+int sweep_shared_bytes(int32_t head_dim, int32_t block) {
+  if (head_dim == 64) {
+    return block == 64 ? cuda::SweepSm80<cuda::Bf16, 64, 64>::kSharedBytes
+                       : cuda::SweepSm80<cuda::Bf16, 64, 128>::kSharedBytes;
+  }
+  return block == 64 ? cuda::SweepSm80<cuda::Bf16, 128, 64>::kSharedBytes
+                     : cuda::SweepSm80<cuda::Bf16, 128, 128>::kSharedBytes;
 }
 
 }  // namespace svdit::test

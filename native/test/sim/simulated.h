@@ -22,13 +22,17 @@ class SimulatedPlan : public svdit_plan {
   uint64_t workspace_bytes(int32_t batch) const override;
   // stream is not looked at. Throws sim::Fault.
   void attention(const svdit_attention_args &args, svdit_stream stream) const override;
+  uint64_t sweep_workspace_bytes(const svdit_sweep_args &args) const override;
   void sweep(const svdit_sweep_args &args, svdit_stream stream) const override;
 
   // As svdit_attention does it: checks args, fills in their defaults and brings a workspace, of
   // exactly the bytes the plan asks for.
   void run(svdit_attention_args args) const;
 
-  mutable sim::Report attended, permuted;  // what the last call's kernels did
+  // As svdit_sweep does it, likewise.
+  void run_sweep(svdit_sweep_args args) const;
+
+  mutable sim::Report attended, permuted, swept;  // what the last call's kernels did
 
  private:
   cuda::PlanTables tables_;
@@ -39,6 +43,7 @@ class SimulatedPlan : public svdit_plan {
 
 // Dynamic shared memory of a block of the attention kernel for an element type, head dim and block.
 int attention_shared_bytes(Kernels kernels, uint32_t type, int32_t head_dim, int32_t block);
+int sweep_shared_bytes(int32_t head_dim, int32_t block);
 
 }  // namespace svdit::test
 

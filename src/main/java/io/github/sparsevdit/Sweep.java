@@ -6,6 +6,7 @@ import io.github.sparsevdit.internal.CallSlot;
 import io.github.sparsevdit.internal.HeldCalls;
 import io.github.sparsevdit.internal.NativeCalls;
 import io.github.sparsevdit.internal.PlanHandle;
+import io.github.sparsevdit.internal.StreamHandle;
 import io.github.sparsevdit.tensor.ElementType;
 import io.github.sparsevdit.tensor.Tensor;
 import java.lang.foreign.Arena;
@@ -72,25 +73,68 @@ final class Sweep {
 
   private static void call(
       PlanHandle handle, MemorySegment args, SweepRequest request, Tensor q, Tensor k, Tensor v) {
-    MemorySegment gram =
-        request.gram() == null ? MemorySegment.NULL : request.gram().memory().segment();
     CallSlot slot = handle.hold();
     try {
-      int status =
-          HeldCalls.sweep(
-              handle.pointer(),
-              args,
-              MemorySegment.NULL,
-              slot.error(),
-              q.memory().segment(),
-              k.memory().segment(),
-              v.memory().segment(),
-              gram);
-      if (status != Svdit.SVDIT_OK()) {
-        throw NativeCalls.failure(status, slot.error());
+      StreamHandle queue = handle.backend().defaultStream();
+      if (queue == null) {
+        call(handle, slot, args, MemorySegment.NULL, request, q, k, v);
+        return;
+      }
+      queue.enter();
+      try {
+        queue.uses(handle);
+        queue.uses(q.memory());
+        queue.uses(k.memory());
+        queue.uses(v.memory());
+        bringWorkspace(handle, slot, args, queue);
+        call(handle, slot, args, queue.pointer(), request, q, k, v);
+      } finally {
+        queue.exit();
       }
     } finally {
       slot.release();
+    }
+  }
+
+  private static void bringWorkspace(
+      PlanHandle handle, CallSlot slot, MemorySegment args, StreamHandle queue) {
+    try (Arena arena = Arena.ofConfined()) {
+      MemorySegment bytes = arena.allocate(ValueLayout.JAVA_LONG);
+      int status = Svdit.svdit_sweep_workspace(handle.pointer(), args, bytes, slot.error());
+      if (status != Svdit.SVDIT_OK()) {
+        throw NativeCalls.failure(status, slot.error());
+      }
+      long needed = bytes.get(ValueLayout.JAVA_LONG, 0);
+      if (needed > 0) {
+        svdit_sweep_args.workspace(args, MemorySegment.ofAddress(queue.workspace(needed)));
+        svdit_sweep_args.workspace_bytes(args, needed);
+      }
+    }
+  }
+
+  private static void call(
+      PlanHandle handle,
+      CallSlot slot,
+      MemorySegment args,
+      MemorySegment stream,
+      SweepRequest request,
+      Tensor q,
+      Tensor k,
+      Tensor v) {
+    MemorySegment gram =
+        request.gram() == null ? MemorySegment.NULL : request.gram().memory().segment();
+    int status =
+        HeldCalls.sweep(
+            handle.pointer(),
+            args,
+            stream,
+            slot.error(),
+            q.memory().segment(),
+            k.memory().segment(),
+            v.memory().segment(),
+            gram);
+    if (status != Svdit.SVDIT_OK()) {
+      throw NativeCalls.failure(status, slot.error());
     }
   }
 
@@ -166,7 +210,7 @@ final class Sweep {
       throw new IllegalArgumentException(
           "gram is " + gram + ": expected contiguous FP32 [" + heads + ", " + d + ", " + d + "]");
     }
-    check.reachable("gram", gram);
+    TensorCheck.reachableOnHost("gram", gram);
   }
 
   private static void requireArray(String what, long elements) {

@@ -18,8 +18,8 @@ import java.util.Arrays;
  * @param stops strictly ascending: windows in tokens, or numbers of listed blocks
  * @param first per swept head the blocks added first (anchors), or for RANKED all blocks listed, no
  *     block twice; null for none
- * @param gram FP32 [heads swept, D, D], contiguous: W_O,h·W_O,hᵀ, so that errors are those of the
- *     projected output; null for the identity
+ * @param gram FP32 [heads swept, D, D], contiguous, host memory: W_O,h·W_O,hᵀ, so that errors are
+ *     those of the projected output; null for the identity
  * @param textValid valid text keys per batch row; null for all
  * @param scale of q·kᵀ; 0 for 1/√D
  * @param reference whether O_0 is wanted

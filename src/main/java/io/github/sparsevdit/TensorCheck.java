@@ -217,10 +217,25 @@ final class TensorCheck {
               + place(device)
               + " and copies nothing silently");
     }
+    usable(name, tensor);
+  }
+
+  /** The same for what native code reads in host memory wherever the plan computes. */
+  static void reachableOnHost(String name, Tensor tensor) {
+    if (tensor.memory().device() != Memory.HOST) {
+      throw new IllegalArgumentException(
+          name + " lies " + place(tensor.memory().device()) + ": expected host memory");
+    }
+    usable(name, tensor);
+  }
+
+  private static void usable(String name, Tensor tensor) {
+    Memory memory = tensor.memory();
     if (!memory.alive()) {
       throw new IllegalStateException(name + " is closed");
     }
-    if (device == Memory.HOST && !memory.segment().isAccessibleBy(Thread.currentThread())) {
+    if (memory.device() == Memory.HOST
+        && !memory.segment().isAccessibleBy(Thread.currentThread())) {
       throw new IllegalArgumentException(
           name
               + " lies in an arena confined to another thread; expected one this thread may"

@@ -109,8 +109,7 @@ public interface CalibrationSource extends AutoCloseable {
    * @param q queries as attention sees them, [B, H, S, D]
    * @param k keys, [B, H, S, D]
    * @param v values, [B, H, S, D]
-   * @param outProjection the layer's output projection as stored, [d, H·D], host memory; null where
-   *     unknown
+   * @param outProjection the layer's output projection as stored, [d, H·D]; null where unknown
    * @param textValid valid text tokens per batch row; null where all are
    */
   record Point(

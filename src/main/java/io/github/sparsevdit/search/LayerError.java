@@ -4,6 +4,7 @@ import io.github.sparsevdit.Backend;
 import io.github.sparsevdit.Policy;
 import io.github.sparsevdit.SparseAttention;
 import io.github.sparsevdit.tensor.Tensor;
+import java.lang.foreign.Arena;
 import java.util.Arrays;
 import java.util.function.Predicate;
 
@@ -32,12 +33,19 @@ public final class LayerError {
   /**
    * Adds a call.
    *
-   * @param sparse what the policy gave, [B, H, S, D], host memory
+   * @param sparse what the policy gave, [B, H, S, D]; fetched if it lies on a device
    * @param dense full attention on the same inputs
    * @param outProjection [d, H·D], or null
    * @return its share
    */
   public double add(Tensor sparse, Tensor dense, Tensor outProjection) {
+    try (Arena arena = Arena.ofShared()) {
+      return addOnHost(
+          Placement.onHost(sparse, arena), Placement.onHost(dense, arena), outProjection);
+    }
+  }
+
+  private double addOnHost(Tensor sparse, Tensor dense, Tensor outProjection) {
     int heads = Math.toIntExact(dense.size(1));
     int tokens = Math.toIntExact(dense.size(2));
     int headDim = Math.toIntExact(dense.size(3));
@@ -76,8 +84,8 @@ public final class LayerError {
             SparseAttention.of(
                 backend, policy, source.sequence(), source.schedule(), source.type());
         SparseAttention dense =
-            SparseAttention.of(
-                backend, full, source.sequence(), source.schedule(), source.type())) {
+            SparseAttention.of(backend, full, source.sequence(), source.schedule(), source.type());
+        Placement placement = new Placement(backend)) {
       source.visit(
           new CalibrationSource.Visitor() {
             @Override
@@ -92,16 +100,17 @@ public final class LayerError {
               try (Tensor was = backend.allocate(source.type(), point.q().shape());
                   Tensor is = backend.allocate(source.type(), point.q().shape())) {
                 int[] valid = point.textValid();
+                Placement inputs = placement.of(point);
                 dense
                     .plan(step, layer)
                     .call()
                     .textValid(valid)
-                    .run(point.q(), point.k(), point.v(), was);
+                    .run(inputs.q(), inputs.k(), inputs.v(), was);
                 sparse
                     .plan(step, layer)
                     .call()
                     .textValid(valid)
-                    .run(point.q(), point.k(), point.v(), is);
+                    .run(inputs.q(), inputs.k(), inputs.v(), is);
                 error.add(is, was, point.outProjection());
               }
             }

@@ -1,6 +1,7 @@
 package io.github.sparsevdit.search;
 
 import io.github.sparsevdit.tensor.Tensor;
+import java.lang.foreign.Arena;
 import java.util.Arrays;
 import java.util.stream.IntStream;
 
@@ -23,7 +24,9 @@ final class OutputProjection {
     this.heads = heads;
     this.headDim = headDim;
     this.outputs = Math.toIntExact(weight.size(0));
-    this.weight = weight.toFloats();
+    try (Arena arena = Arena.ofShared()) {
+      this.weight = Placement.onHost(weight, arena).toFloats();
+    }
   }
 
   /** [H, D, D]: per head W_O,h W_O,hᵀ, so that |x W_O,h|² = x Gram xᵀ. */

@@ -24,15 +24,18 @@ interface Sweeper extends AutoCloseable {
             setup.model.headDim(),
             setup.options.block(),
             Collections.nCopies(setup.model.heads(), Pattern.full()));
+    Placement placement = new Placement(backend);
     return new Sweeper() {
       @Override
       public SweepResult sweep(Point point, SweepRequest request) {
-        return plan.sweep(request, point.q(), point.k(), point.v());
+        Placement inputs = placement.of(point);
+        return plan.sweep(request, inputs.q(), inputs.k(), inputs.v());
       }
 
       @Override
       public void close() {
         plan.close();
+        placement.close();
       }
     };
   }
