@@ -300,7 +300,7 @@ void test_attention_arguments() {
   const Refused refused[] = {
       {"struct size", [](auto &a) { a.struct_bytes = 5; }, {"struct_bytes is 5", ""}},
       {"reserved", [](auto &a) { a.reserved[1] = 5; }, {"reserved", ""}},
-      {"reserved0", [](auto &a) { a.reserved0 = 5; }, {"reserved", ""}},
+      {"launches", [](auto &a) { a.launches = 5; }, {"launches is 5", ""}},
       {"batch 0", [](auto &a) { a.batch = 0; }, {"batch is 0", ""}},
       {"batch 3 of 2", [](auto &a) { a.batch = 3; }, {"q: extent_bytes", ""}},
       {"q NULL", [](auto &a) { a.q.data = nullptr; }, {"q.data is NULL", ""}},
