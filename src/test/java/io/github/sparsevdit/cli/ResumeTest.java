@@ -17,6 +17,8 @@ import org.junit.jupiter.api.io.TempDir;
 
 /** {@code svdit generate --resume}, stopped by Ctrl-C in a process of its own. */
 class ResumeTest {
+  private static final int STEPS = 6;
+
   @TempDir Path folder;
 
   @Test
@@ -41,7 +43,8 @@ class ResumeTest {
     String printed = new String(process.getInputStream().readAllBytes(), StandardCharsets.UTF_8);
     assertTrue(process.waitFor(60, TimeUnit.SECONDS));
     assertTrue(
-        printed.matches("(?s).*stopped at step \\d+ of 12; the same command goes on from there\\R"),
+        printed.matches(
+            "(?s).*stopped at step \\d+ of " + STEPS + "; the same command goes on from there\\R"),
         printed);
     assertTrue(Files.exists(state));
     assertFalse(Files.exists(folder.resolve("stopped.gif")));
@@ -69,7 +72,7 @@ class ResumeTest {
                 "--prompt",
                 "horse",
                 "--steps",
-                "6",
+                Integer.toString(STEPS),
                 "--backend",
                 "cpu",
                 "--out",
