@@ -10,6 +10,7 @@
 set -u
 pack=$1
 library=$(readlink -f "$2")
+[ -f "$library" ] || { echo "$2: no such library; \`make native\` builds libsvdit.so, \`make sim-library\` libsvdit-sim.so"; exit 1; }
 loop=$(readlink -f "$3")
 OUT=${OUT:-out/gpu-check}
 mkdir -p "$OUT"
@@ -30,5 +31,5 @@ grep -q '\[ *0 tests successful' "$OUT/java-tests.log" && failed=1
 echo '== overhead of a call'
 # The simulated device, where that is tried, runs nothing meanwhile.
 SVDIT_SIM=idle=1 timeout 120 "${java[@]}" io.github.sparsevdit.CallOverhead "$loop" | tee "$OUT/java-overhead.jsonl"
-[ "${PIPESTATUS[0]}" -eq 0 ] || { echo 'more than 1000 ns, or garbage'; failed=1; }
+[ "${PIPESTATUS[0]}" -eq 0 ] || { echo 'failed, or took more than 1000 ns, or made garbage'; failed=1; }
 exit $failed
