@@ -115,6 +115,9 @@ std::unique_ptr<svdit_plan> CpuBackend::compile(Plan &&plan) {
     fail(SVDIT_UNSUPPORTED, "head_dim is %d, the CPU backend takes multiples of 8 up to %d",
          plan.head_dim, kLargestHeadDim);
   }
+  if (plan.element_type == SVDIT_E4M3) {
+    fail(SVDIT_UNSUPPORTED, "element_type is 3 (E4M3), the CPU backend takes BF16, FP16 and FP32");
+  }
   return std::make_unique<CpuPlan>(std::move(plan), *this);
 }
 

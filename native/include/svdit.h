@@ -230,8 +230,9 @@ SVDIT_API void svdit_graph_destroy(svdit_graph *graph);
 
 /* ---- sequence, order, pattern ---------------------------------------------------------------- */
 
-/* Element types. FP32 tensors are accepted by the CPU backend only. */
-enum { SVDIT_BF16 = 0, SVDIT_FP16 = 1, SVDIT_FP32 = 2 };
+/* Element types. FP32 tensors are accepted by the CPU backend only. E4M3 (8 bits: sign, 4 of the exponent, 3 of the
+   mantissa; up to 448) is what a plan may compute in; no tensor holds it. */
+enum { SVDIT_BF16 = 0, SVDIT_FP16 = 1, SVDIT_FP32 = 2, SVDIT_E4M3 = 3 };
 
 /* Modes (paper section 3; the exact block sets are in the README's "Patterns"). */
 enum {
@@ -284,7 +285,7 @@ typedef struct svdit_plan svdit_plan;
 
 typedef struct svdit_plan_desc {
   uint32_t struct_bytes;
-  uint32_t element_type;   /* SVDIT_BF16, FP16, FP32: of q, k, v and out */
+  uint32_t element_type;   /* SVDIT_BF16, FP16, FP32: of q, k, v and out. E4M3: those are BF16, see svdit_attention */
   svdit_sequence sequence; /* of the queries, and of the keys where key_tokens = 0 */
   int64_t key_tokens;      /* 0: self-attention. > 0: cross-attention to that many keys, all of them text, valid up
                               to text_valid; every pattern is FULL or SKIP */
@@ -377,6 +378,12 @@ typedef struct svdit_attention_args {
  * softmax(q k^T scale) v over the keys each head's pattern shows (paper Eq. 1 restricted to visible blocks),
  * accumulated in fp32. A row that sees no key gives 0 and LSE -inf. Allocates nothing; on CUDA does not
  * synchronise and may be captured in a graph; may be called from many threads, with a workspace each.
+ *
+ * An E4M3 plan rounds q, k and v to e4m3 (nearest, ties to even) before it multiplies. 64 consecutive tokens of a segment,
+ * as the head's order lines them up, share a scale: the least power of two, from 2^-60 on, under which their largest
+ * |element| is at most 448. Text keys past the valid ones have no part in it. The weights are rounded to e4m3 on CUDA, to
+ * bf16 on the CPU; sums are fp32, out is BF16. On CUDA it takes compute capability 9.0. For 64 tokens that hold an infinity
+ * or NaN nothing is promised.
  */
 SVDIT_API svdit_status svdit_attention(const svdit_plan *plan, const svdit_attention_args *args,
                                        svdit_stream stream, svdit_error *error);
@@ -439,9 +446,9 @@ typedef struct svdit_sweep_args {
 SVDIT_API svdit_status svdit_sweep_workspace(const svdit_plan *plan, const svdit_sweep_args *args, uint64_t *bytes,
                                              svdit_error *error);
 
-/* Runs the sweep on the sequence, block size, head count, head dim and element type of plan; its patterns are not
-   looked at. q, k, v and the workspace lie where the backend computes; arrays are host memory. Waits for what stream
-   holds, and blocks until done. The same arguments give the same bits again on the same device. */
+/* Runs the sweep on the sequence, block size, head count, head dim and element type of plan (BF16 where that is E4M3);
+   its patterns are not looked at. q, k, v and the workspace lie where the backend computes; arrays are host memory.
+   Waits for what stream holds, and blocks until done. The same arguments give the same bits again on the same device. */
 SVDIT_API svdit_status svdit_sweep(const svdit_plan *plan, const svdit_sweep_args *args, svdit_stream stream,
                                    svdit_error *error);
 

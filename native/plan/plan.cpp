@@ -19,8 +19,9 @@ void check_desc(const svdit_plan_desc &desc) {
   bool reserved = desc.reserved0 != 0;
   for (uint64_t r : desc.reserved) reserved |= r != 0;
   if (reserved) fail(SVDIT_INVALID_ARGUMENT, "svdit_plan_desc has a reserved field that is not 0");
-  if (desc.element_type > SVDIT_FP32) {
-    fail(SVDIT_INVALID_ARGUMENT, "element_type is %u, expected 0 (BF16), 1 (FP16) or 2 (FP32)",
+  if (desc.element_type > SVDIT_E4M3) {
+    fail(SVDIT_INVALID_ARGUMENT,
+         "element_type is %u, expected 0 (BF16), 1 (FP16), 2 (FP32) or 3 (E4M3)",
          desc.element_type);
   }
   if (desc.block < 16 || desc.block > kLargestBlock || (desc.block & (desc.block - 1)) != 0) {

@@ -1816,6 +1816,15 @@ public class Svdit {
     public static int SVDIT_FP32() {
         return SVDIT_FP32;
     }
+    private static final int SVDIT_E4M3 = (int)3L;
+    /**
+     * {@snippet lang=c :
+     * enum <anonymous>.SVDIT_E4M3 = 3
+     * }
+     */
+    public static int SVDIT_E4M3() {
+        return SVDIT_E4M3;
+    }
     private static final int SVDIT_MODE_FULL = (int)0L;
     /**
      * {@snippet lang=c :
