@@ -61,7 +61,7 @@ __device__ __forceinline__ void mbarrier_invalidate(std::uint32_t address) {
 __device__ __forceinline__ void mbarrier_arrive(std::uint32_t address) {
   asm volatile("mbarrier.arrive.release.cta.shared::cta.b64 _, [%0];" ::"r"(address) : "memory");
 }
-// Arrives, and has the phase wait for this many more bytes from tensor_load.
+// Arrives, and has the phase wait for this many more bytes from tensor_load and bulk_load.
 __device__ __forceinline__ void mbarrier_arrive_expect(std::uint32_t address, std::uint32_t bytes) {
   asm volatile("mbarrier.arrive.expect_tx.release.cta.shared::cta.b64 _, [%0], %1;" ::"r"(address),
                "r"(bytes)
@@ -125,6 +125,17 @@ __device__ __forceinline__ void tensor_load(std::uint32_t to, const TensorMap &m
         "l"(&map), "r"(mbarrier), "r"(at[0]), "r"(at[1]), "r"(at[2]), "r"(at[3]), "r"(at[4])
         : "memory");
   }
+}
+
+// One thread: copies bytes that lie together, a multiple of 16 of them, both addresses multiples of
+// 16, and tells the mbarrier of them. Needs no map: for what has no rows, as scales.
+__device__ __forceinline__ void bulk_load(std::uint32_t to, const void *from, std::uint32_t bytes,
+                                          std::uint32_t mbarrier) {
+  asm volatile(
+      "cp.async.bulk.shared::cluster.global.mbarrier::complete_tx::bytes [%0], [%1], %2, [%3];" ::
+          "r"(to),
+      "l"(__cvta_generic_to_global(from)), "r"(bytes), "r"(mbarrier)
+      : "memory");
 }
 
 // One thread: copies the box from shared memory, aligned likewise; nothing is written beyond the

@@ -37,7 +37,7 @@ int record_to(const char *path) {
       failed(cudaMemset(device, 0xff, kResultWords * 4), "cudaMemset")) {
     return 1;
   }
-  record<<<1, kThreads, kSharedBytes>>>(make_maps(source, target), device);
+  record<<<1, kThreads, kSharedBytes>>>(make_maps(source, target), source, device);
   if (failed(cudaGetLastError(), "launch") || failed(cudaDeviceSynchronize(), "record") ||
       failed(cudaMemcpy(results.data(), device, kResultWords * 4, cudaMemcpyDeviceToHost),
              "cudaMemcpy") ||

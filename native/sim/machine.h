@@ -165,7 +165,7 @@ struct Block {
   std::vector<Warp> warps;
   std::array<NamedBarrier, kBarriers> barriers;
   std::deque<Mbarrier> mbarriers;
-  std::vector<BoxLoad> loads;  // under way
+  std::vector<AsyncLoad> loads;  // under way
   std::deque<Warpgroup> warpgroups;
   RegisterPool registers;
 };

@@ -95,6 +95,9 @@ void load_box(std::uint32_t to, const TensorMap &map, const std::int32_t *at, in
               std::uint32_t mbarrier) {
   sim::begin_load(current(), sim::Box(map, at, rank, to), mbarrier);
 }
+void bulk_load(std::uint32_t to, const void *from, std::uint32_t bytes, std::uint32_t mbarrier) {
+  sim::begin_load(current(), sim::Run(from, bytes, to), mbarrier);
+}
 void store_box(const TensorMap &map, const std::int32_t *at, int rank, std::uint32_t from) {
   sim::begin_store(current(), sim::Box(map, at, rank, from));
 }

@@ -43,6 +43,7 @@ void fence_async_proxy();
 void prefetch_tensor_map(const TensorMap &map);
 void load_box(std::uint32_t to, const TensorMap &map, const std::int32_t *at, int rank,
               std::uint32_t mbarrier);
+void bulk_load(std::uint32_t to, const void *from, std::uint32_t bytes, std::uint32_t mbarrier);
 void store_box(const TensorMap &map, const std::int32_t *at, int rank, std::uint32_t from);
 void wait_for_stores(int newest_left, bool written);
 

@@ -101,28 +101,51 @@ void Box::each(const std::function<void(std::uint32_t, char *, std::uint32_t)> &
   }
 }
 
+Run::Run(const void *from, std::uint32_t bytes, std::uint32_t shared)
+    : from_(static_cast<const char *>(from)), shared_(shared), bytes_(bytes) {
+  if (shared % 16 != 0 || reinterpret_cast<std::uintptr_t>(from) % 16 != 0) {
+    fail("bulk copy from %p to shared address 0x%x: misaligned, multiples of 16 are needed", from,
+         shared);
+  }
+  if (bytes == 0 || bytes % 16 != 0) {
+    fail("bulk copy of %u bytes: not a multiple of 16", bytes);
+  }
+}
+
+void Run::each(const std::function<void(std::uint32_t, const char *, std::uint32_t)> &visit) const {
+  for (std::uint32_t at = 0; at < bytes_; at += 16) visit(shared_ + at, from_ + at, 16);
+}
+
 // ---- loads ------------------------------------------------------------------------------------
 
-void begin_load(Lane &lane, const Box &box, std::uint32_t address) {
+void begin_load(Lane &lane, const std::variant<Box, Run> &what, std::uint32_t address) {
   Block &block = *lane.warp->block;
   block.shared.use_mbarrier(lane.access(), address, true);
   Mbarrier &mbarrier = block.mbarrier(address);
-  block.shared.begin_copy(lane.access(), mbarrier.actor, mbarrier.phase + 1, box.shared(),
-                          box.bytes());
+  std::visit(
+      [&](const auto &copy) {
+        block.shared.begin_copy(lane.access(), mbarrier.actor, mbarrier.phase + 1, copy.shared(),
+                                copy.bytes());
+      },
+      what);
   ++mbarrier.copies;
-  block.loads.push_back({box, &mbarrier, &lane});
+  block.loads.push_back({what, &mbarrier, &lane});
   ++report().tensor_copies;
 }
 
 void land_load(Block &block, std::size_t index) {
-  const BoxLoad load = block.loads[index];
+  const AsyncLoad load = block.loads[index];
   block.loads.erase(block.loads.begin() + static_cast<std::ptrdiff_t>(index));
-  load.box.each([&](std::uint32_t to, const char *from, std::uint32_t valid) {
-    std::byte contents[16] = {};
-    if (valid != 0) std::memcpy(contents, from, valid);
-    block.shared.land(to, contents, 16);
-  });
-  load.mbarrier->copied(load.box.bytes());
+  std::visit(
+      [&](const auto &copy) {
+        copy.each([&](std::uint32_t to, const char *from, std::uint32_t valid) {
+          std::byte contents[16] = {};
+          if (valid != 0) std::memcpy(contents, from, valid);
+          block.shared.land(to, contents, 16);
+        });
+        load.mbarrier->copied(copy.bytes());
+      },
+      load.what);
 }
 
 // ---- stores -----------------------------------------------------------------------------------

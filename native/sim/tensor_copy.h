@@ -1,10 +1,11 @@
 // Tensor copies: boxes between arrays in global memory and a block's shared memory, by maps made by
-// encode_tensor_map as the driver would.
+// encode_tensor_map as the driver would; and bulk copies, of bytes that lie together.
 #ifndef SVDIT_SIM_TENSOR_COPY_H
 #define SVDIT_SIM_TENSOR_COPY_H
 
 #include <cstdint>
 #include <functional>
+#include <variant>
 #include <vector>
 
 #include "cuda/tensor_map.h"
@@ -34,8 +35,23 @@ class Box {
   std::uint32_t shared_, bytes_;
 };
 
-struct BoxLoad {
-  Box box;
+// Bytes that lie together, here and there.
+class Run {
+ public:
+  // Faults where the addresses or the count are no multiples of 16.
+  Run(const void *from, std::uint32_t bytes, std::uint32_t shared);
+
+  std::uint32_t bytes() const { return bytes_; }
+  std::uint32_t shared() const { return shared_; }
+  void each(const std::function<void(std::uint32_t, const char *, std::uint32_t)> &visit) const;
+
+ private:
+  const char *from_;
+  std::uint32_t shared_, bytes_;
+};
+
+struct AsyncLoad {
+  std::variant<Box, Run> what;
   Mbarrier *mbarrier;
   Lane *lane;  // that issued it
 };
@@ -48,7 +64,7 @@ struct BoxStore {
   std::vector<std::byte> contents;
 };
 
-void begin_load(Lane &lane, const Box &box, std::uint32_t mbarrier);
+void begin_load(Lane &lane, const std::variant<Box, Run> &what, std::uint32_t mbarrier);
 void land_load(Block &block, std::size_t index);
 
 void begin_store(Lane &lane, const Box &box);

@@ -33,7 +33,10 @@ inline constexpr const char *kSections[] = {"wgmma m64n16k16 bf16",
                                             "stmatrix x2",
                                             "stmatrix x4",
                                             "cvt e4m3x2",
-                                            "elect"};
+                                            "elect",
+                                            "wgmma m64n64k32 e4m3, A registers, 64-byte swizzle",
+                                            "wgmma m64n128k32 e4m3, 64-byte swizzle",
+                                            "bulk_load"};
 inline constexpr int kSectionCount = sizeof kSections / sizeof kSections[0];
 inline constexpr int kStoreSection = 13, kPackSection = 18;
 inline constexpr int kRecorders = 128;  // the first warpgroup
@@ -149,6 +152,22 @@ __device__ inline void load(int thread, std::uint32_t shared, const cuda::Tensor
   for (int i = 0; i < 2; ++i) words[i] = ptx::load_shared(shared + kA + 8 * thread + 4 * i);
 }
 
+// Thread 0 loads 512 bytes as a run and 16 as another, between zeros; each thread records eight.
+__device__ inline void load_runs(int thread, std::uint32_t shared, const unsigned char *source,
+                                 std::uint32_t parity, std::uint32_t *words) {
+  ptx::barrier_sync(1, kRecorders);
+  for (int i = 0; i < 2; ++i) ptx::store_shared(shared + kA + 8 * thread + 4 * i, 0);
+  ptx::fence_async_proxy();
+  ptx::barrier_sync(1, kRecorders);
+  if (thread == 0) {
+    ptx::mbarrier_arrive_expect(shared + kLoaded, 528);
+    ptx::bulk_load(shared + kA + 48, source + 1040, 512, shared + kLoaded);
+    ptx::bulk_load(shared + kA + 16 * 40, source + 16 * 7, 16, shared + kLoaded);
+  }
+  ptx::mbarrier_wait(shared + kLoaded, parity);
+  for (int i = 0; i < 2; ++i) words[i] = ptx::load_shared(shared + kA + 8 * thread + 4 * i);
+}
+
 template <int N>
 __device__ inline void store_matrices(int thread, std::uint32_t shared, std::uint32_t *words) {
   ptx::barrier_sync(1, kRecorders);
@@ -181,7 +200,7 @@ __device__ inline void produce(std::uint32_t shared, const cuda::TensorMap &map)
 // One block of kThreads with kSharedBytes; results is for kResultWords, of which the store's
 // section is filled by the host from the target array.
 __global__ void __launch_bounds__(kThreads, 1)
-    record(const __grid_constant__ Maps maps, std::uint32_t *results) {
+    record(const __grid_constant__ Maps maps, const unsigned char *source, std::uint32_t *results) {
   using cuda::Swizzle;
   const int thread = ptx::thread_index();
   const std::uint32_t shared = ptx::shared_memory();
@@ -230,7 +249,6 @@ __global__ void __launch_bounds__(kThreads, 1)
   SVDIT_PRODUCT(kE4m3, 64, true, false, Swizzle::k128);
   SVDIT_PRODUCT(kBf16, 16, false, false, Swizzle::k64);
   SVDIT_PRODUCT(kBf16, 32, false, false, Swizzle::k128, false);
-#undef SVDIT_PRODUCT
 
   // Boxes that reach beyond the array before its begin and after its end.
   put([&](std::uint32_t *words) { load(thread, shared, maps.load3, {0, -3, 1}, 0, words); });
@@ -269,6 +287,10 @@ __global__ void __launch_bounds__(kThreads, 1)
     for (int mask = 1; mask < 32; mask *= 2) elected += ptx::shuffle_xor(elected, mask);
     words[0] = bits_of(elected);
   });
+  SVDIT_PRODUCT(kE4m3, 64, true, false, Swizzle::k64);
+  SVDIT_PRODUCT(kE4m3, 128, false, false, Swizzle::k64);
+#undef SVDIT_PRODUCT
+  put([&](std::uint32_t *words) { load_runs(thread, shared, source, 1, words); });
   if (thread == 0) ptx::mbarrier_invalidate(shared + kLoaded);
 }
 

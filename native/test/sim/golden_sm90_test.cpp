@@ -28,12 +28,13 @@ std::vector<std::uint32_t> simulate(std::uint64_t seed) {
   std::memset(target.get(), kUntouched, kArrayBytes);
   const Maps maps = make_maps(source.get(), target.get());
   std::vector<std::uint32_t> results(kResultWords, 0xffffffff);
-  sim::launch({.blocks = 1,
-               .threads = kThreads,
-               .shared_bytes = kSharedBytes,
-               .seed = seed,
-               .registers = 168},
-              [&] { record(maps, results.data()); });
+  sim::launch(
+      {.blocks = 1,
+       .threads = kThreads,
+       .shared_bytes = kSharedBytes,
+       .seed = seed,
+       .registers = 168},
+      [&] { record(maps, static_cast<const unsigned char *>(source.get()), results.data()); });
   record_target(target.get(), results.data());
   return results;
 }

@@ -26,6 +26,13 @@ inline std::uint32_t swizzled(int row, int byte) {
   return row * 128 + kChunk[row % 8][byte / 16] * 16 + byte % 16;
 }
 
+// The same of rows of 64 bytes under a 64-byte swizzle: four chunks, of eight rows.
+inline std::uint32_t swizzled_64(int row, int byte) {
+  static constexpr int kChunk[8][4] = {{0, 1, 2, 3}, {0, 1, 2, 3}, {1, 0, 3, 2}, {1, 0, 3, 2},
+                                       {2, 3, 0, 1}, {2, 3, 0, 1}, {3, 2, 1, 0}, {3, 2, 1, 0}};
+  return row * 64 + kChunk[row % 8][byte / 16] * 16 + byte % 16;
+}
+
 }  // namespace svdit::test
 
 #endif

@@ -113,6 +113,54 @@ void copies(test::Cases &cases) {
   });
 }
 
+// Thread 0 copies two runs of bytes, all 64 threads read them.
+struct RunSteps {
+  std::uint32_t expected = 1024;
+  bool wait = true;
+  std::uint32_t from = 0, to = 0, bytes = 512;  // of the second
+};
+
+void bulk_copies(test::Cases &cases) {
+  const Array array;
+  const sim::Launch launch = launch_of(64, 6144);
+  const auto copy_runs = [&](const RunSteps &steps) {
+    const std::uint32_t shared = ptx::shared_memory(), bar = shared + 4096;
+    const int thread = ptx::thread_index();
+    if (thread == 0) {
+      ptx::mbarrier_init(bar, 1);
+      ptx::fence_mbarrier_init();
+    }
+    ptx::barrier();
+    if (thread == 0) {
+      ptx::mbarrier_arrive_expect(bar, steps.expected);
+      ptx::bulk_load(shared, array.data.get(), 512, bar);
+      ptx::bulk_load(shared + 512 + steps.to, array.data.get() + 512 + steps.from, steps.bytes,
+                     bar);
+    }
+    if (steps.wait) ptx::mbarrier_wait(bar, 0);
+    ptx::load_shared_16(shared + 16 * thread);
+  };
+  const auto found = [&](const char *name, std::initializer_list<const char *> causes,
+                         const RunSteps &steps) {
+    cases.run(name, [&] { rejected(launch, causes, [&] { copy_runs(steps); }); });
+  };
+  cases.run("copy runs, wait for their mbarrier, read",
+            [&] { accepted(launch, [&] { copy_runs({}); }); });
+  found("planted: a run read before arrival", {"before arrival", "never written"}, {.wait = false});
+  found("planted: an mbarrier that expects too few bytes of runs",
+        {"expected too few bytes", "deadlock", "before arrival"}, {.expected = 512});
+  found("planted: an mbarrier that expects too many bytes of runs", {"waits for parity 0"},
+        {.expected = 1040});
+  found("planted: a run to a misaligned shared address", {"misaligned"}, {.to = 8});
+  found("planted: a run from a misaligned address", {"misaligned"}, {.from = 4});
+  found("planted: a run of no multiple of 16", {"not a multiple of 16"}, {.bytes = 520});
+  found("planted: a run of nothing", {"not a multiple of 16"}, {.bytes = 0});
+  found("planted: a run out of shared memory's bounds", {"out of bounds"}, {.to = 5632});
+  found("planted: a run over the mbarrier", {"an mbarrier is there"}, {.to = 3328});
+  found("planted: a run into what another brings", {"while a copy may be under way"},
+        {.to = 0u - 256});
+}
+
 void mbarriers(test::Cases &cases) {
   const sim::Launch launch = launch_of(64, 64);
   const auto at = [] { return ptx::shared_memory(); };
@@ -416,6 +464,7 @@ void registers(test::Cases &cases) {
 int main() {
   test::Cases cases;
   copies(cases);
+  bulk_copies(cases);
   mbarriers(cases);
   rings(cases);
   products(cases);

@@ -134,6 +134,46 @@ void boxes_go_there_and_back(Swizzle swizzle) {
   }
 }
 
+// Runs of three lengths from three places into one phase, in whatever order they arrive.
+void runs_arrive() {
+  constexpr std::uint32_t kFrom[3] = {16, 400, 0}, kTo[3] = {64, 16, 640},
+                          kBytes[3] = {512, 16, 128};
+  Aligned array(528);  // what the longest run needs and no more: AddressSanitizer watches the rest
+  for (int i = 0; i < 528; ++i) array.data.get()[i] = static_cast<unsigned char>(i * 11 + i / 256);
+  for (std::uint64_t seed = 1; seed <= 20; ++seed) {
+    std::vector<unsigned char> seen(1024, 0xee);
+    sim::launch({.blocks = 2, .threads = 64, .shared_bytes = 1024 + 8, .seed = seed}, [&] {
+      const std::uint32_t shared = ptx::shared_memory(), bar = shared + 1024;
+      const int thread = ptx::thread_index();
+      if (thread == 32) {
+        ptx::mbarrier_init(bar, 1);
+        ptx::fence_mbarrier_init();
+        ptx::mbarrier_arrive_expect(bar, kBytes[0] + kBytes[1] + kBytes[2]);
+        for (int i = 0; i < 3; ++i) {
+          ptx::bulk_load(shared + kTo[i], array.data.get() + kFrom[i], kBytes[i], bar);
+        }
+      }
+      ptx::barrier();
+      ptx::mbarrier_wait(bar, 0);
+      for (int i = 0; i < 3; ++i) {
+        for (std::uint32_t at = 4 * thread; at < kBytes[i]; at += 4 * 64) {
+          const std::uint32_t word = ptx::load_shared(shared + kTo[i] + at);
+          std::memcpy(seen.data() + kTo[i] + at, &word, 4);
+        }
+      }
+    });
+    for (std::uint32_t i = 0; i < 1024; ++i) {
+      unsigned want = 0xee;
+      for (int run = 0; run < 3; ++run) {
+        if (i >= kTo[run] && i < kTo[run] + kBytes[run]) {
+          want = array.data.get()[kFrom[run] + i - kTo[run]];
+        }
+      }
+      check(seen[i] == want, "byte %u is %u, not %u", i, seen[i], want);
+    }
+  }
+}
+
 // One byte elements, and a map of each wrong kind.
 void maps_that_break_a_rule() {
   Aligned array(4096);
@@ -281,6 +321,7 @@ int main() {
   cases.run("boxes of 5 dimensions", [] { boxes_go_there_and_back<5>(Swizzle::k128); });
   cases.run("boxes with 64-byte swizzle", [] { boxes_go_there_and_back<4>(Swizzle::k64); });
   cases.run("boxes without swizzle", [] { boxes_go_there_and_back<4>(Swizzle::kNone); });
+  cases.run("runs of bytes", runs_arrive);
   cases.run("tensor maps that break a rule are refused", maps_that_break_a_rule);
   cases.run("a ring of two stages", ring_of_two_stages);
   cases.run("registers change hands", registers_change_hands);

@@ -17,6 +17,7 @@ using cuda::Swizzle;
 using test::check;
 using test::e4m3;
 using test::swizzled;
+using test::swizzled_64;
 
 float bf16(std::uint32_t bits) { return std::bit_cast<float>(bits << 16); }
 float fp16(std::uint32_t bits) {
@@ -56,8 +57,10 @@ constexpr std::uint32_t kA = 0, kB = 8192, kProductBytes = kB + 64 * 1024;
 
 // One warpgroup: A k-major in shared memory or in registers, B k-major or n-major, all stored by
 // the tables above. Started from the number of the row and column.
-template <Type kType, int kN, bool kRegisters, bool kTransposed>
+template <Type kType, int kN, bool kRegisters, bool kTransposed, Swizzle kSwizzle = Swizzle::k128>
 void product() {
+  constexpr std::uint32_t kGroup = kSwizzle == Swizzle::k128 ? 1024 : 512;
+  constexpr auto place = kSwizzle == Swizzle::k128 ? swizzled : swizzled_64;
   const Matrices<kType> m(kN);
   constexpr int kDepth = Matrices<kType>::kDepth, kK = Matrices<kType>::kK;
   constexpr int kBytes = Matrices<kType>::kBytes;
@@ -66,13 +69,12 @@ void product() {
     std::memcpy(image.data() + at, &bits, kBytes);
   };
   for (int row = 0; row < 64; ++row) {
-    for (int k = 0; k < kK; ++k) put(kA + swizzled(row, k * kBytes), m.a[row * kK + k]);
+    for (int k = 0; k < kK; ++k) put(kA + place(row, k * kBytes), m.a[row * kK + k]);
   }
   for (int k = 0; k < kK; ++k) {
     for (int n = 0; n < kN; ++n) {
       // Transposed: a row for each k, 64 columns long; the next 64 columns lie a tile further on.
-      put(kB + (kTransposed ? n / 64 * (kK * 128) + swizzled(k, n % 64 * 2)
-                            : swizzled(n, k * kBytes)),
+      put(kB + (kTransposed ? n / 64 * (kK * 128) + swizzled(k, n % 64 * 2) : place(n, k * kBytes)),
           m.b[k * kN + n]);
     }
   }
@@ -104,14 +106,15 @@ void product() {
           }
         }
       }
+      const std::uint64_t a_begin = cuda::k_major_descriptor(shared + kA, kSwizzle, kGroup);
+      const std::uint64_t b_begin = kTransposed
+                                        ? cuda::n_major_descriptor(shared + kB, kK * 128)
+                                        : cuda::k_major_descriptor(shared + kB, kSwizzle, kGroup);
       ptx::wgmma_fence();
       for (int step = 0; step < kSteps; ++step) {
-        const std::uint64_t a_there =
-            cuda::descriptor_ahead(cuda::k_major_descriptor(shared + kA), 32 * step);
+        const std::uint64_t a_there = cuda::descriptor_ahead(a_begin, 32 * step);
         const std::uint64_t b_there =
-            kTransposed ? cuda::descriptor_ahead(cuda::n_major_descriptor(shared + kB, kK * 128),
-                                                 2048 * step)
-                        : cuda::descriptor_ahead(cuda::k_major_descriptor(shared + kB), 32 * step);
+            cuda::descriptor_ahead(b_begin, kTransposed ? 2048 * step : 32 * step);
         if constexpr (kType == kE4m3) {
           if constexpr (kRegisters)
             ptx::wgmma_e4m3(d, a[step], b_there, true);
@@ -238,6 +241,10 @@ int main() {
   cases.run("wgmma m64n96k16 fp16, A registers", product<kFp16, 96, true, false>);
   cases.run("wgmma m64n128k32 e4m3", product<kE4m3, 128, false, false>);
   cases.run("wgmma m64n64k32 e4m3, A registers", product<kE4m3, 64, true, false>);
+  cases.run("wgmma m64n128k32 e4m3, 64-byte swizzle",
+            product<kE4m3, 128, false, false, Swizzle::k64>);
+  cases.run("wgmma m64n64k32 e4m3, A registers, 64-byte swizzle",
+            product<kE4m3, 64, true, false, Swizzle::k64>);
   cases.run("wgmma of rows of 64 bytes", product_of_short_rows);
   cases.run("groups of products follow each other", groups_follow_each_other);
   return cases.finish();
