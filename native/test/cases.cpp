@@ -6,11 +6,13 @@
 #include <cmath>
 #include <cstring>
 
+#include "test/quantised.h"
+
 namespace svdit::test {
 namespace {
 
 const char *const kModes[] = {"full", "skip", "diagonal", "multi-diagonal", "stripe", "blocks"};
-const char *const kTypes[] = {"bf16", "fp16", "fp32"};
+const char *const kTypes[] = {"bf16", "fp16", "fp32", "e4m3"};
 
 std::vector<int32_t> random_blocks(Random &random, int32_t count, double density) {
   std::vector<int32_t> blocks;
@@ -86,7 +88,7 @@ double to_double(uint32_t type, const void *element) {
   }
   uint16_t bits;
   std::memcpy(&bits, element, 2);
-  const int fraction_bits = type == SVDIT_BF16 ? 7 : 10;
+  const int fraction_bits = type == SVDIT_FP16 ? 10 : 7;
   const int exponent_bits = 15 - fraction_bits;
   const int bias = (1 << (exponent_bits - 1)) - 1;
   const int exponent = bits >> fraction_bits & ((1 << exponent_bits) - 1);
@@ -107,8 +109,8 @@ void from_float(uint32_t type, float value, void *element) {
     std::memcpy(element, &value, 4);
     return;
   }
-  const int fraction_bits = type == SVDIT_BF16 ? 7 : 10;
-  const int bias = type == SVDIT_BF16 ? 127 : 15;
+  const int fraction_bits = type == SVDIT_FP16 ? 10 : 7;
+  const int bias = type == SVDIT_FP16 ? 15 : 127;
   const uint16_t sign = std::signbit(value) ? 0x8000 : 0;
   const double magnitude = std::fabs((double)value);
   uint16_t bits;
@@ -122,7 +124,7 @@ void from_float(uint32_t type, float value, void *element) {
     // itself.
     const double units = std::nearbyint(std::ldexp(magnitude, fraction_bits - exponent));
     const double code = std::min(units + std::ldexp(exponent + bias - 1, fraction_bits), 65535.0);
-    const uint16_t infinity = type == SVDIT_BF16 ? 0x7F80 : 0x7C00;
+    const uint16_t infinity = type == SVDIT_FP16 ? 0x7C00 : 0x7F80;
     bits = code >= infinity ? infinity : (uint16_t)code;
   }
   bits |= sign;
@@ -149,7 +151,7 @@ GuardedBytes::~GuardedBytes() { munmap(map_, mapped_); }
 
 TestTensor::TestTensor(uint32_t type, int32_t batch, int32_t heads, int32_t tokens, int32_t d,
                        Strides strides)
-    : type(type), batch(batch), heads(heads), tokens(tokens), d(d) {
+    : type(tensor_type(type)), batch(batch), heads(heads), tokens(tokens), d(d) {
   int64_t token = d, head = (int64_t)tokens * d;
   if (strides == Strides::kBatchTokenHead) {
     head = d;
@@ -184,20 +186,17 @@ double TestTensor::at(int32_t b, int32_t h, int32_t t, int32_t i) const {
 }
 
 const float *TestTensor::values(int32_t b, int32_t h, int32_t t) const {
-  const auto place = [&](int32_t b, int32_t h, int32_t t) {
-    return (((size_t)b * heads + h) * tokens + t) * d;
-  };
   if (values_.empty()) {
-    values_.resize(place(batch, 0, 0));
+    values_.resize(index(batch, 0, 0));
     for (int32_t x = 0; x < batch; ++x) {
       for (int32_t y = 0; y < heads; ++y) {
         for (int32_t z = 0; z < tokens; ++z) {
-          for (int32_t i = 0; i < d; ++i) values_[place(x, y, z) + i] = (float)at(x, y, z, i);
+          for (int32_t i = 0; i < d; ++i) values_[index(x, y, z) + i] = (float)at(x, y, z, i);
         }
       }
     }
   }
-  return &values_[place(b, h, t)];
+  return &values_[index(b, h, t)];
 }
 
 void TestTensor::fill_normal(Random &random, float amplitude) {
@@ -251,6 +250,8 @@ TestData::TestData(const TestCase &c, Random &random, Strides strides, float amp
     }
   }
 }
+
+TestData::~TestData() = default;
 
 svdit_attention_args TestData::args(const TestCase &c) const {
   svdit_attention_args args{};

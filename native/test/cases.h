@@ -53,6 +53,11 @@ class PlanDesc {
   std::vector<std::vector<int64_t>> offsets_;
 };
 
+// Of a plan's tensors: BF16 for E4M3, which no tensor holds. The functions below take the one for
+// the other.
+inline uint32_t tensor_type(uint32_t plan_type) {
+  return plan_type == SVDIT_E4M3 ? uint32_t{SVDIT_BF16} : plan_type;
+}
 inline int32_t element_bytes(uint32_t type) { return type == SVDIT_FP32 ? 4 : 2; }
 double to_double(uint32_t type, const void *element);
 void from_float(uint32_t type, float value, void *element);  // to nearest, ties to even
@@ -84,6 +89,10 @@ class TestTensor {
   svdit_tensor tensor() const { return tensor_; }
   char *row(int32_t b, int32_t h, int32_t t) const;
   double at(int32_t b, int32_t h, int32_t t, int32_t i) const;
+  // Where a row begins in an array [batch, heads, tokens, d] without gaps.
+  size_t index(int32_t b, int32_t h, int32_t t) const {
+    return (((size_t)b * heads + h) * tokens + t) * d;
+  }
   // A row as numbers. Read from memory the first time any row is asked for, and kept.
   const float *values(int32_t b, int32_t h, int32_t t) const;
   void fill_normal(Random &random, float amplitude);
@@ -100,14 +109,18 @@ class TestTensor {
   mutable std::vector<float> values_;
 };
 
+class Quantised;
+
 // q, k, v filled with numbers, text keys past the valid ones with NaN; out and lse to be written.
 struct TestData {
   TestData(const TestCase &c, Random &random, Strides strides, float amplitude = 1);
+  ~TestData();
   svdit_attention_args args(const TestCase &c) const;
   float lse(const TestCase &c, int32_t b, int32_t h, int32_t t) const;
 
   TestTensor q, k, v, out;
   GuardedBytes lse_bytes;
+  mutable std::unique_ptr<Quantised> quantised;  // kept by reference_row; see quantised.h
 };
 
 // A random case: sizes that fill no block, no chunk and no vector, and a random legal pattern per

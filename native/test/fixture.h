@@ -17,7 +17,8 @@ struct Fixture {
 
   // Writes q, k and v into data, which is of testCase.
   void fill(const TestData &data) const;
-  // Expects data's out and lse to be the fixture's within the accuracy bound.
+  // Expects data's out and lse to be the fixture's within the accuracy bound. Where test_case was
+  // made E4M3, its inputs are other numbers than the fixture's: the reference's, then.
   void expect_matches(const TestData &data) const;
 
   TestCase test_case;

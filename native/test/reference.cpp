@@ -4,6 +4,8 @@
 #include <array>
 #include <cmath>
 
+#include "test/quantised.h"
+
 namespace svdit::test {
 
 std::vector<int32_t> places(const TestCase &c, const TestPattern &p) {
@@ -79,6 +81,30 @@ bool Visibility::sees(int32_t query, int32_t key, int32_t text_valid) const {
   return block_sees(place_[query - video_begin] / c_.block, place_[key - video_begin] / c_.block);
 }
 
+namespace {
+
+// The rows that are multiplied, and how weights are rounded.
+struct Rows {
+  const float *q, *k, *v;
+};
+
+Rows rows_of(const TestCase &c, const TestData &data, int32_t b, int32_t h, int32_t query) {
+  if (c.type != SVDIT_E4M3) {
+    return {data.q.values(b, h, query), data.k.values(b, h, 0), data.v.values(b, h, 0)};
+  }
+  const Quantised &rounded = Quantised::of(c, data);
+  return {&rounded.q[data.q.index(b, h, query)], &rounded.k[data.k.index(b, h, 0)],
+          &rounded.v[data.v.index(b, h, 0)]};
+}
+
+// A weight of a row whose largest is 1.
+float rounded_weight(uint32_t type, float weight, float sum) {
+  return type == SVDIT_E4M3 ? (float)to_e4m3(0x1p8 * weight) / (0x1p8f * sum)
+                            : rounded(type, weight / sum);
+}
+
+}  // namespace
+
 ReferenceRow reference_row(const TestCase &c, const TestData &data, int32_t b, int32_t h,
                            int32_t query, const std::function<bool(int32_t)> &sees) {
   const int32_t d = c.head_dim;
@@ -86,17 +112,17 @@ ReferenceRow reference_row(const TestCase &c, const TestData &data, int32_t b, i
   ReferenceRow row{std::vector<double>(d, 0), std::vector<float>(d, 0), -INFINITY, {}, {}};
   std::vector<double> logits;
   std::vector<float> low_logits;
-  const float *q = data.q.values(b, h, query);
+  const Rows rows = rows_of(c, data, b, h, query);
   double max = -INFINITY;
   float low_max = -INFINITY;
   for (int32_t key = 0; key < c.keys(); ++key) {
     if (!sees(key)) continue;
-    const float *k = data.k.values(b, h, key);
+    const float *k = rows.k + (size_t)key * d;
     double dot = 0;
     float low = 0;
     for (int32_t i = 0; i < d; ++i) {
-      dot += (double)q[i] * k[i];
-      low += q[i] * k[i];
+      dot += (double)rows.q[i] * k[i];
+      low += rows.q[i] * k[i];
     }
     row.keys.push_back(key);
     logits.push_back(dot * scale);
@@ -115,14 +141,14 @@ ReferenceRow reference_row(const TestCase &c, const TestData &data, int32_t b, i
   }
   for (size_t j = 0; j < row.keys.size(); ++j) {
     const double p = row.weights[j] /= sum;
-    const float low_p = rounded(c.type, low_logits[j] / low_sum);
-    const float *v = data.v.values(b, h, row.keys[j]);
+    const float low_p = rounded_weight(c.type, low_logits[j], low_sum);
+    const float *v = rows.v + (size_t)row.keys[j] * d;
     for (int32_t i = 0; i < d; ++i) {
       row.out[i] += p * v[i];
       row.low[i] += low_p * v[i];
     }
   }
-  for (float &x : row.low) x = rounded(c.type, x);
+  for (float &x : row.low) x = rounded(tensor_type(c.type), x);
   row.lse = max + std::log(sum);
   return row;
 }
@@ -140,8 +166,8 @@ void Accuracy::add(double out, double low, double ref) {
 
 void Accuracy::expect_within() const {
   const double floor = type_ == SVDIT_FP32   ? 1e-6
-                       : type_ == SVDIT_BF16 ? std::ldexp(max_ref_, -9)
-                                             : std::ldexp(max_ref_, -12);
+                       : type_ == SVDIT_FP16 ? std::ldexp(max_ref_, -12)
+                                             : std::ldexp(max_ref_, -9);
   EXPECT(!bad_, "an output is NaN or infinite");
   EXPECT(max_out_ <= 2 * max_low_ + floor, "largest error %g, bound %g", max_out_,
          2 * max_low_ + floor);
@@ -180,6 +206,29 @@ void expect_matches(const TestCase &c, const TestData &data) {
   EXPECT(worst_lse <= 1e-5, "LSE is off by %g", worst_lse);
   EXPECT(!wrong_empty, "a row that sees nothing is not 0 with LSE -inf");
   EXPECT(data.out.touched_gaps() == 0, "bytes between out's rows were written");
+}
+
+OutputError output_error(const TestCase &c, const TestData &data) {
+  TestCase stored = c;
+  stored.type = tensor_type(c.type);
+  double largest = 0, errors = 0, squares = 0;
+  for (int32_t h = 0; h < c.heads(); ++h) {
+    const Visibility visibility(c, h);
+    for (int32_t b = 0; b < c.batch; ++b) {
+      for (int32_t query = 0; query < c.queries(); ++query) {
+        const ReferenceRow row = reference_row(stored, data, b, h, query, [&](int32_t key) {
+          return visibility.sees(query, key, c.valid(b));
+        });
+        for (int32_t i = 0; i < c.head_dim; ++i) {
+          const double error = data.out.at(b, h, query, i) - row.out[i];
+          largest = std::max(largest, std::fabs(error));
+          errors += error * error;
+          squares += row.out[i] * row.out[i];
+        }
+      }
+    }
+  }
+  return {largest, squares > 0 ? std::sqrt(errors / squares) : 0};
 }
 
 }  // namespace svdit::test

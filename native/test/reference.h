@@ -31,7 +31,9 @@ class Visibility {
 };
 
 // One row: softmax over visible keys in double, and the same evaluated with everything rounded as
-// plain low-precision code does: weights and output in the element type, sums in fp32.
+// plain low-precision code does: weights and output in the element type, sums in fp32. For E4M3
+// both take q, k and v as quantised.h rounds them; the weights are e4m3 times a scale under which
+// the row's largest is 2^8, the output is bf16.
 struct ReferenceRow {
   std::vector<double> out;
   std::vector<float> low;
@@ -43,7 +45,8 @@ ReferenceRow reference_row(const TestCase &c, const TestData &data, int32_t b, i
                            int32_t query, const std::function<bool(int32_t)> &sees);
 
 // Collects errors against the accuracy bound: max and mean of |out - ref| at most twice those of
-// |low - ref|, plus a floor by type (1e-6; 2^-9 and 2^-12 of the largest |ref| for bf16 and fp16).
+// |low - ref|, plus a floor by type (1e-6; 2^-9 and 2^-12 of the largest |ref| for bf16 and fp16;
+// E4M3's output is bf16).
 class Accuracy {
  public:
   explicit Accuracy(uint32_t type) : type_(type) {}
@@ -60,6 +63,13 @@ class Accuracy {
 // Expects all rows of out and lse to be the reference's within the bound, rows that see nothing to
 // be 0 with LSE -inf, and nothing between out's rows to be written.
 void expect_matches(const TestCase &c, const TestData &data);
+
+// How far out is from the float64 result on q, k and v as they are stored, whatever the plan
+// rounded: the largest |out - ref|, and the root of the mean of its square over that of ref's.
+struct OutputError {
+  double largest, relative_rms;
+};
+OutputError output_error(const TestCase &c, const TestData &data);
 
 }  // namespace svdit::test
 
