@@ -1,10 +1,12 @@
 // Runs every primitive of ptx_sm90.cuh on this machine's GPU and writes what came out: one line a
-// section and thread. Where the GPU is none of compute capability 9.0 it says so and writes
-// nothing. usage: golden_sm90 FILE
+// section and thread; and, as comments, how many bits its sums have. Where the GPU is none of
+// compute capability 9.0 it says so and writes nothing. usage: golden_sm90 FILE
 #include <cstdio>
 #include <exception>
+#include <string>
 #include <vector>
 
+#include "test/sim/accumulation.cuh"
 #include "test/sim/golden_sm90.cuh"
 #include "test/sim/golden_sm90_source.h"
 
@@ -14,6 +16,30 @@ namespace {
 bool failed(cudaError_t code, const char *what) {
   if (code != cudaSuccess) std::fprintf(stderr, "%s: %s\n", what, cudaGetErrorString(code));
   return code != cudaSuccess;
+}
+
+// Prints what was found, and writes it as comments.
+bool tell_accumulation(std::FILE *file) {
+  namespace sums = svdit::accumulation;
+  float *device = nullptr;
+  std::vector<float> results(sums::kResults);
+  if (failed(cudaMalloc(&device, sums::kResults * sizeof(float)), "cudaMalloc")) return false;
+  sums::measure<<<1, sums::kThreads, sums::kSharedBytes>>>(device);
+  if (failed(cudaGetLastError(), "launch") || failed(cudaDeviceSynchronize(), "measure") ||
+      failed(cudaMemcpy(results.data(), device, sums::kResults * sizeof(float),
+                        cudaMemcpyDeviceToHost),
+             "cudaMemcpy")) {
+    return false;
+  }
+  cudaFree(device);
+  for (const sums::Type type : {sums::kE4m3, sums::kBf16}) {
+    for (int sum = 0; sum < sums::kSums; ++sum) {
+      const std::string line = sums::line_of(results.data(), type, static_cast<sums::Sum>(sum));
+      std::printf("%s\n", line.c_str());
+      std::fprintf(file, "# %s\n", line.c_str());
+    }
+  }
+  return true;
 }
 
 int record_to(const char *path) {
@@ -50,12 +76,13 @@ int record_to(const char *path) {
   if (file == nullptr) return 1;
   std::fprintf(file, "# recorded on %s, compute capability %d.%d\n", properties.name,
                properties.major, properties.minor);
+  const bool told = tell_accumulation(file);
   for (int i = 0; i < kResultWords; ++i) {
     std::fprintf(file, "%08x%c", results[i], (i + 1) % kWords == 0 ? '\n' : ' ');
   }
   std::fclose(file);
   std::printf("recorded %d sections on %s\n", kSectionCount, properties.name);
-  return 0;
+  return told ? 0 : 1;
 }
 }  // namespace
 

@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "cases.h"
+#include "test/sim/accumulation.cuh"
 #include "test/sim/golden_sm90_source.h"
 
 namespace {
@@ -49,6 +50,38 @@ void replay(const std::vector<std::uint32_t> &gpu, const std::vector<std::uint32
   }
 }
 
+// What the GPU is asked about its sums gives fp32's answers where the sums are fp32's.
+void sums_of_fp32() {
+  namespace sums = accumulation;
+  std::vector<float> results(sums::kResults, NAN);
+  sim::launch({.blocks = 1, .threads = sums::kThreads, .shared_bytes = sums::kSharedBytes},
+              [&] { sums::measure(results.data()); });
+  for (const sums::Type type : {sums::kE4m3, sums::kBf16}) {
+    const int many = type == sums::kE4m3 ? 4 : 3;  // products, as a power of two
+    const int exact[sums::kSums] = {23, 23, 23 + many, 24};
+    for (int sum = 0; sum < sums::kSums; ++sum) {
+      const auto [last, gone] = sums::kept(results.data(), type, static_cast<sums::Sum>(sum));
+      check(last == exact[sum] && gone == exact[sum] + 1, "%s",
+            sums::line_of(results.data(), type, static_cast<sums::Sum>(sum)).c_str());
+    }
+  }
+}
+
+// And those of an accumulator of 14 bits that drops the rest.
+void sums_of_fewer_bits() {
+  namespace sums = accumulation;
+  std::vector<float> results(sums::kResults, sums::kLarge);
+  for (int n = 0; n < sums::kPowers; ++n) {
+    results[n] = sums::kLarge + (n <= 13 ? std::ldexp(sums::kLarge, -n) : 0.0f);
+    results[sums::kMany * sums::kColumns + n] =
+        sums::kLarge + (n <= 13 ? 16 * std::ldexp(sums::kLarge, -n) : 0.0f);
+  }
+  for (const sums::Sum sum : {sums::kCarried, sums::kMany}) {
+    const auto [last, gone] = sums::kept(results.data(), sums::kE4m3, sum);
+    check(last == 13 && gone == 14, "%s", sums::line_of(results.data(), sums::kE4m3, sum).c_str());
+  }
+}
+
 }  // namespace
 
 int main(int count, char **arguments) {
@@ -83,6 +116,8 @@ int main(int count, char **arguments) {
       check(noticed, "%s", kSections[section]);
     }
   });
+  cases.run("the bits of sums: fp32's", sums_of_fp32);
+  cases.run("the bits of sums: fewer", sums_of_fewer_bits);
   const std::string path = count > 1 ? arguments[1] : "native/test/sim/golden_sm90.txt";
   std::ifstream file(path);
   if (!file) {
