@@ -7,8 +7,8 @@ SIM_SOURCES := $(wildcard native/sim/*.cpp native/plan/*.cpp) native/api_check.c
   native/cuda/tensor_shape.cpp native/cuda/key_maps.cpp \
   $(filter-out $(SIM_TEST_SOURCES),$(wildcard native/test/sim/*.cpp))
 # The reference is not what is tested: as fast as it can be.
-SIM_REFERENCE := $(call object,native/test/cases.cpp native/test/reference.cpp native/test/fixture.cpp \
-  native/test/sweep_cases.cpp native/cpu/ops_rows_portable.cpp)
+SIM_REFERENCE := $(call object,native/test/cases.cpp native/test/reference.cpp native/test/quantised.cpp \
+  native/test/fixture.cpp native/test/sweep_cases.cpp native/cpu/ops_rows_portable.cpp)
 SIM_FLAGS := -std=c++20 -O2 -g1 -pthread -fsanitize=address -DSVDIT_SIM \
   -Wall -Wextra -Werror -Wno-unknown-pragmas -Wno-psabi -Inative/include -Inative -ffile-prefix-map=$(CURDIR)=.
 sim_object = $(patsubst native/%,$(NATIVE)/sim/%.o,$1)
