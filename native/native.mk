@@ -133,17 +133,23 @@ $(TESTS) $(BENCHES): $(NATIVE)/test/%: $(NATIVE)/obj/test/%.cpp.o $(call object,
 # The double-precision reference has one thread and takes most of the time, so it is not slowed down more.
 $(NATIVE)/obj/test/reference.cpp.o: override SANITIZE :=
 
-# What the kernels take of a multiprocessor, against the checked-in table.
-.PHONY: cuda-resources
+# What the kernels take of a multiprocessor, against the checked-in table; how the machine code of those for compute
+# capability 9.0 is ordered; that the latter check notices what it is for.
+.PHONY: cuda-resources cuda-sass cuda-sass-test
 cuda-resources: $(call object,$(CUDA_SOURCES))
 	@native/cuda/check_resources.sh native/cuda/resources.txt $(patsubst %.o,%.ptxas,$^)
+cuda-sass: $(call object,$(filter %_sm90.cu,$(CUDA_SOURCES)))
+	@CUOBJDUMP='$(or $(wildcard $(dir $(NVCC))cuobjdump),$(shell command -v cuobjdump))' \
+	  native/cuda/check_sass.sh $(foreach object,$^,$(dir $(object))keep/$(basename $(basename $(notdir $(object)))).cubin)
+cuda-sass-test:
+	@native/cuda/check_sass_test.sh $(NVCC) $(filter-out -Werror all-warnings,$(NVCC_FLAGS)) $(call cuda_arch,any_sm90.cu)
 
 include native/sim/sim.mk
 include native/gpu/gpu.mk
 
 # Runs every test; one line each, the whole output of those that fail.
 .PHONY: native-test
-native-test: $(TESTS) $(SIM_TESTS) $(if $(WITH_CUDA),cuda-resources)
+native-test: $(TESTS) $(SIM_TESTS) $(if $(WITH_CUDA),cuda-resources cuda-sass cuda-sass-test)
 	@failed=; for test in $(TESTS) $(SIM_TESTS); do \
 	  if $$test > $$test.log 2>&1; then echo "$$(basename $$test): $$(tail -n 1 $$test.log)"; \
 	  else cat $$test.log; echo "$$(basename $$test): FAILED"; failed=1; fi; done; test -z "$$failed"
