@@ -87,7 +87,7 @@ void compute_attention(const Plan &plan, const TierKernels &kernels, ThreadPool 
       const int32_t row = (int32_t)(i / work);
       const int32_t valid =
           args.text_valid == nullptr ? plan.layout.key_text : args.text_valid[row];
-      compute_block(plan, kernels.element[plan.element_type], args, row, item, valid, scratch);
+      compute_block(plan, kernels.element[plan.tensor_type()], args, row, item, valid, scratch);
     }
   });
 }

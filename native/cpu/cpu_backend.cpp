@@ -8,6 +8,7 @@
 
 #include "cpu/attention.h"
 #include "cpu/processor.h"
+#include "cpu/quantise.h"
 #include "error.h"
 
 namespace svdit {
@@ -17,11 +18,15 @@ class CpuPlan : public svdit_plan {
  public:
   CpuPlan(Plan &&plan, CpuBackend &backend) : svdit_plan(std::move(plan)), backend_(backend) {}
 
-  uint64_t workspace_bytes(int32_t) const override { return 0; }
+  uint64_t workspace_bytes(int32_t batch) const override {
+    return plan.element_type == SVDIT_E4M3 ? quantised_bytes(plan, batch) : 0;
+  }
 
   void attention(const svdit_attention_args &args, svdit_stream stream) const override {
     require_no_stream(stream);
-    compute_attention(plan, backend_.kernels(), backend_.pool(), backend_.scratches(), args);
+    compute_attention(
+        plan, backend_.kernels(), backend_.pool(), backend_.scratches(),
+        plan.element_type == SVDIT_E4M3 ? quantise(plan, backend_.pool(), args) : args);
   }
 
   void sweep(const svdit_sweep_args &args, svdit_stream stream) const override {
@@ -114,9 +119,6 @@ std::unique_ptr<svdit_plan> CpuBackend::compile(Plan &&plan) {
   if (plan.head_dim % 8 != 0 || plan.head_dim > kLargestHeadDim) {
     fail(SVDIT_UNSUPPORTED, "head_dim is %d, the CPU backend takes multiples of 8 up to %d",
          plan.head_dim, kLargestHeadDim);
-  }
-  if (plan.element_type == SVDIT_E4M3) {
-    fail(SVDIT_UNSUPPORTED, "element_type is 3 (E4M3), the CPU backend takes BF16, FP16 and FP32");
   }
   return std::make_unique<CpuPlan>(std::move(plan), *this);
 }

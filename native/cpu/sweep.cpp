@@ -214,7 +214,7 @@ class BlockSweep {
 void compute_sweep(const Plan &plan, const TierKernels &kernels, ThreadPool &pool,
                    ScratchPool &scratches, const svdit_sweep_args &args) {
   const Order order{args.order, args.tile_t, args.tile_h, args.tile_w};
-  const Sweep sweep{plan, kernels.element[plan.element_type], kernels.sweep, args,
+  const Sweep sweep{plan, kernels.element[plan.tensor_type()], kernels.sweep, args,
                     stored_tokens(plan.sequence, order)};
 
   const ScratchPool::Lease lease(scratches);

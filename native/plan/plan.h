@@ -42,6 +42,10 @@ struct Plan {
 
   int32_t head_count() const { return (int32_t)heads.size(); }
   int32_t query_tokens() const { return sequence.tokens(); }
+  // Of q, k, v and out.
+  uint32_t tensor_type() const {
+    return element_type == SVDIT_E4M3 ? uint32_t{SVDIT_BF16} : element_type;
+  }
   int32_t key_tokens() const { return layout.key_video + layout.key_text; }
   PatternArrays arrays() const { return {blocks.data(), list_offsets.data()}; }
 

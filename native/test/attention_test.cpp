@@ -24,8 +24,10 @@ class Planned {
 };
 
 bool attend(const Planned &planned, const svdit_attention_args &args) {
+  const TestWorkspace workspace(planned.plan, args.batch);
+  const svdit_attention_args with_workspace = workspace.in(args);
   svdit_error error = new_error();
-  const svdit_status status = svdit_attention(planned.plan, &args, nullptr, &error);
+  const svdit_status status = svdit_attention(planned.plan, &with_workspace, nullptr, &error);
   EXPECT(status == SVDIT_OK, "%s", error.message);
   return status == SVDIT_OK;
 }
@@ -60,7 +62,7 @@ TestCase medium_case(uint32_t type, int32_t d, const std::vector<uint32_t> &mode
 // Logits of +-60 leave one weight near 1 and the rest near 0; their exponentials must neither
 // overflow nor vanish wrongly.
 void test_large_logits(svdit_backend *backend, const std::string &tier) {
-  for (uint32_t type : {SVDIT_BF16, SVDIT_FP16, SVDIT_FP32}) {
+  for (uint32_t type : {SVDIT_BF16, SVDIT_FP16, SVDIT_FP32, SVDIT_E4M3}) {
     report.run(tier + " logits of 60, type " + std::to_string(type), [&] {
       Random random(77);
       TestCase c = medium_case(type, 64, {SVDIT_MODE_FULL, SVDIT_MODE_DIAGONAL}, random);
@@ -177,11 +179,11 @@ void test_complementary_masks(svdit_backend *backend, const std::string &tier) {
 }
 
 // Ranges write their part, the same bytes as the whole, and leave the rest alone.
-void test_ranges(svdit_backend *backend, const std::string &tier) {
-  report.run(tier + " head and query-block ranges", [&] {
+void test_ranges(svdit_backend *backend, const std::string &tier, uint32_t type) {
+  report.run(tier + " head and query-block ranges, type " + std::to_string(type), [&] {
     Random random(33);
     const TestCase c = medium_case(
-        SVDIT_BF16, 64,
+        type, 64,
         {SVDIT_MODE_FULL, SVDIT_MODE_MULTI_DIAGONAL, SVDIT_MODE_SKIP, SVDIT_MODE_VERTICAL_STRIPE},
         random);
     const TestData whole(c, random, Strides::kBatchTokenHead);
@@ -195,14 +197,14 @@ void test_ranges(svdit_backend *backend, const std::string &tier) {
     args.lse = lse.data();
     args.head_begin = 1;
     args.head_end = 3;
-    args.query_block_begin = 2;
+    args.query_block_begin = 3;  // not the first of 64 tokens
     args.query_block_end = c.video_blocks() + 1;
     attend(planned, args);
     for (int32_t h = 0; h < c.heads(); ++h) {
       const Visibility visibility(c, h);
       for (int32_t t = 0; t < c.queries(); ++t) {
         const int32_t block = visibility.query_block(t);
-        const bool inside = h >= 1 && h < 3 && block >= 2 && block <= c.video_blocks();
+        const bool inside = h >= 1 && h < 3 && block >= 3 && block <= c.video_blocks();
         std::vector<char> expected(2 * c.head_dim, (char)0xFF);
         if (inside) std::memcpy(expected.data(), whole.out.row(0, h, t), expected.size());
         EXPECT(std::memcmp(part.row(0, h, t), expected.data(), expected.size()) == 0,
@@ -219,7 +221,7 @@ void test_ranges(svdit_backend *backend, const std::string &tier) {
 void test_head_dims(svdit_backend *backend, const std::string &tier) {
   for (int32_t d = 8; d <= 256; d += d < 136 ? 8 : 40) {
     report.run(tier + " head dim " + std::to_string(d), [&] {
-      for (uint32_t type : {SVDIT_BF16, SVDIT_FP16, SVDIT_FP32}) {
+      for (uint32_t type : {SVDIT_BF16, SVDIT_FP16, SVDIT_FP32, SVDIT_E4M3}) {
         Random random(d + type);
         TestCase c;
         c.width = 131;
@@ -248,7 +250,8 @@ int main() {
     test_growing_logits(backend, name);
     test_all_blocks_is_dense(backend, name);
     test_complementary_masks(backend, name);
-    test_ranges(backend, name);
+    test_ranges(backend, name, SVDIT_BF16);
+    test_ranges(backend, name, SVDIT_E4M3);
     test_head_dims(backend, name);
     svdit_backend_close(backend);
   }

@@ -268,6 +268,27 @@ svdit_attention_args TestData::args(const TestCase &c) const {
   return args;
 }
 
+namespace {
+
+uint64_t workspace_of(const svdit_plan *plan, int32_t batch) {
+  uint64_t bytes = 0;
+  expect_ok([&](svdit_error *e) { return svdit_plan_workspace(plan, batch, &bytes, e); });
+  return bytes;
+}
+
+}  // namespace
+
+TestWorkspace::TestWorkspace(const svdit_plan *plan, int32_t batch)
+    : bytes(workspace_of(plan, batch)), memory(bytes) {
+  std::memset(memory.data(), 0xFF, bytes);
+}
+
+svdit_attention_args TestWorkspace::in(svdit_attention_args args) const {
+  args.workspace = bytes > 0 ? memory.data() : nullptr;
+  args.workspace_bytes = bytes;
+  return args;
+}
+
 float TestData::lse(const TestCase &c, int32_t b, int32_t h, int32_t t) const {
   return ((float *)lse_bytes.data())[((int64_t)b * c.heads() + h) * c.queries() + t];
 }
@@ -301,7 +322,7 @@ TestPattern random_pattern(Random &random, const TestCase &c, uint32_t mode) {
 TestCase random_case(Random &random) {
   TestCase c;
   const int32_t dims[] = {64, 128, 8, 16, 24, 40, 72, 80, 96, 256};
-  c.type = (uint32_t)random.between(0, 2);
+  c.type = (uint32_t)random.between(0, 3);
   c.head_dim = random.chance(0.5) ? dims[random.between(0, 1)] : dims[random.between(2, 9)];
   c.block = 16 << random.between(0, 3);
   c.batch = (int32_t)random.between(1, 2);

@@ -123,6 +123,17 @@ struct TestData {
   mutable std::unique_ptr<Quantised> quantised;  // kept by reference_row; see quantised.h
 };
 
+// The workspace a call with this plan needs, NaN (0xFF bytes) until it is used.
+class TestWorkspace {
+ public:
+  TestWorkspace(const svdit_plan *plan, int32_t batch);
+  // args with this workspace.
+  svdit_attention_args in(svdit_attention_args args) const;
+
+  const uint64_t bytes;
+  const GuardedBytes memory;
+};
+
 // A random case: sizes that fill no block, no chunk and no vector, and a random legal pattern per
 // head.
 TestCase random_case(Random &random);

@@ -1,14 +1,19 @@
-// E4M3's arithmetic against its definition: rounding, and the scale of 64 tokens, exhaustively over
-// bf16.
+// E4M3's arithmetic against its definition, exhaustively over bf16: rounding, and the scale of 64
+// tokens. And what E4M3 plans of the CPU backend have of their own: the workspace, and the
+// fixtures.
 #include "plan/e4m3.h"
 
 #include <algorithm>
 #include <cmath>
+#include <cstdlib>
 #include <cstring>
 #include <vector>
 
+#include "cpu/quantise.h"
+#include "test/fixture.h"
 #include "test/harness.h"
 #include "test/quantised.h"
+#include "test/reference.h"
 
 using namespace svdit::test;
 
@@ -88,10 +93,195 @@ void test_scale() {
   });
 }
 
+// Every bf16 number that a scale takes, in one row with the largest, under every scale.
+void test_rounding_of_rows() {
+  report.run("the CPU backend rounds every bf16 number as the reference does", [] {
+    int64_t wrong = 0, rounded_numbers = 0;
+    for (int32_t exponent = -60; exponent <= 120; ++exponent) {
+      std::vector<uint16_t> row;
+      for (uint32_t bits = 0; bits < 0x7F80 && bf16_number(bits) <= std::ldexp(448, exponent);
+           ++bits) {
+        row.push_back((uint16_t)bits);
+        row.push_back((uint16_t)(0x8000 | bits));
+      }
+      std::vector<uint16_t> result(row.size(), 0xFFFF);
+      const int32_t token = 0;
+      svdit::quantise_rows({(char *)row.data(), 0}, {(char *)result.data(), 0}, &token, 1,
+                           (int32_t)row.size());
+      for (size_t i = 0; i < row.size(); ++i) {
+        const double x = bf16_number(row[i]);
+        const double want = std::ldexp(to_e4m3(std::ldexp(x, -exponent)), exponent);
+        wrong += bf16_number(result[i]) != (float)want;
+      }
+      rounded_numbers += (int64_t)row.size();
+    }
+    EXPECT(rounded_numbers > 5'000'000 && wrong == 0, "%lld of %lld are wrong", (long long)wrong,
+           (long long)rounded_numbers);
+  });
+  report.run("rows share the scale of the largest of them, in place too", [] {
+    const int32_t d = 24, tokens[] = {5, 0, 3};
+    std::vector<uint16_t> rows(6 * d, 0xFFFF);  // NaN but for the tokens
+    for (int32_t t : tokens) std::fill_n(&rows[t * d], d, (uint16_t)0x3F81);
+    rows[3 * d + 17] = 0xC600;  // -2^13: the scale is 2^5, in units of which 1 is 2^-5
+    const svdit::Rows in_place{(char *)rows.data(), d * 2};
+    svdit::quantise_rows(in_place, in_place, tokens, 3, d);
+    for (int32_t t = 0; t < 6; ++t) {
+      const bool rounded = t == 0 || t == 3 || t == 5;
+      for (int32_t i = 0; i < d; ++i) {
+        const uint16_t want = !rounded ? 0xFFFF : t == 3 && i == 17 ? 0xC600 : 0x3F80;
+        EXPECT(rows[t * d + i] == want, "token %d element %d is %04x", t, i, rows[t * d + i]);
+      }
+    }
+  });
+}
+
+TestCase plan_case() {
+  TestCase c;
+  c.frames = 3;
+  c.height = 7;
+  c.width = 9;
+  c.text = 30;
+  c.text_valid = {30, 11};
+  c.block = 32;
+  c.head_dim = 40;
+  c.batch = 2;
+  c.type = SVDIT_E4M3;
+  c.patterns.resize(4);
+  c.patterns[1].mode = SVDIT_MODE_SKIP;
+  c.patterns[2].order = SVDIT_ORDER_TOKEN_MAJOR;
+  return c;
+}
+
+struct Planned {
+  explicit Planned(const TestCase &c, uint32_t tier = SVDIT_CPU_TIER_AUTO)
+      : backend(open_cpu(tier, 2)) {
+    const PlanDesc desc(c);
+    expect_ok([&](svdit_error *e) { return svdit_plan_create(backend, &desc.desc, &plan, e); });
+  }
+  ~Planned() {
+    svdit_plan_destroy(plan);
+    svdit_backend_close(backend);
+  }
+  Planned(const Planned &) = delete;
+  svdit_backend *backend;
+  svdit_plan *plan = nullptr;
+};
+
+void test_workspace() {
+  report.run("the workspace of a plan", [] {
+    TestCase c = plan_case();
+    const Planned planned(c);
+    const TestWorkspace workspace(planned.plan, 2);
+    EXPECT(workspace.bytes == 3 * 2 * 4 * 40 * 2 * 219ull, "%llu",
+           (unsigned long long)workspace.bytes);
+    uint64_t bytes = 0;
+    expect_status(
+        SVDIT_INVALID_ARGUMENT,
+        [&](svdit_error *e) { return svdit_plan_workspace(planned.plan, 0, &bytes, e); },
+        "batch is 0");
+    c.key_tokens = 500;
+    c.patterns[2].order = SVDIT_ORDER_FRAME_MAJOR;
+    c.text_valid.clear();
+    const Planned cross(c);
+    expect_ok([&](svdit_error *e) { return svdit_plan_workspace(cross.plan, 1, &bytes, e); });
+    EXPECT(bytes == 4 * 40 * 2 * (219ull + 2 * 500), "%llu", (unsigned long long)bytes);
+  });
+  report.run("a workspace that is missing, short or misaligned", [] {
+    const TestCase c = plan_case();
+    Random random(1);
+    const TestData data(c, random, Strides::kBatchTokenHead);
+    const Planned planned(c);
+    const TestWorkspace workspace(planned.plan, c.batch);
+    const auto refused = [&](const std::string &word, auto &&change) {
+      svdit_attention_args args = workspace.in(data.args(c));
+      change(args);
+      expect_status(
+          SVDIT_INVALID_ARGUMENT,
+          [&](svdit_error *e) { return svdit_attention(planned.plan, &args, nullptr, e); }, word,
+          "workspace");
+    };
+    const std::string needed = std::to_string(workspace.bytes);
+    refused(needed, [](auto &args) { args.workspace = nullptr; });
+    refused(needed, [](auto &args) { args.workspace_bytes -= 1; });
+    refused("multiple of 16", [](auto &args) { args.workspace = (char *)args.workspace - 8; });
+    const int32_t valid[] = {30, 31};
+    svdit_attention_args args = workspace.in(data.args(c));
+    args.text_valid = valid;
+    expect_status(
+        SVDIT_INVALID_ARGUMENT,
+        [&](svdit_error *e) { return svdit_attention(planned.plan, &args, nullptr, e); },
+        "text_valid[1] is 31");
+    const auto *written = (const unsigned char *)workspace.memory.data();
+    EXPECT(std::count(written, written + workspace.bytes, 0xFF) == (int64_t)workspace.bytes,
+           "a refused call wrote into the workspace");
+  });
+}
+
+// Heads that skip or are not asked for cost nothing, nor do queries outside of the range.
+void test_what_is_copied() {
+  report.run("only what a call computes is copied", [] {
+    const TestCase c = plan_case();
+    Random random(4);
+    const TestData data(c, random, Strides::kGaps);
+    const Planned planned(c);
+    const TestWorkspace workspace(planned.plan, c.batch);
+    svdit_attention_args args = workspace.in(data.args(c));
+    args.head_end = 3;
+    args.query_block_begin = 4;  // tokens 128 to 159 of 189 video tokens
+    args.query_block_end = 5;
+    expect_ok([&](svdit_error *e) { return svdit_attention(planned.plan, &args, nullptr, e); });
+    const auto *row = (const uint16_t *)workspace.memory.data();
+    for (const char *name : {"q", "k", "v"}) {
+      for (int32_t b = 0; b < c.batch; ++b) {
+        for (int32_t h = 0; h < c.heads(); ++h) {
+          const std::vector<int32_t> place = places(c, c.patterns[h]);
+          for (int32_t t = 0; t < c.keys(); ++t, row += c.head_dim) {
+            const bool video = t < c.video();
+            const bool token =
+                *name == 'q' ? video && place[t] >= 128 : video || t - c.video() < c.valid(b);
+            const bool copied = (h == 0 || h == 2) && token;
+            const bool untouched = std::count(row, row + c.head_dim, 0xFFFF) == c.head_dim;
+            EXPECT(untouched == !copied, "%s of batch %d head %d token %d", name, b, h, t);
+          }
+        }
+      }
+    }
+  });
+}
+
+// Against the reference, whose numbers are rounded likewise; and no further from the numbers in the
+// file than e4m3 with 3 bits can be held to on data without outliers.
+void test_fixtures() {
+  const char *folder = std::getenv("SVDIT_CASES");
+  int used = 0;
+  for (const std::string &path :
+       fixture_paths(folder ? folder : "src/test/resources/cases/attention")) {
+    ++used;
+    report.run("fixture " + path, [&] {
+      Fixture fixture(path);
+      TestCase &c = fixture.test_case;
+      c.type = SVDIT_E4M3;
+      Random random(1);
+      const TestData data(c, random, Strides::kBatchTokenHead);
+      fixture.fill(data);
+      const Planned planned(c);
+      const TestWorkspace workspace(planned.plan, c.batch);
+      const svdit_attention_args args = workspace.in(data.args(c));
+      expect_ok([&](svdit_error *e) { return svdit_attention(planned.plan, &args, nullptr, e); });
+      fixture.expect_matches(data);
+    });
+  }
+  report.run("fixtures", [&] { EXPECT(used >= 10, "%d", used); });
+}
+
 }  // namespace
 
 int main() {
   test_reference_rounding();
   test_scale();
+  test_rounding_of_rows();
+  test_workspace();
+  test_what_is_copied();
+  test_fixtures();
   return report.finish();
 }

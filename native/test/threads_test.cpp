@@ -51,7 +51,8 @@ struct Shared {
   svdit_backend *backend = nullptr;
   svdit_plan *plan = nullptr;
 
-  explicit Shared(int threads) {
+  explicit Shared(int threads, uint32_t type = SVDIT_FP32) {
+    c.type = type;
     c.frames = 3;
     c.height = 10;
     c.width = 12;
@@ -72,29 +73,31 @@ struct Shared {
   }
 };
 
-void test_one_plan_many_threads() {
-  report.run("16 threads on one plan give what one gives", [] {
-    const Shared shared(3);
-    std::atomic<int> wrong{0};
-    std::vector<std::thread> threads;
-    for (int t = 0; t < 16; ++t) {
-      threads.emplace_back([&, t] {
-        Random random(t % 4);
-        const TestData data(shared.c, random, Strides::kBatchHeadToken);
-        const svdit_attention_args args = data.args(shared.c);
-        std::vector<char> first;
-        for (int round = 0; round < 8; ++round) {
-          std::memset(args.out.data, 0xFF, args.out.extent_bytes);
-          wrong += svdit_attention(shared.plan, &args, nullptr, nullptr) != SVDIT_OK;
-          const char *out = (const char *)args.out.data;
-          if (round == 0) first.assign(out, out + args.out.extent_bytes);
-          wrong += std::memcmp(first.data(), out, first.size()) != 0;
-        }
-      });
-    }
-    for (auto &thread : threads) thread.join();
-    EXPECT(wrong == 0, "%d", wrong.load());
-  });
+void test_one_plan_many_threads(uint32_t type) {
+  report.run("16 threads on one plan of type " + std::to_string(type) + " give what one gives",
+             [&] {
+               const Shared shared(3, type);
+               std::atomic<int> wrong{0};
+               std::vector<std::thread> threads;
+               for (int t = 0; t < 16; ++t) {
+                 threads.emplace_back([&, t] {
+                   Random random(t % 4);
+                   const TestData data(shared.c, random, Strides::kBatchHeadToken);
+                   const TestWorkspace workspace(shared.plan, shared.c.batch);
+                   const svdit_attention_args args = workspace.in(data.args(shared.c));
+                   std::vector<char> first;
+                   for (int round = 0; round < 8; ++round) {
+                     std::memset(args.out.data, 0xFF, args.out.extent_bytes);
+                     wrong += svdit_attention(shared.plan, &args, nullptr, nullptr) != SVDIT_OK;
+                     const char *out = (const char *)args.out.data;
+                     if (round == 0) first.assign(out, out + args.out.extent_bytes);
+                     wrong += std::memcmp(first.data(), out, first.size()) != 0;
+                   }
+                 });
+               }
+               for (auto &thread : threads) thread.join();
+               EXPECT(wrong == 0, "%d", wrong.load());
+             });
 }
 
 #if !defined(__SANITIZE_THREAD__)
@@ -173,7 +176,8 @@ void test_cgroups() {
 
 int main() {
   test_every_item_once();
-  test_one_plan_many_threads();
+  test_one_plan_many_threads(SVDIT_FP32);
+  test_one_plan_many_threads(SVDIT_E4M3);
 #if !defined(__SANITIZE_THREAD__)  // ThreadSanitizer does not follow a fork of a threaded process
   test_fork();
 #endif
