@@ -9,7 +9,7 @@ template <class Element, int kHeadDim, int kBlock>
 AttentionKernel kernel() {
   using Shape = ShapeSm90<Element, kHeadDim, kBlock>;
   return {reinterpret_cast<const void *>(attention_sm90<Element, kHeadDim, kBlock>),
-          Shape::kThreads, Shape::kSharedBytes, Shape::kStrips * Shape::kStripRows, Shape::kTile};
+          Shape::kThreads, Shape::kSharedBytes, Shape::kStrips * kStripRows, Shape::kTile};
 }
 
 template <class Element>

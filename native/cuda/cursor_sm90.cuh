@@ -7,7 +7,7 @@
 #ifndef SVDIT_CUDA_CURSOR_SM90_CUH
 #define SVDIT_CUDA_CURSOR_SM90_CUH
 
-#include "cuda/shape_sm90.cuh"
+#include "cuda/pipeline_sm90.cuh"
 
 namespace svdit::cuda {
 
@@ -43,13 +43,14 @@ class TileLister {
       const int32_t begin = least(run_.begin);
       const bool sees = run_.begin == begin;
       const int32_t taken = take(begin, Shape::kTile - static_cast<int32_t>(rows));
-      const int first = rows / kPieceKeys, past = (rows + taken + kPieceKeys - 1) / kPieceKeys;
+      const int first = rows / Shape::kPieceKeys,
+                past = (rows + taken + Shape::kPieceKeys - 1) / Shape::kPieceKeys;
       if (sees) seen |= (1u << past) - (1u << first);
-      if (lane() >= first && lane() < past) piece = begin + (lane() - first) * kPieceKeys;
+      if (lane() >= first && lane() < past) piece = begin + (lane() - first) * Shape::kPieceKeys;
       rows = taken == Shape::kTile ? Shape::kTile | TileNote::kWhole : rows + taken;
-      // A piece that ends between multiples of kPieceKeys, as only a segment's last can, ends the
-      // tile.
-    } while (rows < Shape::kTile && rows % kPieceKeys == 0 && !ended());
+      // A piece that ends between multiples of Shape::kPieceKeys, as only a segment's last can,
+      // ends the tile.
+    } while (rows < Shape::kTile && rows % Shape::kPieceKeys == 0 && !ended());
     if (ended()) rows |= TileNote::kLast;
     const std::int32_t index = Announced{ptx::load_shared(announced)}.index();
     // A strip sees what the lane that walks for its query block does.

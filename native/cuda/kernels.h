@@ -30,9 +30,20 @@ struct PermuteKernel {
   int threads;
 };
 
+// Takes an AttentionParams and a QuantisedHeads (quantised.h), which it fills; any number of
+// blocks.
+struct QuantiseKernel {
+  const void *function;
+  int threads;
+  int shared_bytes;
+};
+
 // For BF16 and FP16, head dims 64 and 128, blocks 64 and 128.
 AttentionKernel attention_kernel_sm80(uint32_t element_type, int32_t head_dim, int32_t block);
 AttentionKernel attention_kernel_sm90(uint32_t element_type, int32_t head_dim, int32_t block);
+// Takes an AttentionParams and the QuantisedHeads that quantise_kernel filled.
+AttentionKernel attention_kernel_e4m3(int32_t head_dim, int32_t block);
+QuantiseKernel quantise_kernel(int32_t head_dim);
 SweepKernel sweep_kernel_sm80(uint32_t element_type, int32_t head_dim, int32_t block);
 PermuteKernel permute_kernel();
 

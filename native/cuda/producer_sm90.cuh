@@ -39,22 +39,12 @@ __device__ __forceinline__ void produce_tiles(const AttentionParams &p, const Ke
   const Barriers<Shape> barriers(shared);
   const int lane = ptx::thread_index() % 32;
   const Layout &layout = p.layout;
-  Turn<Shape::kListed> listed;
+  ListedTiles<Shape> tiles(shared);
   Turn<Shape::kStages> turn;
-  for (;;) {
-    ptx::mbarrier_wait(barriers.listed_full(listed.slot()), listed.phase());
-    const std::uint32_t from = shared + Shape::kTiles + listed.slot() * Shape::kListedBytes;
-    const ptx::Bits128 note = ptx::load_shared_16(from + Shape::kListedNote);
-    const std::uint32_t index =
-        ptx::load_shared(from + Shape::kListedNote + 4 * TileNote::kIndexWord);
-    int32_t piece = kNothing;
-    if (lane < Shape::kPieces) piece = static_cast<int32_t>(ptx::load_shared(from + lane * 4));
-    release(barriers.listed_empty(listed.slot()));
-    listed.advance();
-    if (note.w == 0) break;
-
+  for (Listed tile = tiles.next(); !tile.none(); tile = tiles.next()) {
+    const auto &[note, index, piece] = tile;
     const TileNote told{0, note.w};
-    const ItemSm90<Shape> item(p, static_cast<int32_t>(index));
+    const ItemSm90<Shape> item(p, index);
     const std::uint32_t to =
         shared + (kValues ? Shape::kValues : Shape::kKeys) + turn.slot() * Shape::kTileBytes;
     const std::uint32_t full = barriers.template tile_full<kValues>(turn.slot());
@@ -76,7 +66,9 @@ __device__ __forceinline__ void produce_tiles(const AttentionParams &p, const Ke
       }
     }
     if (lane == 0) {
-      if (!kValues) ptx::store_shared_16(shared + Shape::kTileNotes + 16 * turn.slot(), note);
+      if (!kValues)
+        ptx::store_shared_16(shared + Shape::kTileNotes + Shape::kTileNoteBytes * turn.slot(),
+                             note);
       ptx::mbarrier_arrive_expect(
           full, Shape::kTileBytes - (cut < 0 ? 0 : kPieceKeys * Shape::kHeadDim * 2));
     }
@@ -114,7 +106,7 @@ __device__ __forceinline__ void produce_queries(const AttentionParams &p, std::u
     for (int s = 0; s < Shape::kStrips; ++s) {
       const Strip<Shape> strip(p, item, s);
       ptx::mbarrier_wait(barriers.queries_empty(s), phase);
-      copy_rows<Shape, Shape::kStripRows>(
+      copy_rows<Shape, kStripRows>(
           shared + Shape::kQueries + s * Shape::kStripBytes, Shape::kStripPanelBytes,
           p.q.row(item.batch, item.head, 0), strip.count(),
           [&](int row) { return int64_t{strip.token(row)} * p.q.token_stride; });
