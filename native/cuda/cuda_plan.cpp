@@ -14,7 +14,7 @@
 namespace svdit::cuda {
 namespace {
 
-constexpr int kPermuteBlocksPerProcessor = 8;
+constexpr int kCopyBlocksPerProcessor = 8;
 
 // Arrays packed one after the other, to be uploaded in one piece.
 class Packed {
@@ -44,6 +44,14 @@ AttentionKernel attention_kernel(const Plan &plan, int32_t capability) {
     fail(SVDIT_UNSUPPORTED,
          "SVDIT_CUDA_KERNELS is sm90, and the device has compute capability %d.%d", capability / 10,
          capability % 10);
+  }
+  if (plan.element_type == SVDIT_E4M3) {
+    if (wanted != "sm90") {
+      fail(SVDIT_UNSUPPORTED,
+           "element_type is 3 (E4M3), which takes compute capability 9.0%s; the device has %d.%d",
+           named != nullptr ? " and its kernels" : "", capability / 10, capability % 10);
+    }
+    return attention_kernel_e4m3(plan.head_dim, plan.layout.block);
   }
   const auto of = wanted == "sm90" ? attention_kernel_sm90 : attention_kernel_sm80;
   return of(plan.element_type, plan.head_dim, plan.layout.block);
@@ -79,7 +87,8 @@ CudaPlan::CudaPlan(Plan &&compiled, int device, const svdit_backend_info &info)
       tables_(make_tables(plan)),
       kernel_(attention_kernel(plan, info.compute_capability)),
       permute_(permute_kernel()),
-      sweep_(sweep_kernel_sm80(plan.element_type, plan.head_dim, plan.layout.block)),
+      quantise_(quantise_kernel(plan.head_dim)),
+      sweep_(sweep_kernel_sm80(plan.tensor_type(), plan.head_dim, plan.layout.block)),
       choice_({device, kernel_.function, plan.groups, tiles(plan)}) {
   const OnDevice on(device_);
   load_kernels();
@@ -117,6 +126,9 @@ void CudaPlan::load_kernels() {
       load(sweep_.function, sweep_.threads, sweep_.shared_bytes, "loading the sweep's kernel");
   cudaFuncAttributes attributes;
   check(cudaFuncGetAttributes(&attributes, permute_.function), "loading the permutation kernel");
+  if (quantises()) {
+    check(cudaFuncGetAttributes(&attributes, quantise_.function), "loading the rounding kernel");
+  }
 }
 
 void CudaPlan::upload() {
@@ -154,7 +166,7 @@ void CudaPlan::attention(const svdit_attention_args &args, svdit_stream stream) 
   PermuteParams permute;
   for (int i = 0; call.permute_launch(i, &permute); ++i) {
     void *arguments[] = {&permute};
-    check(cudaLaunchKernel(permute_.function, dim3(multiprocessors_ * kPermuteBlocksPerProcessor),
+    check(cudaLaunchKernel(permute_.function, dim3(multiprocessors_ * kCopyBlocksPerProcessor),
                            dim3(permute_.threads), arguments, 0, queue),
           "launching the permutation");
   }
@@ -164,8 +176,14 @@ void CudaPlan::attention(const svdit_attention_args &args, svdit_stream stream) 
   for (const int32_t group : apart(args) ? tables_.groups : all) {
     for (int i = 0; call.attention_launch(group, i, launch, &params); ++i, ++launch) {
       KeyMaps maps;
+      QuantisedHeads heads = call.quantised();
+      void *arguments[] = {&params, quantises() ? static_cast<void *>(&heads) : &maps};
       if (kernel_.tile_keys > 0) maps = make_key_maps(params, plan.head_dim, kernel_.tile_keys);
-      void *arguments[] = {&params, &maps};
+      if (quantises()) {
+        check(cudaLaunchKernel(quantise_.function, dim3(multiprocessors_ * kCopyBlocksPerProcessor),
+                               dim3(quantise_.threads), arguments, quantise_.shared_bytes, queue),
+              "launching the rounding to e4m3");
+      }
       const int32_t items = params.items(kernel_.item_rows);
       check(cudaLaunchKernel(kernel_.function, dim3(std::min(resident_, items)),
                              dim3(kernel_.threads), arguments, kernel_.shared_bytes, queue),

@@ -24,6 +24,7 @@ class CudaPlan : public svdit_plan {
 
  private:
   bool apart(const svdit_attention_args &args) const;
+  bool quantises() const { return plan.element_type == SVDIT_E4M3; }
   void upload();
   void load_kernels();
   int load(const void *function, int threads, int shared_bytes, const char *what) const;
@@ -34,6 +35,7 @@ class CudaPlan : public svdit_plan {
   PlanArrays arrays_{};
   AttentionKernel kernel_{};
   PermuteKernel permute_{};
+  QuantiseKernel quantise_{};
   SweepKernel sweep_{};
   mutable LaunchChoice choice_;
   int resident_ = 0, sweep_resident_ = 0;  // blocks of a kernel that the device runs at once

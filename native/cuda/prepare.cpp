@@ -17,6 +17,26 @@ bool needs_permuted_keys(const Plan &plan, const HeadPattern &head) {
          !plan.orders[head.order].stored.empty();
 }
 
+// Which of the heads are copied, and so have a slot.
+bool is_copied(const Plan &plan, const HeadPattern &head) {
+  return plan.element_type == SVDIT_E4M3 ? head.mode != Mode::kSkip
+                                         : needs_permuted_keys(plan, head);
+}
+
+// Of the slots of all batch rows, from address on.
+QuantisedHeads quantised_heads(const Plan &plan, const PlanTables &tables, int32_t batch,
+                               char *address) {
+  QuantisedHeads heads{};
+  heads.slots = tables.slots;
+  heads.query_units = plan.layout.query_blocks * (plan.layout.block / kScaleTokens);
+  heads.key_units = units_of(plan.layout.key_video) + units_of(plan.layout.key_text);
+  heads.unit_bytes = kScaleTokens * plan.head_dim;
+  heads.units = address;
+  const int64_t units = int64_t{batch} * heads.slots * heads.units_per_head();
+  heads.exponents = reinterpret_cast<int32_t *>(address + units * heads.unit_bytes);
+  return heads;
+}
+
 }  // namespace
 
 View view_of(const svdit_tensor &tensor, const char *name) {
@@ -44,8 +64,8 @@ View view_of(const svdit_tensor &tensor, const char *name) {
 float scale_log2(float scale) { return static_cast<float>(std::fabs(scale) * 1.4426950408889634); }
 
 PlanTables make_tables(const Plan &plan) {
-  if (plan.element_type != SVDIT_BF16 && plan.element_type != SVDIT_FP16) {
-    fail(SVDIT_UNSUPPORTED, "element_type is %u, CUDA computes 0 (BF16) and 1 (FP16)",
+  if (plan.element_type == SVDIT_FP32) {
+    fail(SVDIT_UNSUPPORTED, "element_type is %u, CUDA computes 0 (BF16), 1 (FP16) and 3 (E4M3)",
          plan.element_type);
   }
   if (plan.head_dim != 64 && plan.head_dim != 128) {
@@ -69,7 +89,7 @@ PlanTables make_tables(const Plan &plan) {
   }
   for (const HeadPattern &head : plan.heads) {
     tables.head_orders.push_back(
-        {offsets[head.order], needs_permuted_keys(plan, head) ? tables.slots++ : -1});
+        {offsets[head.order], is_copied(plan, head) ? tables.slots++ : -1});
   }
   for (const WorkItem &item :
        plan.work) {  // a head's items are neighbours, the costliest head's first
@@ -86,6 +106,11 @@ PlanTables make_tables(const Plan &plan) {
 }
 
 uint64_t workspace_bytes(const Plan &plan, const PlanTables &tables, int32_t batch) {
+  if (plan.element_type == SVDIT_E4M3) {
+    const QuantisedHeads heads = quantised_heads(plan, tables, batch, nullptr);
+    const auto units = static_cast<uint64_t>(batch) * heads.slots * heads.units_per_head();
+    return kCounterBytes + units * (heads.unit_bytes + sizeof *heads.exponents);
+  }
   return kCounterBytes +
          static_cast<uint64_t>(batch) * tables.slots * 2 * plan.key_tokens() * plan.head_dim * 2;
 }
@@ -93,8 +118,12 @@ uint64_t workspace_bytes(const Plan &plan, const PlanTables &tables, int32_t bat
 Call::Call(const Plan &plan, const PlanTables &tables, const PlanArrays &arrays,
            const svdit_attention_args &args)
     : plan_(plan), tables_(tables), arrays_(arrays), args_(args) {
-  permuted_ = {static_cast<char *>(args.workspace) + kCounterBytes, tables.slots,
-               static_cast<int64_t>(plan.key_tokens()) * plan.head_dim * 2};
+  char *const copies = static_cast<char *>(args.workspace) + kCounterBytes;
+  if (plan.element_type == SVDIT_E4M3) {
+    quantised_ = quantised_heads(plan, tables, args.batch, copies);
+  } else {
+    permuted_ = {copies, tables.slots, static_cast<int64_t>(plan.key_tokens()) * plan.head_dim * 2};
+  }
   for (const auto &[tensor, name] : {std::pair(&args.q, "q"), std::pair(&args.k, "k"),
                                      std::pair(&args.v, "v"), std::pair(&args.out, "out")}) {
     view_of(*tensor, name);
@@ -124,6 +153,7 @@ bool Call::list_heads(int32_t index, HeadList *list, const Wanted &wanted) const
 }
 
 bool Call::permute_launch(int32_t index, PermuteParams *params) const {
+  if (plan_.element_type == SVDIT_E4M3) return false;
   params->k = view_of(args_.k, "k");
   params->v = view_of(args_.v, "v");
   params->layout = plan_.layout;

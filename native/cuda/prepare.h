@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "cuda/params.h"
+#include "cuda/quantised.h"
 #include "plan/plan.h"
 #include "svdit.h"
 
@@ -19,14 +20,15 @@ struct PlanTables {
   std::vector<int32_t> stored;   // see PlanArrays
   std::vector<int32_t> by_cost;  // heads, costliest first
   std::vector<int32_t> groups;   // in the order of their costliest heads
-  int32_t slots = 0;             // permuted copies of K and V a call needs
+  int32_t slots = 0;             // heads that a call copies into the workspace
 };
 
-// Throws Error UNSUPPORTED for what the kernels do not compute: element types but BF16 and FP16,
-// head dims but 64 and 128, blocks but 64 and 128.
+// Throws Error UNSUPPORTED for what the kernels do not compute: element types but BF16, FP16 and
+// E4M3, head dims but 64 and 128, blocks but 64 and 128.
 PlanTables make_tables(const Plan &plan);
 
-// Bytes of workspace a call needs: one counter for each launch, then the permuted keys and values.
+// Bytes of workspace a call needs: one counter for each launch, then the permuted keys and values,
+// or, of E4M3, all heads rounded.
 uint64_t workspace_bytes(const Plan &plan, const PlanTables &tables, int32_t batch);
 inline constexpr uint64_t kCounterBytes = 256;
 
@@ -40,8 +42,8 @@ View view_of(const svdit_tensor &tensor, const char *name);
 // |scale| log2(e): kernels work with powers of two.
 float scale_log2(float scale);
 
-// What one svdit_attention is: clear the counters, permute, attend. arrays and args' pointers are
-// the device's.
+// What one svdit_attention is: clear the counters, permute, attend; of E4M3, round each launch's
+// heads and attend. arrays and args' pointers are the device's.
 class Call {
  public:
   // Throws Error for addresses and strides that are no multiples of 16 bytes and for sizes the
@@ -59,6 +61,9 @@ class Call {
   }
   static constexpr int32_t kAllGroups = -1;
 
+  // Of E4M3: where a call's heads go when they are rounded.
+  const QuantisedHeads &quantised() const { return quantised_; }
+
   void *counters() const { return args_.workspace; }
 
  private:
@@ -69,7 +74,8 @@ class Call {
   const PlanTables &tables_;
   const PlanArrays &arrays_;
   const svdit_attention_args &args_;
-  PermutedKeys permuted_;
+  PermutedKeys permuted_{};
+  QuantisedHeads quantised_{};
 };
 
 }  // namespace svdit::cuda

@@ -4,9 +4,11 @@
 #include <cstring>
 
 #include "api_check.h"
+#include "cuda/attention_e4m3_sm90.cuh"
 #include "cuda/attention_sm80.cuh"
 #include "cuda/attention_sm90.cuh"
 #include "cuda/permute.cuh"
+#include "cuda/quantise_e4m3.cuh"
 #include "cuda/sweep_call.h"
 #include "cuda/sweep_sm80.cuh"
 #include "error.h"
