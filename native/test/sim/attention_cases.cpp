@@ -24,13 +24,35 @@ struct Kernel {
   uint32_t type;
   int32_t head_dim, block;
   std::string name() const {
-    return std::string(type == SVDIT_BF16 ? "bf16" : "fp16") + " D " + std::to_string(head_dim) +
-           " block " + std::to_string(block);
+    const char *names[] = {"bf16", "fp16", "fp32", "e4m3"};
+    return std::string(names[type]) + " D " + std::to_string(head_dim) + " block " +
+           std::to_string(block);
   }
 };
-constexpr Kernel kKernels[] = {{SVDIT_BF16, 64, 64},   {SVDIT_BF16, 64, 128}, {SVDIT_BF16, 128, 64},
-                               {SVDIT_BF16, 128, 128}, {SVDIT_FP16, 64, 64},  {SVDIT_FP16, 64, 128},
-                               {SVDIT_FP16, 128, 64},  {SVDIT_FP16, 128, 128}};
+
+Kernels family;  // that is tested
+
+std::vector<Kernel> kernels_of(Kernels of) {
+  std::vector<Kernel> kernels;
+  for (const uint32_t type : {SVDIT_BF16, SVDIT_FP16, SVDIT_E4M3}) {
+    if ((type == SVDIT_E4M3) != (of == Kernels::kE4m3)) continue;
+    for (const int32_t head_dim : {64, 128}) {
+      for (const int32_t block : {64, 128}) kernels.push_back({type, head_dim, block});
+    }
+  }
+  return kernels;
+}
+
+// The i-th of the family's kernels, which may have fewer.
+Kernel kernel_at(size_t i) {
+  const std::vector<Kernel> kernels = kernels_of(family);
+  return kernels[i % kernels.size()];
+}
+
+// The family's kernel for 16-bit tensors of that type.
+Kernel kernel_for(uint32_t type, int32_t head_dim, int32_t block) {
+  return {family == Kernels::kE4m3 ? uint32_t{SVDIT_E4M3} : type, head_dim, block};
+}
 
 TestCase case_of(const Kernel &kernel) {
   TestCase c;
@@ -40,14 +62,12 @@ TestCase case_of(const Kernel &kernel) {
   return c;
 }
 
-Kernels kernels;  // that are tested
-
 // Runs the kernels on the case's data and gives what they counted.
 bool attend(const TestCase &c, const svdit_attention_args &args, uint64_t seed,
             svdit::sim::Report *counted = nullptr) {
   try {
     const PlanDesc desc(c);
-    const SimulatedPlan plan(desc.desc, seed, kernels);
+    const SimulatedPlan plan(desc.desc, seed, family);
     plan.run(args);
     if (counted != nullptr) *counted = plan.attended;
     return true;
@@ -90,7 +110,7 @@ void test_random_shapes(uint64_t seed, int count) {
                              Strides::kAlignedGaps};
   for (int i = 0; i < count; ++i, ++seed) {
     Random random(seed);
-    TestCase c = random_sequence(kKernels[i % std::size(kKernels)], random);
+    TestCase c = random_sequence(kernel_at(i), random);
     const int32_t heads = (int32_t)random.between(1, 3);
     for (int32_t h = 0; h < heads; ++h) {
       c.patterns.push_back(
@@ -107,7 +127,7 @@ void test_random_shapes(uint64_t seed, int count) {
 // In every kernel: one launch of all modes, text behind the video and in front of it, padding that
 // holds NaN.
 void test_all_modes() {
-  for (const Kernel &kernel : kKernels) {
+  for (const Kernel &kernel : kernels_of(family)) {
     report.run(kernel.name() + ": a layer of all modes", [&] {
       Random random(kernel.head_dim + kernel.block + kernel.type);
       TestCase c = case_of(kernel);
@@ -115,7 +135,7 @@ void test_all_modes() {
       c.height = kernel.block / 16;
       c.width = 17;
       c.text = 70;
-      c.text_first = kernel.type == SVDIT_FP16;
+      c.text_first = kernel.type == SVDIT_FP16 || (kernel.type == SVDIT_E4M3 && kernel.block == 64);
       c.text_valid = {41};
       for (uint32_t mode = SVDIT_MODE_FULL; mode <= SVDIT_MODE_BLOCKS; ++mode) {
         c.patterns.push_back(random_pattern(random, c, mode));
@@ -131,7 +151,7 @@ void test_tails() {
   for (const int32_t tokens : {1, 7, 8, 63, 64, 65, 127, 128, 129, 191, 192, 193}) {
     report.run("tokens " + std::to_string(tokens), [&] {
       Random random(tokens);
-      TestCase c = case_of(kKernels[tokens % 4]);
+      TestCase c = case_of(kernel_at(tokens % 4));
       c.width = tokens;
       c.patterns = {pattern_of(SVDIT_MODE_FULL)};
       const TestData data(c, random, Strides::kAlignedGaps);
@@ -144,7 +164,7 @@ void test_tails() {
 void test_many_runs() {
   report.run("more runs than a list takes", [&] {
     Random random(5);
-    TestCase c = case_of({SVDIT_BF16, 64, 64});
+    TestCase c = case_of(kernel_for(SVDIT_BF16, 64, 64));
     c.width = 64 * 259 + 5;
     c.text = 3;
     c.patterns = {pattern_of(SVDIT_MODE_VERTICAL_STRIPE)};
@@ -170,7 +190,7 @@ void test_many_runs() {
 
 // Logits of +-60: one weight near 1, the others near 0.
 void test_large_logits() {
-  for (const Kernel &kernel : {kKernels[0], kKernels[7]}) {
+  for (const Kernel &kernel : {kernel_at(0), kernel_at(7)}) {
     for (const float scale : {1.0f, -1.0f}) {
       report.run(kernel.name() + ": logits of 60, scale " + std::to_string(scale), [&] {
         Random random(77);
@@ -186,7 +206,7 @@ void test_large_logits() {
 }
 
 void test_cross_attention() {
-  for (const Kernel &kernel : {kKernels[1], kKernels[6]}) {
+  for (const Kernel &kernel : {kernel_at(1), kernel_at(6)}) {
     report.run(kernel.name() + ": cross-attention", [&] {
       Random random(21);
       TestCase c = case_of(kernel);
@@ -258,7 +278,7 @@ void test_ranges(const Kernel &kernel, bool same_bytes) {
 void test_many_heads() {
   report.run("more heads than a launch names", [&] {
     Random random(2);
-    TestCase c = case_of({SVDIT_FP16, 64, 64});
+    TestCase c = case_of(kernel_for(SVDIT_FP16, 64, 64));
     c.width = 3;
     c.height = 2;
     c.patterns.assign(svdit::cuda::kHeadsPerLaunch + 3, pattern_of(SVDIT_MODE_FULL));
@@ -277,7 +297,7 @@ void test_many_heads() {
 void test_schedules() {
   report.run("the same bytes whatever the schedule", [&] {
     Random random(4);
-    TestCase c = case_of({SVDIT_BF16, 128, 128});
+    TestCase c = case_of(kernel_for(SVDIT_BF16, 128, 128));
     c.frames = 3;
     c.height = 9;
     c.width = 11;
@@ -299,7 +319,7 @@ void test_schedules() {
 
 // The swizzle leaves no bank conflict anywhere in the kernel.
 void test_bank_conflicts() {
-  for (const Kernel &kernel : kKernels) {
+  for (const Kernel &kernel : kernels_of(family)) {
     report.run(kernel.name() + ": bank conflicts", [&] {
       Random random(6);
       TestCase c = case_of(kernel);
@@ -318,25 +338,20 @@ void test_bank_conflicts() {
 // multiprocessors have from 8.0 on, 227 KiB what those of 9.0 have.
 void test_shared_memory() {
   report.run("dynamic shared memory is as in the table", [] {
-    const bool sm90 = kernels == Kernels::kSm90;
-    const char *wanted = sm90 ? "sm_90a" : "sm_80";
+    const int most = (family == Kernels::kSm80 ? 99 : 227) * 1024;
     std::ifstream table("native/cuda/resources.txt");
-    int found = 0;
-    for (std::string line; std::getline(table, line);) {
-      char arch[16], element[16];
-      int registers, spills, fixed, dynamic, head_dim, block;
-      if (std::sscanf(line.c_str(), "%15s %d %d %d %d attention_sm%*d<%15[^,], %d, %d>", arch,
-                      &registers, &spills, &fixed, &dynamic, element, &head_dim, &block) != 8 ||
-          std::strcmp(arch, wanted) != 0) {
-        continue;
-      }
-      ++found;
-      const uint32_t type = std::strncmp(element, "Bf16", 4) == 0 ? SVDIT_BF16 : SVDIT_FP16;
-      const int bytes = attention_shared_bytes(kernels, type, head_dim, block);
-      EXPECT(bytes == dynamic && bytes <= (sm90 ? 227 : 99) * 1024, "%s: %d bytes", line.c_str(),
-             bytes);
+    const std::string text(std::istreambuf_iterator<char>(table), {});
+    for (const Kernel &kernel : kernels_of(family)) {
+      const int bytes = attention_shared_bytes(family, kernel.type, kernel.head_dim, kernel.block);
+      const std::string shape =
+          std::to_string(kernel.head_dim) + ", " + std::to_string(kernel.block) + ">\n";
+      const std::string element = kernel.type == SVDIT_BF16 ? "Bf16" : "Fp16";
+      const std::string name = family == Kernels::kSm80   ? "attention_sm80<" + element + ", "
+                               : family == Kernels::kSm90 ? "attention_sm90<" + element + "Sm90, "
+                                                          : "attention_e4m3_sm90<";
+      const std::string row = " " + std::to_string(bytes) + " " + name + shape;
+      EXPECT(text.find(row) != text.npos && bytes <= most, "not in the table: %s", row.c_str());
     }
-    EXPECT(found == (int)std::size(kKernels), "%d kernels in the table", found);
   });
 }
 
@@ -345,7 +360,8 @@ void test_shared_memory() {
 void test_fixtures(const std::string &folder) {
   int used = 0;
   for (const std::string &path : fixture_paths(folder)) {
-    const Fixture fixture(path);
+    Fixture fixture(path);
+    if (family == Kernels::kE4m3) fixture.test_case.type = SVDIT_E4M3;
     const TestCase &c = fixture.test_case;
     if ((c.block != 64 && c.block != 128) || (c.head_dim != 64 && c.head_dim != 128)) continue;
     ++used;
@@ -378,7 +394,7 @@ void expect_refused(const TestCase &c, svdit_status status, const char *word,
 
 void test_refusals() {
   report.run("what CUDA does not compute is refused by name", [&] {
-    TestCase c = case_of(kKernels[0]);
+    TestCase c = case_of(kernel_at(0));
     c.width = 70;
     c.patterns = {pattern_of(SVDIT_MODE_FULL)};
     TestCase other = c;
@@ -405,19 +421,22 @@ void test_refusals() {
 }  // namespace
 
 int test_attention(Kernels tested) {
-  kernels = tested;
+  family = tested;
   const char *seed = std::getenv("SVDIT_TEST_SEED");
   const char *count = std::getenv("SVDIT_TEST_COUNT");
   const char *cases = std::getenv("SVDIT_CASES");
   test_fixtures(cases ? cases : "src/test/resources/cases/attention");
   test_all_modes();
-  test_random_shapes(seed ? std::strtoull(seed, nullptr, 10) : 500, count ? std::atoi(count) : 40);
+  test_random_shapes(seed ? std::strtoull(seed, nullptr, 10) : 500, count ? std::atoi(count)
+                                                                    : tested == Kernels::kE4m3
+                                                                        ? 24
+                                                                        : 40);
   test_tails();
   test_many_runs();
   test_large_logits();
   test_cross_attention();
-  test_ranges({SVDIT_BF16, 64, 64}, tested == Kernels::kSm80);
-  test_ranges({SVDIT_FP16, 128, 128}, true);
+  test_ranges(kernel_for(SVDIT_BF16, 64, 64), tested == Kernels::kSm80);
+  test_ranges(kernel_for(SVDIT_FP16, 128, 128), true);
   test_many_heads();
   test_schedules();
   test_bank_conflicts();

@@ -25,7 +25,8 @@ struct Sm80 {
   template <int kHeadDim, int kBlock>
   using Kernel = cuda::AttentionSm80<ElementType, kHeadDim, kBlock>;
   template <int kHeadDim, int kBlock>
-  static std::function<void()> call(const cuda::AttentionParams &params) {
+  static std::function<void()> call(const cuda::AttentionParams &params,
+                                    const cuda::QuantisedHeads &) {
     return [&params] { cuda::attention_sm80<ElementType, kHeadDim, kBlock>(params); };
   }
 };
@@ -35,10 +36,21 @@ struct Sm90 {
   template <int kHeadDim, int kBlock>
   using Kernel = cuda::ShapeSm90<ElementType, kHeadDim, kBlock>;
   template <int kHeadDim, int kBlock>
-  static std::function<void()> call(const cuda::AttentionParams &params) {
+  static std::function<void()> call(const cuda::AttentionParams &params,
+                                    const cuda::QuantisedHeads &) {
     const auto maps = std::make_shared<cuda::KeyMaps>(
         cuda::make_key_maps(params, kHeadDim, Kernel<kHeadDim, kBlock>::kTile));
     return [&params, maps] { cuda::attention_sm90<ElementType, kHeadDim, kBlock>(params, *maps); };
+  }
+};
+
+struct E4m3 {
+  template <int kHeadDim, int kBlock>
+  using Kernel = cuda::ShapeE4m3<kHeadDim, kBlock>;
+  template <int kHeadDim, int kBlock>
+  static std::function<void()> call(const cuda::AttentionParams &params,
+                                    const cuda::QuantisedHeads &heads) {
+    return [&] { cuda::attention_e4m3_sm90<kHeadDim, kBlock>(params, heads); };
   }
 };
 
@@ -55,6 +67,7 @@ auto with_shape(int32_t head_dim, int32_t block, const Visit &visit) {
 template <class Visit>
 auto with_kernel(Kernels kernels, uint32_t type, int32_t head_dim, int32_t block,
                  const Visit &visit) {
+  if (kernels == Kernels::kE4m3) return with_shape<E4m3>(head_dim, block, visit);
   if (kernels == Kernels::kSm80) {
     return type == SVDIT_BF16 ? with_shape<Sm80<cuda::Bf16>>(head_dim, block, visit)
                               : with_shape<Sm80<cuda::Fp16>>(head_dim, block, visit);
@@ -74,7 +87,7 @@ auto with_kernel(const Plan &plan, const What &what) {
     return plan.head_dim == 64 ? with_block(element, std::integral_constant<int, 64>{})
                                : with_block(element, std::integral_constant<int, 128>{});
   };
-  return plan.element_type == SVDIT_BF16 ? with_dim(cuda::Bf16{}) : with_dim(cuda::Fp16{});
+  return plan.tensor_type() == SVDIT_BF16 ? with_dim(cuda::Bf16{}) : with_dim(cuda::Fp16{});
 }
 
 void add(sim::Report &sum, const sim::Report &report) {
@@ -100,7 +113,7 @@ uint64_t SimulatedPlan::workspace_bytes(int32_t batch) const {
 
 void SimulatedPlan::attention(const svdit_attention_args &args, svdit_stream) const {
   const cuda::Call call(plan, tables_, arrays_, args);
-  attended = permuted = {};
+  attended = permuted = rounded = {};
   std::memset(call.counters(), 0, cuda::kCounterBytes);
   cuda::PermuteParams permute;
   for (int i = 0; call.permute_launch(i, &permute); ++i) {
@@ -109,14 +122,24 @@ void SimulatedPlan::attention(const svdit_attention_args &args, svdit_stream) co
   }
   cuda::AttentionParams params;
   for (int i = 0; call.attention_launch(i, &params); ++i) {
-    add(attended, with_kernel(kernels_, plan.element_type, plan.head_dim, plan.layout.block,
-                              [&]<class Family, int kHeadDim, int kBlock>() {
-                                using Kernel = typename Family::template Kernel<kHeadDim, kBlock>;
-                                return sim::launch({kBlocks, Kernel::kThreads, Kernel::kSharedBytes,
-                                                    seed_, kResident},
-                                                   Family::template call<kHeadDim, kBlock>(params));
-                              }));
+    if (plan.element_type == SVDIT_E4M3) add(rounded, round(params, call.quantised()));
+    add(attended,
+        with_kernel(kernels_, plan.element_type, plan.head_dim, plan.layout.block,
+                    [&]<class Family, int kHeadDim, int kBlock>() {
+                      using Kernel = typename Family::template Kernel<kHeadDim, kBlock>;
+                      return sim::launch(
+                          {kBlocks, Kernel::kThreads, Kernel::kSharedBytes, seed_, kResident},
+                          Family::template call<kHeadDim, kBlock>(params, call.quantised()));
+                    }));
   }
+}
+
+sim::Report SimulatedPlan::round(const cuda::AttentionParams &params,
+                                 const cuda::QuantisedHeads &heads) const {
+  const sim::Launch launch{3, cuda::kQuantiseThreads, cuda::kQuantiseSharedBytes, seed_, kResident};
+  return plan.head_dim == 64
+             ? sim::launch(launch, [&] { cuda::quantise_e4m3<64>(params, heads); })
+             : sim::launch(launch, [&] { cuda::quantise_e4m3<128>(params, heads); });
 }
 
 uint64_t SimulatedPlan::sweep_workspace_bytes(const svdit_sweep_args &args) const {

@@ -11,7 +11,8 @@
 namespace svdit::test {
 
 // Which of the CUDA backend's attention kernels run.
-enum class Kernels { kSm80, kSm90 };
+// E4M3's are for plans of that type alone.
+enum class Kernels { kSm80, kSm90, kE4m3 };
 
 class SimulatedPlan : public svdit_plan {
  public:
@@ -32,9 +33,11 @@ class SimulatedPlan : public svdit_plan {
   // As svdit_sweep does it, likewise.
   void run_sweep(svdit_sweep_args args) const;
 
-  mutable sim::Report attended, permuted, swept;  // what the last call's kernels did
+  mutable sim::Report attended, permuted, rounded, swept;  // what the last call's kernels did
 
  private:
+  sim::Report round(const cuda::AttentionParams &params, const cuda::QuantisedHeads &heads) const;
+
   cuda::PlanTables tables_;
   cuda::PlanArrays arrays_;
   uint64_t seed_;
