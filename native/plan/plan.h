@@ -47,10 +47,6 @@ struct Plan {
     return element_type == SVDIT_E4M3 ? uint32_t{SVDIT_BF16} : element_type;
   }
   int32_t key_tokens() const { return layout.key_video + layout.key_text; }
-  // Of q, k, v and out in memory.
-  uint32_t tensor_type() const {
-    return element_type == SVDIT_E4M3 ? static_cast<uint32_t>(SVDIT_BF16) : element_type;
-  }
   PatternArrays arrays() const { return {blocks.data(), list_offsets.data()}; }
 
   // The runs query_block of head sees, with text_valid valid text keys.
