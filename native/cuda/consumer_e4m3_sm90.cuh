@@ -151,16 +151,13 @@ class ConsumerE4m3 {
   }
 
   __device__ __forceinline__ typename Sums::Scales scales_of_tile() const {
-    typename Sums::Scales scales;
-#pragma unroll
-    for (int piece = 0; piece < Shape::kPieces; ++piece) {
-      const auto read = [&](int at) {
-        return std::bit_cast<float>(ptx::load_shared(tiles_.note() + at + 4 * piece));
-      };
-      scales.factor[piece] = read(TileScales::kFactors + 4 * Shape::kPieces * strip_);
-      scales.values_log2[piece] = read(TileScales::kValuesLog2);
-    }
-    return scales;
+    static_assert(Shape::kPieces == 2);
+    const std::uint32_t factors = tiles_.note() + TileScales::kFactors + 8 * strip_;
+    const ptx::Bits128 values = ptx::load_shared_16(tiles_.note() + TileScales::kValues);
+    const auto number = [](std::uint32_t bits) { return std::bit_cast<float>(bits); };
+    return {{number(ptx::load_shared(factors)), number(ptx::load_shared(factors + 4))},
+            {number(values.x), number(values.y)},
+            {number(values.z), number(values.w)}};
   }
 
   static __device__ __forceinline__ void pack(Weights &weights, const Scores &scores) {

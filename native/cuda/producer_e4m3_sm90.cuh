@@ -52,8 +52,10 @@ __device__ __forceinline__ void produce_units(const AttentionParams &p, const Qu
                           std::bit_cast<std::uint32_t>(factor));
       }
       if (lane < Shape::kPieces) {
-        ptx::store_shared(note + TileScales::kValuesLog2 + 4 * lane,
-                          std::bit_cast<std::uint32_t>(static_cast<float>(value_exponent)));
+        const std::uint32_t at = note + TileScales::kValues + 4 * lane;
+        ptx::store_shared(at, std::bit_cast<std::uint32_t>(static_cast<float>(value_exponent)));
+        ptx::store_shared(at + 4 * Shape::kPieces,
+                          std::bit_cast<std::uint32_t>(power_of_two(-value_exponent)));
       }
       ptx::warp_sync();
     }

@@ -10,12 +10,12 @@ namespace svdit::cuda {
 
 inline constexpr int kTileE4m3 = 2 * kScaleTokens;  // keys a step
 
-// Of a tile, after its note: factor[strip][piece] makes powers of two's exponents of q.k, and
-// values_log2[piece] is log2 of the values' scale.
+// Of a tile, after its note, floats: factors[strip][piece], which make exponents of powers of two
+// of q.k; log2 of the scale of each piece's values; one over that scale.
 struct TileScales {
   static constexpr int kStrips = 2, kPieces = kTileE4m3 / kScaleTokens;
-  static constexpr int kFactors = 16, kValuesLog2 = kFactors + 4 * kStrips * kPieces;
-  static constexpr int kEnd = 48;
+  static constexpr int kFactors = 16, kValues = kFactors + 4 * kStrips * kPieces;
+  static constexpr int kEnd = kValues + 4 * 2 * kPieces;
 };
 
 template <int kHeadDimension, int kBlockTokens>

@@ -20,9 +20,9 @@ class ScaledSoftmax {
 
  public:
   // Of a tile's pieces. factor: what q.k is to be multiplied with to be a power of two's exponent;
-  // values_log2: e.
+  // values_log2 is e, and values_inverse 2^-e.
   struct Scales {
-    float factor[kPieces], values_log2[kPieces];
+    float factor[kPieces], values_log2[kPieces], values_inverse[kPieces];
   };
 
   __device__ __forceinline__ ScaledSoftmax() {
@@ -89,7 +89,7 @@ class ScaledSoftmax {
           sum += scores[0][j][c];
         }
       }
-      sum_[i] = fmaf(sum, ptx::exp2_approx(-scales.values_log2[piece]), sum_[i]);
+      sum_[i] = fmaf(sum, scales.values_inverse[piece], sum_[i]);
     }
     return shrink;
   }
