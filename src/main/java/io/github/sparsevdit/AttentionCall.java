@@ -92,7 +92,8 @@ public final class AttentionCall {
 
   /**
    * Memory of the backend that the call may use, at least {@link AttentionPlan#workspaceBytes}; one
-   * call at a time may, and on CUDA the calls of one stream. By default there is one per stream.
+   * call at a time may, and on CUDA the calls of one stream. By default there is one per stream,
+   * and on the CPU one for each call that runs.
    */
   public AttentionCall workspace(Tensor workspace) {
     return set(() -> this.workspace = workspace);

@@ -122,7 +122,7 @@ public final class AttentionPlan implements AutoCloseable {
    * key gives 0. Makes no garbage. On the CPU it blocks until done; on CUDA it returns when the
    * work is queued on the legacy default stream, and copies from the tensors wait for it.
    *
-   * @param q [B, H, S, D], of the plan's type, any strides but D contiguous
+   * @param q [B, H, S, D], of the plan's tensorType(), any strides but D contiguous
    * @param k [B, H, keys, D]
    * @param v [B, H, keys, D]
    * @param out [B, H, S, D]; it overlaps none of the others
@@ -245,8 +245,9 @@ public final class AttentionPlan implements AutoCloseable {
   }
 
   /**
-   * Bytes of workspace a call with that batch size needs; 0 where none is needed. Calls on one CUDA
-   * stream share one workspace, whatever their plans.
+   * Bytes of workspace a call with that batch size needs; 0 where none is needed, as on the CPU by
+   * all types but E4M3. Calls on one CUDA stream share one workspace, whatever their plans; on the
+   * CPU each call that runs has one, which the next call takes over.
    */
   public long workspaceBytes(int batch) {
     long[] last = workspaceOfBatch;
@@ -285,8 +286,14 @@ public final class AttentionPlan implements AutoCloseable {
     return patterns;
   }
 
+  /** What it computes in. */
   public ElementType type() {
     return type;
+  }
+
+  /** What q, k, v and out hold: type(), but BF16 where that is E4M3. */
+  public ElementType tensorType() {
+    return type.tensorType();
   }
 
   public int headDim() {

@@ -9,6 +9,7 @@ import io.github.sparsevdit.internal.HeldCalls;
 import io.github.sparsevdit.internal.NativeCalls;
 import io.github.sparsevdit.internal.PlanHandle;
 import io.github.sparsevdit.internal.StreamHandle;
+import io.github.sparsevdit.internal.Workspaces.Workspace;
 import io.github.sparsevdit.tensor.Tensor;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
@@ -33,6 +34,9 @@ final class AttentionRunner {
     this.handle = handle;
     this.check = new TensorCheck(plan, handle.backend());
     this.needsWorkspace = plan.workspaceBytes(1) > 0;
+    if (needsWorkspace) {
+      handle.needsWorkspace();
+    }
   }
 
   /** The queue of a stream that this plan can compute on. */
@@ -70,7 +74,7 @@ final class AttentionRunner {
       queue.enter();
       try {
         uses(queue, q, k, v, out, null);
-        write(slot, q, k, v, out, null, batch, queue);
+        write(slot, q, k, v, out, null, batch, queue, workspace(null, batch, queue));
         int status =
             Svdit.svdit_plan_tune(
                 handle.pointer(), slot.args(), queue.pointer(), times, slot.error());
@@ -93,19 +97,43 @@ final class AttentionRunner {
     CallSlot slot = handle.hold();
     try {
       if (queue == null) {
-        call(slot, q, k, v, out, call, batch, null);
+        runHere(slot, q, k, v, out, call, batch);
         return;
       }
       queue.enter();
       try {
         uses(queue, q, k, v, out, call);
-        call(slot, q, k, v, out, call, batch, queue);
+        call(slot, q, k, v, out, call, batch, queue, workspace(call, batch, queue));
       } finally {
         queue.exit();
       }
     } finally {
       slot.release();
     }
+  }
+
+  /** On the CPU, where the call blocks: a workspace is free again when it returns. */
+  private void runHere(
+      CallSlot slot, Tensor q, Tensor k, Tensor v, Tensor out, AttentionCall call, int batch) {
+    if (!takesWorkspace(call)) {
+      call(slot, q, k, v, out, call, batch, null, 0);
+      return;
+    }
+    Workspace workspace = handle.backend().workspaces().take(plan.workspaceBytes(batch));
+    try {
+      call(slot, q, k, v, out, call, batch, null, workspace.address());
+    } finally {
+      workspace.release();
+    }
+  }
+
+  /** The address of the stream's workspace; 0 where none is needed or the caller gave one. */
+  private long workspace(AttentionCall call, int batch, StreamHandle queue) {
+    return takesWorkspace(call) ? queue.workspace(plan.workspaceBytes(batch)) : 0;
+  }
+
+  private boolean takesWorkspace(AttentionCall call) {
+    return needsWorkspace && (call == null || call.workspace == null);
   }
 
   /** What stays as it is until the stream's work is done. */
@@ -138,8 +166,9 @@ final class AttentionRunner {
       Tensor out,
       AttentionCall call,
       int batch,
-      StreamHandle queue) {
-    write(slot, q, k, v, out, call, batch, queue);
+      StreamHandle queue,
+      long ownWorkspace) {
+    write(slot, q, k, v, out, call, batch, queue, ownWorkspace);
     MemorySegment lse = MemorySegment.NULL;
     MemorySegment workspace = MemorySegment.NULL;
     if (call != null) {
@@ -166,7 +195,7 @@ final class AttentionRunner {
     }
   }
 
-  /** Fills the slot's arguments. */
+  /** Fills the slot's arguments; ownWorkspace is 0 where there is none but the caller's. */
   private void write(
       CallSlot slot,
       Tensor q,
@@ -175,7 +204,8 @@ final class AttentionRunner {
       Tensor out,
       AttentionCall call,
       int batch,
-      StreamHandle queue) {
+      StreamHandle queue,
+      long ownWorkspace) {
     MemorySegment args = slot.args();
     svdit_attention_args.batch(args, batch);
     write(q, slot.q());
@@ -187,10 +217,9 @@ final class AttentionRunner {
     } else {
       writeOptions(call, slot, queue);
     }
-    if (needsWorkspace && (call == null || call.workspace == null)) {
-      long bytes = plan.workspaceBytes(batch);
-      args.set(ADDRESS, svdit_attention_args.workspace$offset(), queue.workspace(bytes));
-      svdit_attention_args.workspace_bytes(args, bytes);
+    if (ownWorkspace != 0) {
+      args.set(ADDRESS, svdit_attention_args.workspace$offset(), ownWorkspace);
+      svdit_attention_args.workspace_bytes(args, plan.workspaceBytes(batch));
     }
   }
 

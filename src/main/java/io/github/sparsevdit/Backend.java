@@ -189,7 +189,9 @@ public final class Backend implements AutoCloseable {
   /**
    * Compiles one layer's patterns. The caller closes the plan.
    *
-   * @param type of q, k, v and out
+   * @param type that is computed in; q, k, v and out are of its {@code tensorType()}: BF16 for
+   *     {@link ElementType#E4M3}, which on CUDA takes compute capability 9.0 (else
+   *     UnsupportedException)
    * @param headDim a multiple of 8 up to 256 on the CPU; 64 or 128 on CUDA
    * @param block tokens per block: 128, 64, and on the CPU 32 or 16
    * @param patterns one per head

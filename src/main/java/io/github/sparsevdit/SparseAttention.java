@@ -42,7 +42,7 @@ public final class SparseAttention implements AutoCloseable {
    *
    * @param policy for instance a {@link DispatchTable}; IllegalArgumentException if it was made for
    *     another sequence
-   * @param type of q, k, v and out
+   * @param type that is computed in; q, k, v and out are of its {@code tensorType()}: BF16 for E4M3
    */
   public static SparseAttention of(
       Backend backend, Policy policy, Sequence sequence, Schedule schedule, ElementType type) {

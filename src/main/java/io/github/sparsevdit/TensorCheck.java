@@ -19,7 +19,7 @@ final class TensorCheck {
 
   TensorCheck(AttentionPlan plan, BackendHandle backend) {
     this.plan = plan;
-    type = plan.type();
+    type = plan.tensorType();
     heads = plan.patterns().size();
     queryTokens = plan.queryTokens();
     keyTokens = plan.keyTokens();

@@ -7,20 +7,22 @@ import io.github.sparsevdit.tensor.ElementType;
 import io.github.sparsevdit.tensor.Tensor;
 import java.lang.management.ManagementFactory;
 import java.util.List;
-import org.junit.jupiter.api.Test;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.EnumSource;
 
 /** A call makes no garbage. */
 class AllocationTest {
   private static final ThreadMXBean THREADS = (ThreadMXBean) ManagementFactory.getThreadMXBean();
 
-  @Test
-  void runAllocatesNothing() {
+  @ParameterizedTest
+  @EnumSource(names = {"BF16", "E4M3"}) // the latter with a workspace
+  void runAllocatesNothing(ElementType type) {
     Sequence sequence = Sequence.video(2, 2, 4).withText(4, true);
     try (Backend backend = Backend.cpu();
         AttentionPlan plan =
             backend.plan(
                 sequence,
-                ElementType.BF16,
+                type,
                 8,
                 16,
                 List.of(Pattern.multiDiagonal(1), Pattern.skip(), Pattern.full()));

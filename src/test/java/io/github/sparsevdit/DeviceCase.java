@@ -22,7 +22,11 @@ final class DeviceCase implements AutoCloseable {
 
   /** Small, of what CUDA computes. host is a backend of the CPU. */
   DeviceCase(long seed, Backend cpu, Backend cuda) {
-    ElementType type = seed % 2 == 0 ? ElementType.BF16 : ElementType.FP16;
+    this(seed, seed % 2 == 0 ? ElementType.BF16 : ElementType.FP16, cpu, cuda);
+  }
+
+  /** The same in that type. */
+  DeviceCase(long seed, ElementType type, Backend cpu, Backend cuda) {
     host = new RandomCase(seed, type, cpu, 4, new int[] {64, 128}, new int[] {64, 128});
     q = copy(cuda, host.q);
     k = copy(cuda, host.k);
@@ -55,7 +59,7 @@ final class DeviceCase implements AutoCloseable {
   void requireAccurate() {
     fetch(out, host.out);
     fetch(lse, host.lse);
-    host.requireAccurate();
+    host.requireAccurate(host.type);
   }
 
   /** Fills the host's tensor with the device's elements. */

@@ -145,7 +145,7 @@ class HostileUseTest {
   void valuesThatAreNoNumbersStayWhereTheyAreSeen(Tier tier) {
     Sequence sequence = Sequence.video(1, 1, 6 * BLOCK);
     try (Backend backend = Backend.cpu(new CpuOptions(0, tier))) {
-      for (ElementType type : ElementType.values()) {
+      for (ElementType type : List.of(ElementType.BF16, ElementType.FP16, ElementType.FP32)) {
         try (AttentionPlan plan =
                 backend.plan(sequence, type, DIM, BLOCK, List.of(Pattern.diagonal(0)));
             Tensor clean = backend.allocate(type, 1, 1, sequence.tokens(), DIM);

@@ -1,6 +1,7 @@
 package io.github.sparsevdit;
 
 import io.github.sparsevdit.eval.cases.AccuracyBound;
+import io.github.sparsevdit.eval.cases.E4m3Inputs;
 import io.github.sparsevdit.eval.cases.ReferenceAttention;
 import io.github.sparsevdit.eval.cases.Visibility;
 import io.github.sparsevdit.tensor.ElementType;
@@ -62,10 +63,11 @@ final class RandomCase implements AutoCloseable {
     scale = random.nextBoolean() ? 0 : 0.05f + random.nextFloat();
     tokensBeforeHeads = random.nextBoolean();
     double spread = random.nextInt(4) == 0 ? 6 : 1; // logits far apart now and then
-    q = tensor(backend, type, spread, false);
-    k = tensor(backend, type, spread, true);
-    v = tensor(backend, type, 1, true);
-    out = tensor(backend, type, 0, false);
+    ElementType held = type.tensorType();
+    q = tensor(backend, held, spread, false);
+    k = tensor(backend, held, spread, true);
+    v = tensor(backend, held, 1, true);
+    out = tensor(backend, held, 0, false);
     lse = backend.allocate(ElementType.FP32, batch, patterns.size(), sequence.tokens());
     owned.add(lse);
   }
@@ -139,16 +141,34 @@ final class RandomCase implements AutoCloseable {
   /** The reference of one head. */
   ReferenceAttention.Result exact(int row, int head) {
     return ReferenceAttention.exact(
-        head(q, row, head),
-        head(k, row, head),
-        head(v, row, head),
+        multiplied(q, row, head),
+        multiplied(k, row, head),
+        multiplied(v, row, head),
         headDim,
         actualScale(),
         mask(row, head));
   }
 
-  /** Throws unless out and lse of all heads and rows keep the accuracy bound. */
+  /** One head of q, k or v as the element type has it multiplied. */
+  private float[] multiplied(Tensor tensor, int row, int head) {
+    float[] rows = head(tensor, row, head);
+    int text = tensor == q ? sequence.text() : textValid[row];
+    return type == ElementType.E4M3
+        ? E4m3Inputs.rounded(rows, headDim, sequence, patterns.get(head).order(), text)
+        : rows;
+  }
+
+  /** As requireAccurate(ElementType) of what the CPU computed. */
   void requireAccurate() {
+    requireAccurate(type.tensorType());
+  }
+
+  /**
+   * Throws unless out and lse of all heads and rows keep the accuracy bound.
+   *
+   * @param weights what the weights were rounded to
+   */
+  void requireAccurate(ElementType weights) {
     AccuracyBound outBound = AccuracyBound.ofOutput(type);
     AccuracyBound lseBound = AccuracyBound.ofLse(type);
     for (int row = 0; row < batch; row++) {
@@ -156,12 +176,12 @@ final class RandomCase implements AutoCloseable {
         ReferenceAttention.Result exact = exact(row, head);
         ReferenceAttention.Result low =
             ReferenceAttention.low(
-                head(q, row, head),
-                head(k, row, head),
-                head(v, row, head),
+                multiplied(q, row, head),
+                multiplied(k, row, head),
+                multiplied(v, row, head),
                 headDim,
                 (float) actualScale(),
-                type,
+                weights,
                 mask(row, head));
         outBound.add(doubles(head(out, row, head)), exact.out(), low.out());
         lseBound.add(

@@ -77,7 +77,8 @@ final class BenchCommand implements Callable<Integer> {
       names = "--type",
       paramLabel = "TYPE",
       defaultValue = "bf16",
-      description = "bf16, fp16 or fp32 (default: bf16).")
+      description =
+          "What is computed in: bf16, fp16, fp32, or e4m3 on bf16 tensors (default: bf16).")
   ElementType type;
 
   @Option(
@@ -157,7 +158,7 @@ final class BenchCommand implements Callable<Integer> {
     try (Tensor q = random(backend, shape, 1);
         Tensor k = random(backend, shape, 2);
         Tensor v = random(backend, shape, 3);
-        Tensor out = backend.allocate(type, shape)) {
+        Tensor out = backend.allocate(type.tensorType(), shape)) {
       time(timed, q, k, v, out);
       return timed.stream().map(each -> line(each, timed.getFirst())).toList();
     } finally {
@@ -205,7 +206,7 @@ final class BenchCommand implements Callable<Integer> {
     for (int i = 0; i < values.length; i++) {
       values[i] = (float) random.nextGaussian();
     }
-    return backend.allocate(type, shape).copyFrom(values);
+    return backend.allocate(type.tensorType(), shape).copyFrom(values);
   }
 
   private Measured line(Timed timed, Timed dense) {

@@ -18,6 +18,7 @@ import io.github.sparsevdit.model.Pipeline;
 import io.github.sparsevdit.model.RunMemory;
 import io.github.sparsevdit.model.Scheduler;
 import io.github.sparsevdit.search.CalibrationSource;
+import io.github.sparsevdit.tensor.ElementType;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -42,11 +43,13 @@ final class Checkpoint implements AutoCloseable {
   private final int framesPerSecond;
   private final long seed;
   private final RunMemory memory;
+  private final ElementType attentionType;
 
   private Checkpoint(
       Path folder,
       Backend backend,
       RunOptions options,
+      ElementType attentionType,
       Pipeline pipeline,
       PromptEmbeddings embeddings,
       RunMemory memory)
@@ -60,6 +63,7 @@ final class Checkpoint implements AutoCloseable {
     this.pipeline = pipeline;
     this.embeddings = embeddings;
     this.memory = memory;
+    this.attentionType = attentionType;
     this.latents = latents(options.latents, defaults.path("latents"), config);
     this.framesPerSecond = defaults.path("fps").asInt(16);
     this.seed = options.seed;
@@ -78,7 +82,11 @@ final class Checkpoint implements AutoCloseable {
 
   /** Refuses what will not fit, unless it is asked not to. */
   private static RunMemory memory(
-      Path folder, Backend backend, RunOptions options, PromptEmbeddings embeddings)
+      Path folder,
+      Backend backend,
+      RunOptions options,
+      ElementType attentionType,
+      PromptEmbeddings embeddings)
       throws IOException {
     JsonNode config = config(folder);
     JsonNode usual = read(folder.resolve("generation_config.json")).path("latents");
@@ -86,7 +94,13 @@ final class Checkpoint implements AutoCloseable {
     boolean framesFirst = FamilyDefaults.framesFirst(config.path("_class_name").asText());
     int[] size = {(int) latents[framesFirst ? 0 : 1], (int) latents[2], (int) latents[3]};
     RunMemory memory =
-        RunMemory.of(folder, options.type, size, embeddings.textTokens(), backend.info().threads());
+        RunMemory.of(
+            folder,
+            options.type,
+            attentionType,
+            size,
+            embeddings.textTokens(),
+            backend.info().threads());
     if (!options.anyMemory) {
       memory.requireRoom(backend);
     }
@@ -98,17 +112,25 @@ final class Checkpoint implements AutoCloseable {
     return memory.with(policy, schedule(), sequence());
   }
 
-  /** Opens the folder; the backend stays the caller's. */
+  /** Opens the folder, to compute self-attention as all else; the backend stays the caller's. */
   static Checkpoint open(Path folder, Backend backend, RunOptions options) throws IOException {
+    return open(folder, backend, options, options.type);
+  }
+
+  /** The same with runs whose self-attention is computed in that type. */
+  static Checkpoint open(
+      Path folder, Backend backend, RunOptions options, ElementType attentionType)
+      throws IOException {
     config(folder); // says so if the folder holds none
     Path usual = folder.resolve("prompt_embeds.safetensors");
     PromptEmbeddings embeddings =
         new PromptEmbeddings(options.embeddings != null ? options.embeddings : usual);
     try {
-      RunMemory memory = memory(folder, backend, options, embeddings);
+      RunMemory memory = memory(folder, backend, options, attentionType, embeddings);
       Pipeline pipeline = Pipeline.open(folder, backend, options.type);
       try {
-        return new Checkpoint(folder, backend, options, pipeline, embeddings, memory);
+        return new Checkpoint(
+            folder, backend, options, attentionType, pipeline, embeddings, memory);
       } catch (IOException | RuntimeException | Error failure) {
         pipeline.close();
         throw failure;
@@ -194,6 +216,16 @@ final class Checkpoint implements AutoCloseable {
     return pipeline.transformer().sequence(latents, embeddings.textTokens());
   }
 
+  /** What self-attention is computed in, unless a run asks for another type. */
+  ElementType attentionType() {
+    return attentionType;
+  }
+
+  /** What all else is computed in. */
+  ElementType type() {
+    return pipeline.transformer().type();
+  }
+
   /** The timesteps of a run. */
   Schedule schedule() {
     return scheduler.schedule();
@@ -265,6 +297,11 @@ final class Checkpoint implements AutoCloseable {
     return generate(prompt, noise, policy, progress(stepDone), null);
   }
 
+  /** The same with self-attention in the type of all else. */
+  Generated generatePlainly(String prompt, long noise, Policy policy, IntConsumer stepDone) {
+    return generate(prompt, noise, policy, type(), progress(stepDone), null);
+  }
+
   /**
    * The same, kept after each step.
    *
@@ -272,8 +309,18 @@ final class Checkpoint implements AutoCloseable {
    */
   Generated generate(
       String prompt, long noise, Policy policy, DenoisingProgress progress, Path file) {
+    return generate(prompt, noise, policy, attentionType, progress, file);
+  }
+
+  private Generated generate(
+      String prompt,
+      long noise,
+      Policy policy,
+      ElementType attentionType,
+      DenoisingProgress progress,
+      Path file) {
     Evaluation.Clip clip = clip(prompt, noise);
-    Evaluation evaluation = evaluationOf(List.of(clip), progress);
+    Evaluation evaluation = evaluationOf(List.of(clip), attentionType, progress);
     Evaluation.Run run = evaluation.generate(clip, policy, file);
     return new Generated(run.latents(), run.seconds(), run.attentionSeconds(), density(policy));
   }
@@ -284,12 +331,20 @@ final class Checkpoint implements AutoCloseable {
     for (String prompt : prompts) {
       clips.add(clip(prompt, seed + clips.size()));
     }
-    return evaluationOf(clips, progress);
+    return evaluationOf(clips, attentionType, progress);
   }
 
-  private Evaluation evaluationOf(List<Evaluation.Clip> clips, DenoisingProgress progress) {
+  private Evaluation evaluationOf(
+      List<Evaluation.Clip> clips, ElementType attentionType, DenoisingProgress progress) {
     return new Evaluation(
-        backend, pipeline.transformer(), scheduler, guidance, latents, clips, progress);
+        backend,
+        pipeline.transformer(),
+        attentionType,
+        scheduler,
+        guidance,
+        latents,
+        clips,
+        progress);
   }
 
   private Evaluation.Clip clip(String prompt, long noise) {
@@ -299,8 +354,7 @@ final class Checkpoint implements AutoCloseable {
 
   private double density(Policy policy) {
     try (SparseAttention attention =
-        SparseAttention.of(
-            backend, policy, sequence(), schedule(), pipeline.transformer().type())) {
+        SparseAttention.of(backend, policy, sequence(), schedule(), type())) {
       return attention.density();
     }
   }

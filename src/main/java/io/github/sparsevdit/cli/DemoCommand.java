@@ -38,6 +38,7 @@ import picocli.CommandLine.Spec;
       "  svdit demo --prompts horse --densities 0.4 --steps 10    quicker",
       "  svdit demo --baselines --prompts dog,horse --calibrate bunny,generated1 --block 32 \\",
       "      --dense-steps 1 --densities 0.35                     what the search is worth",
+      "  svdit demo --attention-type e4m3      what 8-bit attention changes, beside bf16",
       "  svdit demo --json                                        the table for a script"
     })
 final class DemoCommand implements Callable<Integer> {
@@ -105,6 +106,8 @@ final class DemoCommand implements Callable<Integer> {
   @Option(names = "--json", description = "Print one JSON object instead of the table.")
   boolean json;
 
+  @Mixin AttentionTypeOption attentionType;
+
   @ArgGroup(validate = false, heading = "%nHow the denoiser runs:%n")
   RunOptions runs = new RunOptions();
 
@@ -120,7 +123,8 @@ final class DemoCommand implements Callable<Integer> {
   public Integer call() throws IOException {
     checkOptions();
     try (Backend backend = backendOptions.open();
-        Checkpoint checkpoint = Checkpoint.open(folder(), backend, runs)) {
+        Checkpoint checkpoint =
+            Checkpoint.open(folder(), backend, runs, attentionType.of(runs.type))) {
       if (!checkpoint.pixels()) {
         throw new CommandFailure(
             folder() + " does not work in pixels, so its results cannot be looked at here");
@@ -197,7 +201,8 @@ final class DemoCommand implements Callable<Integer> {
   }
 
   private void generate(Checkpoint checkpoint, DemoResult result) {
-    int videos = prompts.size() * (1 + result.sparse().size());
+    boolean plainly = result.comparesTypes();
+    int videos = prompts.size() * (1 + result.sparse().size()) * (plainly ? 2 : 1);
     long steps = (long) videos * checkpoint.schedule().steps();
     try (ProgressDisplay progress = new ProgressDisplay(console, "generate", steps)) {
       for (int i = 0; i < prompts.size(); i++) {
@@ -206,10 +211,20 @@ final class DemoCommand implements Callable<Integer> {
         progress.note(prompt + ", dense");
         Policy dense = Policy.dense(checkpoint.shape(), block);
         result.dense().add(checkpoint.generate(prompt, noise, dense, step -> progress.step()));
+        if (plainly) {
+          result
+              .plainDense()
+              .add(checkpoint.generatePlainly(prompt, noise, dense, step -> progress.step()));
+        }
         for (DemoResult.Sparse sparse : result.sparse()) {
           DispatchTable table = sparse.table();
           progress.note(String.format(Locale.ROOT, "%s, density %.2f", prompt, sparse.target()));
           sparse.runs().add(checkpoint.generate(prompt, noise, table, step -> progress.step()));
+          if (plainly) {
+            sparse
+                .plainRuns()
+                .add(checkpoint.generatePlainly(prompt, noise, table, step -> progress.step()));
+          }
         }
       }
     }

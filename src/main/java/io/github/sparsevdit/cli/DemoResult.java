@@ -19,6 +19,7 @@ import java.util.function.ToDoubleFunction;
  * @param front of the search
  * @param prompts generated for; run i of every list is of prompt i
  * @param dense the dense runs
+ * @param plainDense the same with self-attention in the type of all else, where it is in another
  * @param sparse the tables with their runs, densest first
  */
 record DemoResult(
@@ -27,6 +28,7 @@ record DemoResult(
     ParetoFront front,
     List<String> prompts,
     List<Checkpoint.Generated> dense,
+    List<Checkpoint.Generated> plainDense,
     List<Sparse> sparse) {
   DemoResult(
       String backend,
@@ -34,7 +36,7 @@ record DemoResult(
       ParetoFront front,
       List<String> prompts,
       List<Sparse> sparse) {
-    this(backend, checkpoint, front, prompts, new ArrayList<>(), sparse);
+    this(backend, checkpoint, front, prompts, new ArrayList<>(), new ArrayList<>(), sparse);
   }
 
   /**
@@ -42,10 +44,15 @@ record DemoResult(
    *
    * @param target the density asked for
    * @param runs with it
+   * @param plainRuns the same with self-attention in the type of all else, where it is in another
    */
-  record Sparse(double target, DispatchTable table, List<Checkpoint.Generated> runs) {
+  record Sparse(
+      double target,
+      DispatchTable table,
+      List<Checkpoint.Generated> runs,
+      List<Checkpoint.Generated> plainRuns) {
     Sparse(double target, DispatchTable table) {
-      this(target, table, new ArrayList<>());
+      this(target, table, new ArrayList<>(), new ArrayList<>());
     }
 
     double density() {
@@ -57,6 +64,44 @@ record DemoResult(
   Comparison comparison(Sparse sparse, int prompt) {
     return Comparison.of(
         checkpoint, dense.get(prompt).latents(), sparse.runs().get(prompt).latents());
+  }
+
+  /** Whether self-attention is computed in another type than all else. */
+  boolean comparesTypes() {
+    return checkpoint.attentionType() != checkpoint.type();
+  }
+
+  /** Mean PSNR of runs and the same runs with self-attention in the type of all else. */
+  private double typePsnr(List<Checkpoint.Generated> runs, List<Checkpoint.Generated> plain) {
+    double sum = 0;
+    for (int i = 0; i < prompts.size(); i++) {
+      sum += Comparison.of(checkpoint, plain.get(i).latents(), runs.get(i).latents()).psnr();
+    }
+    return sum / prompts.size();
+  }
+
+  /** What the type of self-attention changes; empty where it is that of all else. */
+  private String typeLine() {
+    if (!comparesTypes()) {
+      return "";
+    }
+    StringBuilder line = new StringBuilder();
+    line.append(
+        String.format(
+            Locale.ROOT,
+            "Attention in %s; PSNR against the same run in %s: dense %.2f dB",
+            AttentionTypeOption.name(checkpoint.attentionType()),
+            AttentionTypeOption.name(checkpoint.type()),
+            typePsnr(dense, plainDense)));
+    for (Sparse each : sparse) {
+      line.append(
+          String.format(
+              Locale.ROOT,
+              ", density %.3f %.2f dB",
+              each.density(),
+              typePsnr(each.runs(), each.plainRuns())));
+    }
+    return line.append(".\n").toString();
   }
 
   private double mean(Sparse sparse, ToDoubleFunction<Comparison> value) {
@@ -102,7 +147,8 @@ record DemoResult(
     }
     return table
         + "Means over %d prompts that the search did not see; times are their sum, on %s.%n"
-            .formatted(prompts.size(), backend);
+            .formatted(prompts.size(), backend)
+        + typeLine();
   }
 
   /** Over all phases: a head counts once in each. */
@@ -121,6 +167,11 @@ record DemoResult(
     report.put("backend", backend);
     report.put("model", checkpoint.shape().name());
     report.put("steps", checkpoint.schedule().steps());
+    report.put("attentionType", AttentionTypeOption.name(checkpoint.attentionType()));
+    if (comparesTypes()) {
+      report.put("plainType", AttentionTypeOption.name(checkpoint.type()));
+      report.put("psnrToPlainDense", typePsnr(dense, plainDense));
+    }
     var front = report.putArray("front");
     for (ParetoFront.Point point : front().points()) {
       front
@@ -138,6 +189,9 @@ record DemoResult(
       node.put("density", each.density());
       node.put("psnr", mean(each, Comparison::psnr));
       node.put("ssim", mean(each, Comparison::ssim));
+      if (comparesTypes()) {
+        node.put("psnrToPlain", typePsnr(each.runs(), each.plainRuns()));
+      }
       node.put("attentionSecondsDense", attention(dense));
       node.put("attentionSecondsSparse", attention(each.runs()));
       node.put("attentionSpeedup", speedup(each));

@@ -5,6 +5,7 @@ import io.github.sparsevdit.Backend;
 import io.github.sparsevdit.DispatchTable;
 import io.github.sparsevdit.Policy;
 import io.github.sparsevdit.cli.media.Clip;
+import io.github.sparsevdit.tensor.ElementType;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -36,7 +37,8 @@ import picocli.CommandLine.Spec;
       "  svdit generate calibration/tiny-wan --prompt horse --out out/horse",
       "  svdit generate calibration/tiny-wan --prompt horse --table table.json --compare \\",
       "      --out out/horse         out/horse-dense.*, -sparse.*, -both.*",
-      "  svdit generate wan-14b --prompt horse --table table.json --resume run.state"
+      "  svdit generate wan-14b --prompt horse --table table.json --resume run.state",
+      "  svdit generate wan-14b --prompt horse --attention-type e4m3      on a Hopper GPU"
     })
 final class GenerateCommand implements Callable<Integer> {
   @Parameters(paramLabel = "CHECKPOINT", description = "A pipeline's or a transformer's folder.")
@@ -79,6 +81,8 @@ final class GenerateCommand implements Callable<Integer> {
   @Option(names = "--json", description = "Print one JSON object.")
   boolean json;
 
+  @Mixin AttentionTypeOption attentionType;
+
   @ArgGroup(validate = false, heading = "%nHow the denoiser runs:%n")
   RunOptions runs = new RunOptions();
 
@@ -97,8 +101,9 @@ final class GenerateCommand implements Callable<Integer> {
           spec.commandLine(), "--compare needs a --table to compare with the dense run");
     }
     DispatchTable read = table == null ? null : DispatchTable.read(table);
+    ElementType attention = attentionType.of(runs.type);
     try (Backend backend = backendOptions.open();
-        Checkpoint checkpoint = Checkpoint.open(folder, backend, runs)) {
+        Checkpoint checkpoint = Checkpoint.open(folder, backend, runs, attention)) {
       checkpoint.requirePrompts(List.of(prompt));
       Policy policy = policy(checkpoint, read);
       console.err().println("memory: " + checkpoint.memory(policy));
@@ -186,6 +191,7 @@ final class GenerateCommand implements Callable<Integer> {
     ObjectNode report = Json.object();
     report.put("prompt", prompt);
     report.put("seed", runs.seed);
+    report.put("attentionType", AttentionTypeOption.name(checkpoint.attentionType()));
     report.put("density", rounded(made.density(), 4));
     report.put("seconds", rounded(made.seconds(), 3));
     report.put("attentionSeconds", rounded(made.attentionSeconds(), 3));

@@ -116,6 +116,9 @@ final class PlanCommand implements Callable<Integer> {
         "--density " + density + "; expected 0 to 1");
     require(steps == null || steps > 0, "--steps " + steps + "; expected at least 1");
     require(frames == null || frames > 0, "--frames " + frames + "; expected at least 1");
+    require(
+        type.tensorType() == type,
+        "--type " + type + ": no weights are of that type; expected bf16 or fp32");
     require(passes == null || passes > 0, "--passes " + passes + "; expected at least 1");
     if (model == null) {
       require(size == null && frames == null && table == null, "these options need a MODEL");

@@ -41,6 +41,7 @@ public final class Evaluation {
 
   private final Backend backend;
   private final VideoTransformer transformer;
+  private final ElementType attentionType;
   private final Scheduler scheduler;
   private final Guidance guidance;
   private final DenoisingLoop loop;
@@ -73,11 +74,7 @@ public final class Evaluation {
    */
   public record Run(float[] latents, double attentionSeconds, double seconds) {}
 
-  /**
-   * @param scheduler not used elsewhere while this is
-   * @param latentShape [channels, frames, height, width]
-   * @param progress told of every run's steps; may cancel
-   */
+  /** The same with self-attention in the transformer's own type. */
   public Evaluation(
       Backend backend,
       VideoTransformer transformer,
@@ -86,8 +83,41 @@ public final class Evaluation {
       long[] latentShape,
       List<Clip> clips,
       DenoisingProgress progress) {
+    this(
+        backend,
+        transformer,
+        transformer.type(),
+        scheduler,
+        guidance,
+        latentShape,
+        clips,
+        progress);
+  }
+
+  /**
+   * @param attentionType that self-attention, dense and sparse, is computed in: the transformer's,
+   *     or E4M3 where that is BF16
+   * @param scheduler not used elsewhere while this is
+   * @param latentShape [channels, frames, height, width]
+   * @param progress told of every run's steps; may cancel
+   */
+  public Evaluation(
+      Backend backend,
+      VideoTransformer transformer,
+      ElementType attentionType,
+      Scheduler scheduler,
+      Guidance guidance,
+      long[] latentShape,
+      List<Clip> clips,
+      DenoisingProgress progress) {
+    if (attentionType.tensorType() != transformer.type()) {
+      throw new IllegalArgumentException(
+          "attention in %s takes %s tensors; the denoiser's are %s"
+              .formatted(attentionType, attentionType.tensorType(), transformer.type()));
+    }
     this.backend = backend;
     this.transformer = transformer;
+    this.attentionType = attentionType;
     this.scheduler = scheduler;
     this.guidance = guidance;
     this.loop = new DenoisingLoop(transformer, scheduler, guidance);
@@ -141,6 +171,7 @@ public final class Evaluation {
             clip.prompt(),
             clip.negative(),
             attention,
+            attentionType,
             clip.seed(),
             clip.noise()));
   }
@@ -192,14 +223,13 @@ public final class Evaluation {
 
   private Run run(Clip clip, Policy policy, LayerError error, RunFile file) {
     Sequence sequence = sequence(clip);
-    ElementType type = transformer.type();
     Policy full = Policy.dense(transformer.shape(), DENSE_BLOCK);
     long elements = Arrays.stream(latentShape).reduce(1, Math::multiplyExact);
     try (Arena arena = Arena.ofShared();
         SparseAttention sparse =
-            SparseAttention.of(backend, policy, sequence, loop.schedule(), type);
+            SparseAttention.of(backend, policy, sequence, loop.schedule(), attentionType);
         SparseAttention dense =
-            SparseAttention.of(backend, full, sequence, loop.schedule(), type)) {
+            SparseAttention.of(backend, full, sequence, loop.schedule(), attentionType)) {
       Tensor latents = Tensor.of(arena.allocate(4 * elements, 64), ElementType.FP32, latentShape);
       Noise.fill(latents, clip.seed(), clip.noise());
       Timed timed = new Timed(AttentionProvider.of(sparse));
@@ -231,7 +261,7 @@ public final class Evaluation {
   private double density(Policy policy) {
     try (SparseAttention attention =
         SparseAttention.of(
-            backend, policy, sequence(clips.get(0)), loop.schedule(), transformer.type())) {
+            backend, policy, sequence(clips.get(0)), loop.schedule(), attentionType)) {
       return attention.density();
     }
   }

@@ -23,6 +23,7 @@ public final class BackendHandle {
   private final AtomicLong keepers = new AtomicLong(1);
   private final Leaks.Handle leak;
   private final StreamHandle defaultStream; // null where there are no streams
+  private final Workspaces workspaces; // null where streams have their own
 
   private BackendHandle(MemorySegment pointer, int kind, int device, boolean tracked) {
     this.pointer = pointer;
@@ -30,6 +31,7 @@ public final class BackendHandle {
     this.device = device;
     this.leak = tracked ? Leaks.track(this, "a backend") : Leaks.untracked();
     this.defaultStream = hostMemory() ? null : StreamHandle.ofDefault(this);
+    this.workspaces = hostMemory() ? new Workspaces(this) : null;
   }
 
   /** Opened when first asked for, never closed: one per CUDA device. */
@@ -101,6 +103,11 @@ public final class BackendHandle {
   /** CUDA's legacy default stream; null on the CPU, where calls block. */
   public StreamHandle defaultStream() {
     return defaultStream;
+  }
+
+  /** Where calls that block take a workspace from; null on CUDA, where streams have one each. */
+  public Workspaces workspaces() {
+    return workspaces;
   }
 
   /** The svdit_backend pointer; the caller keeps this handle while it is used. */

@@ -15,6 +15,7 @@ public final class PlanHandle implements StreamUsed {
   private final MemorySegment pointer;
   private final Leaks.Handle leak;
   private final StreamUses uses = new StreamUses();
+  private Workspaces workspaces; // null where calls take none from there
   private volatile boolean closing; // written, like slots, with this handle's lock
   private volatile CallSlot[] slots = {
     new CallSlot(), new CallSlot()
@@ -29,6 +30,14 @@ public final class PlanHandle implements StreamUsed {
 
   public BackendHandle backend() {
     return backend;
+  }
+
+  /** Says, before the first call, that calls take a workspace of the backend's, if it has any. */
+  public void needsWorkspace() {
+    workspaces = backend.workspaces();
+    if (workspaces != null) {
+      workspaces.addPlan();
+    }
   }
 
   /** The svdit_plan pointer; used only while a slot is held. */
@@ -74,6 +83,9 @@ public final class PlanHandle implements StreamUsed {
       uses.await();
     } finally {
       Svdit.svdit_plan_destroy(pointer);
+      if (workspaces != null) {
+        workspaces.removePlan();
+      }
       backend.release();
     }
   }

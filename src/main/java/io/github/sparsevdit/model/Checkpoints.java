@@ -17,9 +17,7 @@ final class Checkpoints {
 
   /** See {@link VideoTransformer#load}. */
   static VideoTransformer open(Path folder, Backend backend, ElementType type) {
-    if (type == ElementType.FP16) {
-      throw new IllegalArgumentException("denoisers compute in BF16 or FP32, not in FP16");
-    }
+    requireComputable(type);
     Path home = Files.exists(folder.resolve("config.json")) ? folder : folder.resolve(FIRST);
     if (!Files.exists(home.resolve("config.json"))) {
       throw new IllegalArgumentException(
@@ -61,6 +59,16 @@ final class Checkpoints {
     } catch (RuntimeException | Error failure) {
       high.close();
       throw failure;
+    }
+  }
+
+  /** Refuses what a denoiser does not compute in. */
+  static void requireComputable(ElementType type) {
+    if (type != ElementType.BF16 && type != ElementType.FP32) {
+      throw new IllegalArgumentException(
+          "denoisers compute in BF16 or FP32, not in "
+              + type
+              + (type == ElementType.E4M3 ? ", which their self-attention alone may" : ""));
     }
   }
 

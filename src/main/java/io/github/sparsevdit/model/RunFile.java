@@ -27,7 +27,7 @@ import java.util.Map;
  */
 public final class RunFile {
   private static final String FORMAT = "sparse-vdit/run";
-  private static final String VERSION = "1";
+  private static final String VERSION = "2";
   private static final String IDENTITY = "is.";
 
   private final Path file;
@@ -47,6 +47,7 @@ public final class RunFile {
    *
    * @param negative the unconditional branch, or null
    * @param attention what gives heads their patterns: a table's JSON, or "dense"
+   * @param attentionType that self-attention is computed in
    * @param seed of the noise, and of the scheduler's random term
    * @param noise what the run begins with instead; null for the seed's
    */
@@ -57,6 +58,7 @@ public final class RunFile {
       Conditioning prompt,
       Conditioning negative,
       String attention,
+      ElementType attentionType,
       long seed,
       Tensor noise) {
     Map<String, String> identity = new LinkedHashMap<>();
@@ -74,6 +76,7 @@ public final class RunFile {
         attention.length() < 64
             ? attention
             : sha256(digest -> digest.update(attention.getBytes(StandardCharsets.UTF_8))));
+    identity.put("attention type", attentionType.toString());
     identity.put("seed", Long.toString(seed));
     identity.put(
         "noise",

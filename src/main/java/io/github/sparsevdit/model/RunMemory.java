@@ -42,19 +42,33 @@ public record RunMemory(long weights, long converted, long activations, long att
   private static final long HEAP_BESIDES = 64L << 20;
   private static final long SCRATCH_OF_THREAD = 8L << 20;
   private static final int HEAD_BYTES = 256; // of a plan
+  private static final int PADDING = 128; // tokens that a segment is filled up to blocks with
   private static final int MASSES_OF_BLOCK = 2 * 2 * 8; // orders, halves of the points, phases
   private static final long SEARCHED_OUTPUTS = 256L << 20;
+
+  /** Of a run of a checkpoint whose self-attention is computed in the type all else is. */
+  public static RunMemory of(Path folder, ElementType type, int[] latents, int text, int threads) {
+    return of(folder, type, type, latents, text, threads);
+  }
 
   /**
    * Of a run of a checkpoint.
    *
    * @param folder as {@link VideoTransformer#load} takes it
    * @param type that is computed in
+   * @param attentionType that self-attention is computed in: type, or E4M3
    * @param latents frames, height and width
    * @param text tokens of a prompt
    * @param threads that compute
    */
-  public static RunMemory of(Path folder, ElementType type, int[] latents, int text, int threads) {
+  public static RunMemory of(
+      Path folder,
+      ElementType type,
+      ElementType attentionType,
+      int[] latents,
+      int text,
+      int threads) {
+    Checkpoints.requireComputable(type);
     Geometry geometry = Geometry.read(folder);
     Sequence sequence = geometry.sequence(latents[0], latents[1], latents[2], text);
     long weights = 0;
@@ -75,7 +89,8 @@ public record RunMemory(long weights, long converted, long activations, long att
         converted,
         geometry.activationBytes(type, sequence, text, image) + 2 * 4 * elements,
         (threads + 1) * SCRATCH_OF_THREAD
-            + planBytes(sequence, 128, full(geometry.shape("").heads())),
+            + planBytes(sequence, 128, full(geometry.shape("").heads()))
+            + (attentionType == ElementType.E4M3 ? roundedBytes(sequence, geometry.shape("")) : 0),
         LATENTS_ON_HEAP * 4 * elements + 2 * rotary + HEAP_BESIDES);
   }
 
@@ -198,6 +213,12 @@ public record RunMemory(long weights, long converted, long activations, long att
       elements *= size;
     }
     return elements * wanted.bytes();
+  }
+
+  /** The workspace of a call in E4M3, which all plans share: q, k and v rounded, as BF16. */
+  private static long roundedBytes(Sequence sequence, ModelShape shape) {
+    long tokens = sequence.tokens() + 2L * PADDING;
+    return 3 * ElementType.BF16.bytes() * shape.heads() * tokens * shape.headDim();
   }
 
   private static List<Pattern> full(int heads) {

@@ -26,10 +26,12 @@ public record Speeds(double attention, double products) {
   /**
    * Measures for about a second, on random numbers.
    *
+   * @param type of the tensors, or E4M3, which self-attention alone is computed in
    * @param width of the matrix products
    */
   public static Speeds measure(Backend backend, ElementType type, int headDim, int width) {
-    return new Speeds(attention(backend, type, headDim), products(backend, type, width));
+    return new Speeds(
+        attention(backend, type, headDim), products(backend, type.tensorType(), width));
   }
 
   private static double attention(Backend backend, ElementType type, int headDim) {
@@ -39,10 +41,10 @@ public record Speeds(double attention, double products) {
     Sequence sequence = Sequence.video(1, 1, tokens);
     try (AttentionPlan plan =
             backend.plan(sequence, type, headDim, 128, Collections.nCopies(heads, Pattern.full()));
-        Tensor q = random(backend, type, 1, heads, tokens, headDim);
-        Tensor k = random(backend, type, 1, heads, tokens, headDim);
-        Tensor v = random(backend, type, 1, heads, tokens, headDim);
-        Tensor out = backend.allocate(type, 1, heads, tokens, headDim)) {
+        Tensor q = random(backend, plan.tensorType(), 1, heads, tokens, headDim);
+        Tensor k = random(backend, plan.tensorType(), 1, heads, tokens, headDim);
+        Tensor v = random(backend, plan.tensorType(), 1, heads, tokens, headDim);
+        Tensor out = backend.allocate(plan.tensorType(), 1, heads, tokens, headDim)) {
       double flop = 4.0 * heads * tokens * tokens * headDim;
       return flop / shortest(() -> plan.run(q, k, v, out));
     }

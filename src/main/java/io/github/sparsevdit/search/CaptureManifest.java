@@ -92,6 +92,15 @@ record CaptureManifest(
     return key;
   }
 
+  private static ElementType elementType(String name) {
+    ElementType type = ElementType.valueOf(name.toUpperCase(Locale.ROOT));
+    if (type.tensorType() != type) {
+      throw new IllegalArgumentException(
+          "type \"%s\" is of no tensor; expected bf16, fp16 or fp32".formatted(name));
+    }
+    return type;
+  }
+
   /** Reads and checks the manifest of a capture. */
   static CaptureManifest read(Path folder) {
     Path file = folder.resolve(FILE);
@@ -135,7 +144,7 @@ record CaptureManifest(
           new CaptureManifest(
               shape,
               video,
-              ElementType.valueOf(text(json, "type").toUpperCase(Locale.ROOT)),
+              elementType(text(json, "type")),
               new Schedule(timesteps),
               integer(json, "samples"),
               integer(json, "branches"),

@@ -29,7 +29,7 @@ public final class CostMeasurement {
 
   private final Backend backend;
   private final Sequence sequence;
-  private final ElementType type;
+  private final ElementType type; // of the plans
   private final int headDim;
   private final int heads;
   private final int block;
@@ -133,14 +133,15 @@ public final class CostMeasurement {
     try (Arena arena = Arena.ofShared()) {
       Random random = new Random(1);
       for (int i = 0; i < 4; i++) {
-        Tensor tensor = backend.allocate(type, 1, heads, sequence.tokens(), headDim);
+        ElementType held = type.tensorType();
+        Tensor tensor = backend.allocate(held, 1, heads, sequence.tokens(), headDim);
         tensors.add(tensor);
         float[] values = new float[Math.toIntExact(tensor.elements())];
         for (int j = 0; j < values.length; j++) {
           values[j] = random.nextFloat() - 0.5f;
         }
         Tensor host =
-            Tensor.of(arena.allocate((long) values.length * type.bytes(), 64), type, tensor.shape())
+            Tensor.of(arena.allocate((long) values.length * held.bytes(), 64), held, tensor.shape())
                 .copyFrom(values);
         tensor.copyFrom(host.segment());
       }

@@ -64,6 +64,7 @@ final class SafetensorsWriter {
             case BF16 -> "BF16";
             case FP16 -> "F16";
             case FP32 -> "F32";
+            case E4M3 -> throw new AssertionError("no tensor holds " + tensor.type());
           };
       text.append(Json.quote(entry.getKey()))
           .append(":{\"dtype\":\"")

@@ -448,6 +448,11 @@ public final class Tensor implements AutoCloseable {
   }
 
   private static long bytes(ElementType type, long[] shape) {
+    if (type.tensorType() != type) {
+      throw new IllegalArgumentException(
+          "no tensor holds %s, which plans compute in: its q, k, v and out are %s, as plan.tensorType() says"
+              .formatted(type, type.tensorType()));
+    }
     long bytes = type.bytes();
     long product = bytes; // of the sizes that are not 0: strides must not overflow either
     for (long size : shape) {

@@ -11,6 +11,30 @@ import org.junit.jupiter.api.Test;
 
 class BenchCommandTest {
   @Test
+  void eightBitsAreTimedOnBf16Tensors() throws Exception {
+    Run run =
+        Run.svdit(
+            "bench",
+            "--sequence",
+            "4x8x8",
+            "--heads",
+            "1",
+            "--type",
+            "e4m3",
+            "--densities",
+            "0.5",
+            "--seconds",
+            "0.01",
+            "--backend",
+            "cpu",
+            "--json");
+    assertEquals(0, run.code(), run.err());
+    JsonNode report = new ObjectMapper().readTree(run.out());
+    assertTrue(report.path("setting").asText().contains(", e4m3, "), run.out());
+    assertTrue(report.at("/measured/0/gflops").asDouble() > 0, run.out());
+  }
+
+  @Test
   void everyModeIsTimedNearTheDensitiesAskedFor() throws Exception {
     Run run =
         Run.svdit(

@@ -25,6 +25,7 @@ class CheckCommandTest {
     assertEquals(0, run.code(), run.out() + run.err());
     assertTrue(run.out().contains("ok       attention/wan-like-d128 bf16"), run.out());
     assertTrue(run.out().contains("ok       attention/ragged-batch-d64 fp32"), run.out());
+    assertTrue(run.out().contains("ok       attention/wan-like-d128 e4m3"), run.out());
     assertTrue(run.out().contains("ok       denoisers/wan2.1-t2v-tiny "), run.out());
     assertTrue(run.out().contains("ok       runs/wan2.1 "), run.out());
     assertTrue(run.out().contains("ok       schedulers/unipc-flow-shift5 "), run.out());
@@ -36,11 +37,29 @@ class CheckCommandTest {
     String file = packaged("attention/small-blocks-d64.safetensors").toString();
     JsonNode found =
         new ObjectMapper().readTree(Run.svdit("check", "--cases", file, "--json").out());
-    assertEquals(3, found.path("passed").asInt());
+    assertEquals(4, found.path("passed").asInt());
     assertTrue(found.at("/cases/0/error").asDouble() <= found.at("/cases/0/bound").asDouble());
     Run portable = Run.svdit("check", "--cases", file, "--tier", "portable");
     assertEquals(0, portable.code(), portable.out());
     assertTrue(portable.out().contains("portable"), portable.out());
+  }
+
+  /** What E4M3 costs, told beside BF16: its 3 bits of mantissa in q, k and v against 7. */
+  @Test
+  void tellsWhatEightBitsCost() throws Exception {
+    String file = packaged("attention/wan-like-d128.safetensors").toString();
+    Run run = Run.svdit("check", "--cases", file, "--backend", "cpu", "--json");
+    JsonNode accuracy = new ObjectMapper().readTree(run.out()).path("accuracy");
+    assertEquals(1, accuracy.size());
+    assertEquals("wan-like-d128", accuracy.at("/0/name").asText());
+    double plain = accuracy.at("/0/bf16/rms").asDouble();
+    double eight = accuracy.at("/0/e4m3/rms").asDouble();
+    assertTrue(plain > 1e-4 && plain < 0x1p-7, run.out());
+    assertTrue(eight > 4 * plain && eight < 0x1p-3, run.out());
+    assertTrue(accuracy.at("/0/e4m3/max").asDouble() > accuracy.at("/0/bf16/max").asDouble());
+    Run table = Run.svdit("check", "--cases", file, "--backend", "cpu");
+    assertTrue(
+        table.out().matches("(?s).*\nwan-like-d128( +\\d\\.\\d\\de-\\d\\d){4}\n.*"), table.out());
   }
 
   /** A reference that is wrong by a little more than rounding explains must be noticed. */
@@ -66,7 +85,7 @@ class CheckCommandTest {
     Run run = Run.svdit("check", "--cases", folder.toString());
     assertEquals(1, run.code(), run.out());
     assertTrue(run.out().contains("/a  "), run.out());
-    assertTrue(run.out().contains("3 passed, 1 failed, 0 skipped"), run.out());
+    assertTrue(run.out().contains("4 passed, 1 failed, 0 skipped"), run.out());
   }
 
   @Test

@@ -59,6 +59,46 @@ class DemoCommandTest {
     }
   }
 
+  /**
+   * Dense and sparse runs in both types, from the same noise: near each other, but not the same.
+   */
+  @Test
+  void eightBitAttentionIsComparedWithBf16() throws Exception {
+    Run run =
+        Run.svdit(
+            "demo",
+            "--attention-type",
+            "e4m3",
+            "--out",
+            folder.toString(),
+            "--calibrate",
+            "bunny",
+            "--prompts",
+            "horse",
+            "--densities",
+            "0.5",
+            "--steps",
+            "2",
+            "--guidance",
+            "1",
+            "--backend",
+            "cpu");
+    assertEquals(0, run.code(), run.err());
+    JsonNode report = new ObjectMapper().readTree(folder.resolve("report.json").toFile());
+    assertEquals("e4m3", report.path("attentionType").asText());
+    assertEquals("bf16", report.path("plainType").asText());
+    double dense = report.path("psnrToPlainDense").asDouble();
+    double sparse = report.at("/tables/0/psnrToPlain").asDouble();
+    assertTrue(dense > 25 && dense < 80, report.toString());
+    assertTrue(sparse > 25 && sparse < 80, report.toString());
+    assertTrue(
+        run.out()
+            .matches(
+                "(?s).*Attention in e4m3; PSNR against the same run in bf16:"
+                    + " dense \\d+\\.\\d\\d dB, density 0\\.\\d+ \\d+\\.\\d\\d dB\\.\n.*"),
+        run.out());
+  }
+
   @Test
   void theSearchIsWorthMoreThanItsBaselines() throws Exception {
     Run run =

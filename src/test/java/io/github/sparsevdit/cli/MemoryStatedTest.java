@@ -6,6 +6,7 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.stream.Stream;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 
@@ -34,6 +35,32 @@ class MemoryStatedTest {
             .matches("svdit generate: the run needs \\d+\\.\\d GB \\(weights .*fewer frames.*\\R"),
         run.err());
     assertFalse(Files.exists(folder.resolve("clip.gif")));
+  }
+
+  @Test
+  void typesThatDoNotGoTogetherAreRefused() {
+    refused(
+        "--attention-type e4m3 takes a denoiser in bf16; --type is fp32",
+        "--type",
+        "fp32",
+        "--attention-type",
+        "e4m3");
+    refused(
+        "--attention-type fp32 takes a denoiser in fp32; --type is bf16",
+        "--attention-type",
+        "fp32");
+    refused("denoisers compute in BF16 or FP32, not in E4M3", "--type", "e4m3");
+    Run plan = Run.svdit("plan", "hunyuanvideo", "--type", "e4m3", "--no-time");
+    assertEquals(2, plan.code());
+    assertTrue(plan.err().contains("--type E4M3"), plan.err());
+  }
+
+  private void refused(String message, String... options) {
+    Stream<String> command =
+        Stream.of("generate", "calibration/tiny-wan", "--prompt", "horse", "--backend", "cpu");
+    Run run = Run.svdit(Stream.concat(command, Stream.of(options)).toArray(String[]::new));
+    assertEquals(1, run.code(), run.out());
+    assertTrue(run.err().contains(message), run.err());
   }
 
   private Run generate(String latents, String steps) {

@@ -53,6 +53,10 @@ class ResumeTest {
     assertEquals(1, other.code());
     assertTrue(other.err().contains("its seed is 100, this one's is 5"), other.err());
 
+    other = Run.svdit(arguments("other", state, "--attention-type", "e4m3"));
+    assertEquals(1, other.code());
+    assertTrue(other.err().contains("its attention type is BF16, this one's is E4M3"), other.err());
+
     Run rest = Run.svdit(arguments("stopped", state));
     assertEquals(0, rest.code(), rest.err());
     assertFalse(Files.exists(state)); // the video is written

@@ -106,6 +106,14 @@ class RunFileTest {
     refused("seed is 7, this one's is 8", scheduler("euler"), prompt, 8, "dense", file);
     refused(
         "attention is dense, this one's is", scheduler("euler"), prompt, 7, "x".repeat(99), file);
+    refused(
+        "attention type is BF16, this one's is E4M3",
+        scheduler("euler"),
+        prompt,
+        7,
+        "dense",
+        ElementType.E4M3,
+        file);
   }
 
   @Test
@@ -154,10 +162,21 @@ class RunFileTest {
       long seed,
       String attention,
       Path file) {
+    refused(expected, scheduler, prompt, seed, attention, ElementType.BF16, file);
+  }
+
+  private static void refused(
+      String expected,
+      Scheduler scheduler,
+      Conditioning prompt,
+      long seed,
+      String attention,
+      ElementType attentionType,
+      Path file) {
     IllegalArgumentException e =
         assertThrows(
             IllegalArgumentException.class,
-            () -> run(scheduler, Guidance.of(4), prompt, seed, attention, file, -1));
+            () -> run(scheduler, Guidance.of(4), prompt, seed, attention, attentionType, file, -1));
     assertTrue(e.getMessage().contains("is the state of another run"), e::getMessage);
     assertTrue(e.getMessage().contains(expected), e::getMessage);
   }
@@ -175,7 +194,7 @@ class RunFileTest {
 
   private static float[] run(Scheduler scheduler, boolean dynamic, Path file, int stopAt) {
     Guidance guidance = dynamic ? Guidance.dynamic(4) : Guidance.of(4);
-    return run(scheduler, guidance, prompt, 7, "dense", file, stopAt);
+    return run(scheduler, guidance, prompt, 7, "dense", ElementType.BF16, file, stopAt);
   }
 
   /** Cancelled at the second block of step stopAt; to the end where that is −1. */
@@ -185,6 +204,7 @@ class RunFileTest {
       Conditioning prompt,
       long seed,
       String attention,
+      ElementType attentionType,
       Path file,
       int stopAt) {
     RunFile kept =
@@ -193,14 +213,22 @@ class RunFileTest {
             : new RunFile(
                 file,
                 RunFile.identity(
-                    wan, scheduler, guidance, prompt, negative, attention, seed, null));
+                    wan,
+                    scheduler,
+                    guidance,
+                    prompt,
+                    negative,
+                    attention,
+                    attentionType,
+                    seed,
+                    null));
     try (SparseAttention dense =
             SparseAttention.of(
                 backend,
                 Policy.dense(wan.shape(), 128),
                 wan.sequence(LATENTS),
                 scheduler.schedule(),
-                ElementType.BF16);
+                attentionType);
         Arena own = Arena.ofShared()) {
       Tensor latents = Tensor.of(own.allocate(4 * 4 * 3 * 16 * 12, 64), ElementType.FP32, LATENTS);
       Noise.fill(latents, seed);

@@ -5,9 +5,12 @@ import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import io.github.sparsevdit.AttentionPlan;
 import io.github.sparsevdit.Backend;
+import io.github.sparsevdit.ModelShape;
 import io.github.sparsevdit.OtherJvm;
 import io.github.sparsevdit.OutOfNativeMemoryException;
+import io.github.sparsevdit.Policy;
 import io.github.sparsevdit.bindings.svdit_backend_info;
 import io.github.sparsevdit.tensor.ElementType;
 import io.github.sparsevdit.tensor.Tensor;
@@ -47,6 +50,32 @@ class RunMemoryTest {
       long bound = said.converted() + said.activations();
       assertTrue(used <= bound, used + " bytes used, " + said);
       assertTrue(used > 0.7 * bound, used + " bytes used, and as many as " + bound + " said");
+    }
+  }
+
+  /** What self-attention takes more in E4M3, all plans together, is what one call takes. */
+  @Test
+  void boundsTheWorkspaceOfEightBits() {
+    Path folder = CASES.resolve("hunyuanvideo-t2v-tiny");
+    int[] latents = {4, 32, 48};
+    long more =
+        RunMemory.of(folder, ElementType.BF16, ElementType.E4M3, latents, 10, 1).attention()
+            - RunMemory.of(folder, ElementType.BF16, latents, 10, 1).attention();
+    try (Backend backend = Backend.cpu();
+        VideoTransformer transformer = VideoTransformer.load(folder, backend, ElementType.BF16)) {
+      ModelShape shape = transformer.shape();
+      int channels = ConfigFile.read(folder.resolve("config.json")).integer("in_channels");
+      Policy dense = Policy.dense(shape, 64);
+      try (AttentionPlan plan =
+          backend.plan(
+              transformer.sequence(new long[] {channels, 4, 32, 48}, 10),
+              ElementType.E4M3,
+              shape.headDim(),
+              dense.block(),
+              dense.patterns(0, 0))) {
+        long used = plan.workspaceBytes(1);
+        assertTrue(used <= more && used > 0.7 * more, used + " bytes taken, " + more + " said");
+      }
     }
   }
 

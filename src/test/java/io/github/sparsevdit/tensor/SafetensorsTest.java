@@ -217,7 +217,7 @@ class SafetensorsTest {
     Path path = folder.resolve("written.safetensors");
     try (Arena arena = Arena.ofConfined()) {
       Map<String, Tensor> tensors = new LinkedHashMap<>();
-      for (ElementType type : ElementType.values()) {
+      for (ElementType type : List.of(ElementType.BF16, ElementType.FP16, ElementType.FP32)) {
         long[] shape = {1 + random.nextInt(3), 1 + random.nextInt(5), 1 + random.nextInt(7)};
         MemorySegment memory = arena.allocate(shape[0] * shape[1] * shape[2] * type.bytes(), 8);
         for (long i = 0; i < memory.byteSize(); i++) {

@@ -39,7 +39,7 @@ class TensorTest {
   }
 
   @ParameterizedTest
-  @EnumSource
+  @EnumSource(mode = EnumSource.Mode.EXCLUDE, names = "E4M3") // no tensor's type
   void viewsShowTheRightElements(ElementType type) {
     Tensor tensor = counting(type, 2, 3, 4);
     assertEquals(12, tensor.stride(0));
@@ -61,7 +61,7 @@ class TensorTest {
   }
 
   @ParameterizedTest
-  @EnumSource
+  @EnumSource(mode = EnumSource.Mode.EXCLUDE, names = "E4M3") // no tensor's type
   void copiesBetweenAnyStrides(ElementType type) {
     Random random = new Random(1);
     for (int round = 0; round < 50; round++) {

@@ -5,8 +5,9 @@ import io.github.sparsevdit.tensor.ElementType;
 /**
  * How far a result may lie from the float64 one: {@code max|out − exact| ≤ 2·max|low − exact| +
  * floor}, and the same for the mean, where low is what the plain dense formula gives in the element
- * type and the floor is 1e-6 (FP32), 2⁻⁹·max|exact| (BF16) or 2⁻¹²·max|exact| (FP16). Accumulates
- * over the heads and batch rows of a call.
+ * type and the floor is 1e-6 (FP32), 2⁻⁹·max|exact| (BF16, and E4M3, whose outputs are BF16) or
+ * 2⁻¹²·max|exact| (FP16). In E4M3 both are of the inputs as {@link E4m3Inputs} rounds them.
+ * Accumulates over the heads and batch rows of a call.
  */
 public final class AccuracyBound {
   /** No element type's own rounding moves the plain formula this far, of the greatest result. */
@@ -97,7 +98,7 @@ public final class AccuracyBound {
   private double floor() {
     return switch (type) {
       case FP32 -> lse ? 1e-6 * Math.max(1, maxExact) : 1e-6;
-      case BF16 -> lse ? 0x1p-9 : maxExact * 0x1p-9;
+      case BF16, E4M3 -> lse ? 0x1p-9 : maxExact * 0x1p-9;
       case FP16 -> lse ? 0x1p-12 : maxExact * 0x1p-12;
     };
   }

@@ -77,6 +77,21 @@ public final class AttentionCase implements ReferenceCase {
       return keyTokens == 0 ? sequence.tokens() : keyTokens;
     }
 
+    /** What an E4M3 plan makes of a head's queries. */
+    float[] eightBitQueries(float[] rows, int head) {
+      return keyTokens > 0
+          ? E4m3Inputs.rounded(rows, headDim, queryTokens())
+          : E4m3Inputs.rounded(
+              rows, headDim, sequence, patterns.get(head).order(), sequence.text());
+    }
+
+    /** What it makes of a head's keys or values, of whose text that much is valid. */
+    float[] eightBitKeys(float[] rows, int head, int valid) {
+      return keyTokens > 0
+          ? E4m3Inputs.rounded(rows, headDim, valid)
+          : E4m3Inputs.rounded(rows, headDim, sequence, patterns.get(head).order(), valid);
+    }
+
     ReferenceAttention.Mask mask(int head, int batch) {
       int valid = textValid[batch];
       if (keyTokens > 0) {
@@ -122,20 +137,38 @@ public final class AttentionCase implements ReferenceCase {
 
   private CaseResult run(Backend backend, Safetensors file, ElementType type) {
     long[] shape = file.shape("q");
+    ElementType held = type.tensorType();
     try (AttentionPlan plan = plan(backend, type);
-        Tensor q = load(backend, file, "q", type);
-        Tensor k = load(backend, file, "k", type);
-        Tensor v = load(backend, file, "v", type);
-        Tensor out = backend.allocate(type, shape);
+        Tensor q = load(backend, file, "q", held);
+        Tensor k = load(backend, file, "k", held);
+        Tensor v = load(backend, file, "v", held);
+        Tensor out = backend.allocate(held, shape);
         Tensor lse = backend.allocate(ElementType.FP32, shape[0], shape[1], shape[2])) {
       String density = densityDifference(plan);
       if (!density.isEmpty()) {
         return CaseResult.failed(density);
       }
       plan.call().lse(lse).textValid(description.textValid()).run(q, k, v, out);
-      return compare(file, type, q, k, v, out, lse);
+      return compare(file, type, backend.kind(), q, k, v, out, lse);
     } catch (UnsupportedException e) {
       return CaseResult.skipped(e.getMessage());
+    }
+  }
+
+  /**
+   * How far the output of an element type lies from the file's, which is that of its inputs as they
+   * stand there; UnsupportedException where the backend does not compute it.
+   */
+  public Deviation deviation(Backend backend, ElementType type) {
+    ElementType held = type.tensorType();
+    try (Safetensors file = Safetensors.open(path);
+        AttentionPlan plan = plan(backend, type);
+        Tensor q = load(backend, file, "q", held);
+        Tensor k = load(backend, file, "k", held);
+        Tensor v = load(backend, file, "v", held);
+        Tensor out = backend.allocate(held, file.shape("q"))) {
+      plan.call().textValid(description.textValid()).run(q, k, v, out);
+      return Deviation.of(doubles(out), doubles(file.tensor("out")));
     }
   }
 
@@ -168,7 +201,14 @@ public final class AttentionCase implements ReferenceCase {
   }
 
   private CaseResult compare(
-      Safetensors file, ElementType type, Tensor q, Tensor k, Tensor v, Tensor out, Tensor lse) {
+      Safetensors file,
+      ElementType type,
+      Backend.Kind kind,
+      Tensor q,
+      Tensor k,
+      Tensor v,
+      Tensor out,
+      Tensor lse) {
     AccuracyBound outBound = AccuracyBound.ofOutput(type);
     AccuracyBound lseBound = AccuracyBound.ofLse(type);
     double[] fileOut = doubles(file.tensor("out"));
@@ -178,14 +218,21 @@ public final class AttentionCase implements ReferenceCase {
     int d = description.headDim();
     int queries = description.queryTokens();
     double scale = 1 / Math.sqrt(d);
-    boolean asStored =
-        type
-            != ElementType.FP16; // half precision rounds the file's numbers: its results are others
+    boolean asStored = // half precision and E4M3 round the file's numbers: their results are others
+        type == ElementType.BF16 || type == ElementType.FP32;
+    boolean eightBits = type == ElementType.E4M3;
+    ElementType weights = eightBits && kind == Backend.Kind.CPU ? ElementType.BF16 : type;
     for (int batch = 0; batch < q.size(0); batch++) {
       for (int head = 0; head < q.size(1); head++) {
         float[] headQ = head(q, batch, head);
         float[] headK = head(k, batch, head);
         float[] headV = head(v, batch, head);
+        if (eightBits) {
+          int valid = description.textValid()[batch];
+          headQ = description.eightBitQueries(headQ, head);
+          headK = description.eightBitKeys(headK, head, valid);
+          headV = description.eightBitKeys(headV, head, valid);
+        }
         ReferenceAttention.Mask mask = description.mask(head, batch);
         int row = batch * (int) q.size(1) + head;
         double[] exactOut = range(fileOut, row, queries * d);
@@ -197,7 +244,7 @@ public final class AttentionCase implements ReferenceCase {
           exactLse = exact.lse();
         }
         ReferenceAttention.Result low =
-            ReferenceAttention.low(headQ, headK, headV, d, (float) scale, type, mask);
+            ReferenceAttention.low(headQ, headK, headV, d, (float) scale, weights, mask);
         outBound.add(range(computedOut, row, queries * d), exactOut, low.out());
         lseBound.add(range(computedLse, row, queries), exactLse, low.lse());
       }

@@ -10,6 +10,8 @@ import java.util.Arrays;
  * <p>Arrays are row-major: q and out [queries, D], k and v [keys, D].
  */
 public final class ReferenceAttention {
+  private static final float E4M3_UNITS = 256;
+
   /** Which keys a query sees. */
   @FunctionalInterface
   public interface Mask {
@@ -65,7 +67,9 @@ public final class ReferenceAttention {
 
   /**
    * The plain dense formula in an element type: inputs (already) rounded to it, sums in fp32, the
-   * probabilities and the output rounded to it.
+   * probabilities and the output rounded to it. In E4M3 the probabilities are rounded in units of
+   * 2⁻⁸ of the row's greatest, since the type reaches no further down than 2⁻⁹, and the output is
+   * BF16.
    */
   public static Result low(
       float[] q, float[] k, float[] v, int headDim, float scale, ElementType type, Mask mask) {
@@ -75,6 +79,7 @@ public final class ReferenceAttention {
     double[] lse = new double[queries];
     float[] score = new float[keys];
     float[] sums = new float[headDim];
+    boolean eightBits = type == ElementType.E4M3;
     for (int query = 0; query < queries; query++) {
       float max = Float.NEGATIVE_INFINITY;
       for (int key = 0; key < keys; key++) {
@@ -100,7 +105,10 @@ public final class ReferenceAttention {
       lse[query] = max + (float) Math.log(denominator);
       Arrays.fill(sums, 0);
       for (int key = 0; key < keys; key++) {
-        float p = rounded(score[key] / denominator, type);
+        float p =
+            eightBits
+                ? rounded(score[key] * E4M3_UNITS, type) / E4M3_UNITS / denominator
+                : rounded(score[key] / denominator, type);
         if (p > 0) { // a key that is not seen may hold NaN
           for (int d = 0; d < headDim; d++) {
             sums[d] += p * v[key * headDim + d];
@@ -108,7 +116,7 @@ public final class ReferenceAttention {
         }
       }
       for (int d = 0; d < headDim; d++) {
-        out[query * headDim + d] = rounded(sums[d], type);
+        out[query * headDim + d] = rounded(sums[d], type.tensorType());
       }
     }
     return new Result(out, lse);
