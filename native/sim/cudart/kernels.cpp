@@ -8,6 +8,7 @@
 #include "cuda/key_maps.h"
 #include "cuda/ops_params.h"
 #include "cuda/params.h"
+#include "cuda/quantised.h"
 #include "cuda/sweep_params.h"
 
 namespace svdit::sim {
@@ -32,6 +33,13 @@ Table::Table() {
         add<cuda::SweepParams>(cuda::sweep_kernel_sm80(type, head_dim, block).function);
       }
     }
+  }
+  for (const int32_t head_dim : {64, 128}) {
+    for (const int32_t block : {64, 128}) {
+      add<cuda::AttentionParams, cuda::QuantisedHeads>(
+          cuda::attention_kernel_e4m3(head_dim, block).function);
+    }
+    add<cuda::AttentionParams, cuda::QuantisedHeads>(cuda::quantise_kernel(head_dim).function);
   }
   add<cuda::PermuteParams>(cuda::permute_kernel().function);
   for (int shape = 0; shape < cuda::kNormShapeCount; ++shape)
