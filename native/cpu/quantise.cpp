@@ -13,25 +13,40 @@ namespace {
 
 constexpr int32_t kBf16Bytes = 2;
 
-// Bits of floats: of 2^-6, the least power of two that e4m3 has three bits behind; and what, added
-// to those of a power of two, gives 1.5 2^20 times it.
+// Least and largest |element|, as the bits of a bf16 number without its sign: they are ordered as
+// the numbers are. Nothing branches here and below, so that the compiler makes vectors of it.
+struct Extent {
+  int16_t least, largest;
+};
+
+Extent extent_of(const uint16_t *row, int32_t head_dim) {
+  Extent extent{0x7fff, 0};
+  for (int32_t i = 0; i < head_dim; ++i) {
+    const auto magnitude = static_cast<int16_t>(row[i] & 0x7fff);
+    extent.least = std::min(extent.least, magnitude);
+    extent.largest = std::max(extent.largest, magnitude);
+  }
+  return extent;
+}
+
+// Of the seven bits behind an element's first three stay; ties to even.
+void round_normal(const uint16_t *__restrict from, uint16_t *__restrict to, int32_t head_dim) {
+  for (int32_t i = 0; i < head_dim; ++i) {
+    to[i] = static_cast<uint16_t>((from[i] + 7 + (from[i] >> 4 & 1)) & 0xfff0);
+  }
+}
+
+// Bits of floats: of 2^-6, e4m3's least power of two with three bits behind it; and what, added to
+// those of a power of two, gives 1.5 2^20 times it.
 constexpr int32_t kLeastNormal = (127 - 6) << 23;
 constexpr int32_t kTimesLarge = (20 << 23) + (1 << 22);
 
-// The largest |element| of a row and of what came before, as the bits of a bf16 number without its
-// sign: they are ordered as the numbers are.
-int16_t largest_bits(const uint16_t *row, int32_t head_dim, int16_t largest) {
-  for (int32_t i = 0; i < head_dim; ++i) {
-    largest = std::max(largest, static_cast<int16_t>(row[i] & 0x7fff));
-  }
-  return largest;
-}
-
-// An element between a power of two and its double is added to 1.5 2^20 times that power, whose
-// last place in fp32 is the power's eighth, and so rounded to three bits, ties to even. Nothing
-// branches, so that the compiler makes vectors of it.
-void round_row(const uint16_t *__restrict from, uint16_t *__restrict to, int32_t head_dim,
-               float scale, float inverse) {
+// Elements of any size. One between a power of two and its double is added to 1.5 2^20 times that
+// power, whose last place in fp32 is the power's eighth, and so rounded to three bits; one below
+// 2^-6 is rounded as if that were its power.
+void round_any(const uint16_t *__restrict from, uint16_t *__restrict to, int32_t head_dim,
+               int32_t exponent) {
+  const float scale = power_of_two(exponent), inverse = power_of_two(-exponent);
   for (int32_t i = 0; i < head_dim; ++i) {
     const float x = std::bit_cast<float>(static_cast<uint32_t>(from[i]) << 16) * inverse;
     const int32_t power = std::max(std::bit_cast<int32_t>(x) & 0x7f800000, kLeastNormal);
@@ -91,13 +106,22 @@ void quantise_rows(const Rows &from, const Rows &to, const int32_t *tokens, int3
   const auto row = [tokens](const Rows &rows, int32_t i) {
     return reinterpret_cast<uint16_t *>(rows.data + tokens[i] * rows.stride);
   };
-  int16_t largest = 0;
-  for (int32_t i = 0; i < count; ++i) largest = largest_bits(row(from, i), head_dim, largest);
+  int16_t least[kScaleTokens], largest = 0;
+  for (int32_t i = 0; i < count; ++i) {
+    const Extent extent = extent_of(row(from, i), head_dim);
+    least[i] = extent.least;
+    largest = std::max(largest, extent.largest);
+  }
   const int32_t exponent =
       scale_exponent(std::bit_cast<float>(static_cast<uint32_t>(largest) << 16));
-  const float scale = power_of_two(exponent), inverse = power_of_two(-exponent);
+  const auto least_normal =
+      static_cast<int16_t>(std::bit_cast<uint32_t>(power_of_two(exponent - 6)) >> 16);
   for (int32_t i = 0; i < count; ++i) {
-    round_row(row(from, i), row(to, i), head_dim, scale, inverse);
+    if (least[i] >= least_normal) {
+      round_normal(row(from, i), row(to, i), head_dim);
+    } else {
+      round_any(row(from, i), row(to, i), head_dim, exponent);
+    }
   }
 }
 

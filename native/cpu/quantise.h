@@ -23,7 +23,7 @@ uint64_t quantised_bytes(const Plan &plan, int32_t batch);
 svdit_attention_args quantise(const Plan &plan, ThreadPool &pool, const svdit_attention_args &args);
 
 // Rounds the rows `tokens` of from, which are bf16, with one scale for all of them, into the same
-// rows of to.
+// rows of to. 1 <= count <= 64.
 void quantise_rows(const Rows &from, const Rows &to, const int32_t *tokens, int32_t count,
                    int32_t head_dim);
 

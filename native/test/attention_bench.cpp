@@ -1,5 +1,6 @@
 // Times attention on random data: `make native-bench`, or target/native/test/attention_bench [tier
-// [threads]]. Medians of interleaved repetitions, and ratios within the run; one line per case.
+// [threads [dense | e4m3 | sparse]]]. Medians of interleaved repetitions, and ratios within the
+// run; one line per case.
 #include <algorithm>
 #include <chrono>
 #include <cmath>
@@ -28,6 +29,8 @@ struct Bench {
     std::vector<double> densities(c.heads());
     expect_ok([&](svdit_error *e) { return svdit_plan_density(plan, -1, densities.data(), e); });
     for (double x : densities) density += x / c.heads();
+    workspace = std::make_unique<TestWorkspace>(plan, c.batch);
+    args = workspace->in(args);
   }
   ~Bench() { svdit_plan_destroy(plan); }
   Bench(const Bench &) = delete;
@@ -44,6 +47,7 @@ struct Bench {
   TestData data;
   svdit_attention_args args;
   svdit_plan *plan = nullptr;
+  std::unique_ptr<TestWorkspace> workspace;
   double density = 0;
 };
 
@@ -82,6 +86,28 @@ void bench_dense(svdit_backend *backend, const char *tier) {
       const double t = medians({&bench}, 5)[0];
       std::printf("%-12s dense %s D %-3d 1x2x4096: %7.2f ms %6.1f GFLOP/s\n", tier, types[type], d,
                   t * 1e3, bench.flop() / t * 1e-9);
+      std::fflush(stdout);
+    }
+  }
+}
+
+// What the copies of an E4M3 plan cost beside the same call in bf16, dense and sparse.
+void bench_e4m3(svdit_backend *backend, const char *tier) {
+  for (int32_t d : {64, 128}) {
+    for (double density : {1.0, 0.1}) {
+      TestCase bf16 = dense_case(SVDIT_BF16, 8, 4096, d);
+      for (int32_t b = 0; density < 1 && b < bf16.video_blocks(); b += (int32_t)(1 / density)) {
+        for (TestPattern &pattern : bf16.patterns) {
+          pattern.mode = SVDIT_MODE_VERTICAL_STRIPE;
+          pattern.blocks.push_back(b);
+        }
+      }
+      TestCase e4m3 = bf16;
+      e4m3.type = SVDIT_E4M3;
+      Bench without(backend, bf16), with(backend, e4m3);
+      const std::vector<double> t = medians({&without, &with}, 7);
+      std::printf("%-12s e4m3 D %-3d 1x8x4096 density %.2f: %7.2f ms, %5.2f of bf16's %7.2f ms\n",
+                  tier, d, with.density, t[1] * 1e3, t[1] / t[0], t[0] * 1e3);
       std::fflush(stdout);
     }
   }
@@ -150,8 +176,12 @@ int main(int argc, char **argv) {
     const char *name = tier_label(tier);
     if (*only != 0 && std::strcmp(only, name) != 0) continue;
     svdit_backend *backend = open_cpu(tier, threads);
-    if (std::strcmp(part, "sparse") != 0) bench_dense(backend, name);
-    if (std::strcmp(part, "dense") != 0) {
+    const auto wanted = [&](const char *name) {
+      return std::strcmp(part, "all") == 0 || std::strcmp(part, name) == 0;
+    };
+    if (wanted("dense")) bench_dense(backend, name);
+    if (wanted("e4m3")) bench_e4m3(backend, name);
+    if (wanted("sparse")) {
       bench_sparse(backend, name, tier == SVDIT_CPU_TIER_AVX512_BF16 ? SVDIT_BF16 : SVDIT_FP32, 128,
                    128);
     }

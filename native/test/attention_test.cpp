@@ -5,6 +5,7 @@
 #include <cstring>
 
 #include "test/cases.h"
+#include "test/quantised.h"
 #include "test/reference.h"
 
 using namespace svdit::test;
@@ -71,6 +72,25 @@ void test_large_logits(svdit_backend *backend, const std::string &tier) {
       const Planned planned(backend, c);
       if (attend(planned, data.args(c))) expect_matches(c, data);
     });
+  }
+}
+
+// Stretches of 64 tokens whose sizes leap: see uneven_case.
+void test_uneven(svdit_backend *backend, const std::string &tier) {
+  for (const int32_t text : {0, 90}) {
+    for (const bool text_first : {false, true}) {
+      if (text == 0 && text_first) continue;
+      for (const float scale : {0x1p14f, 0x1p28f}) {
+        const TestCase c = uneven_case(64, text, text_first, scale);
+        report.run(tier + " uneven " + c.describe(), [&] {
+          Random random(15);
+          const TestData data(c, random, Strides::kGaps);
+          make_uneven(c, data);
+          const Planned planned(backend, c);
+          if (attend(planned, data.args(c))) expect_matches(c, data);
+        });
+      }
+    }
   }
 }
 
@@ -248,6 +268,7 @@ int main() {
                        count ? std::atoi(count) : 60);
     test_large_logits(backend, name);
     test_growing_logits(backend, name);
+    test_uneven(backend, name);
     test_all_blocks_is_dense(backend, name);
     test_complementary_masks(backend, name);
     test_ranges(backend, name, SVDIT_BF16);

@@ -87,6 +87,52 @@ Quantised::Quantised(const TestCase &c, const TestData &data)
   }
 }
 
+TestCase uneven_case(int32_t head_dim, int32_t text, bool text_first, float scale) {
+  TestCase c;
+  c.type = SVDIT_E4M3;
+  c.frames = 4;
+  c.height = 6;
+  c.width = 17;
+  c.text = text;
+  c.text_first = text_first;
+  if (text > 0) c.text_valid = {text - 20};
+  c.block = 64;
+  c.head_dim = head_dim;
+  c.scale = scale;
+  for (uint32_t order = SVDIT_ORDER_FRAME_MAJOR; order <= SVDIT_ORDER_TILE_MAJOR; ++order) {
+    TestPattern pattern;
+    pattern.mode = SVDIT_MODE_VERTICAL_STRIPE;
+    pattern.order = order;
+    if (order == SVDIT_ORDER_TILE_MAJOR) pattern.tile_t = pattern.tile_h = pattern.tile_w = 3;
+    for (int32_t b = 1; b < c.video_blocks(); b += 2) pattern.blocks.push_back(b);
+    c.patterns.push_back(pattern);
+  }
+  return c;
+}
+
+void make_uneven(const TestCase &c, const TestData &data) {
+  for (int32_t h = 0; h < c.heads(); ++h) {
+    const Visibility visibility(c, h);
+    for (int32_t b = 0; b < c.batch; ++b) {
+      for (int32_t t = 0; t < c.queries(); ++t) {
+        // Blocks are the stretches here, numbered on in the text.
+        const int32_t block = visibility.query_block(t), video = c.video_blocks();
+        const bool text = block >= video;
+        const int small = (text ? block - video : block) % 2 == 1 ? -14 : 0;
+        const auto times = [&](const TestTensor &tensor, int exponent) {
+          for (int32_t i = 0; i < c.head_dim; ++i) {
+            const auto element = (float)std::ldexp(tensor.at(b, h, t, i), exponent);
+            from_float(tensor.type, element, tensor.row(b, h, t) + i * element_bytes(tensor.type));
+          }
+        };
+        times(data.q, text ? small - 14 : small);
+        times(data.k, text ? -14 : small);
+        times(data.v, text ? -14 : small);
+      }
+    }
+  }
+}
+
 const Quantised &Quantised::of(const TestCase &c, const TestData &data) {
   if (data.quantised == nullptr || data.quantised->made_for_ != rounding_of(c)) {
     data.quantised.reset(new Quantised(c, data));

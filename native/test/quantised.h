@@ -29,6 +29,15 @@ class Quantised {
   std::vector<int32_t> made_for_;
 };
 
+// Rounding to three bits does not depend on the scale unless an element is 2^14 times smaller than
+// the largest beside it. In these cases it is: every other stretch of 64 tokens, as a head's order
+// lines them up, is 2^-14 of its neighbours, text keys are too, and video queries see the small
+// ones only; text queries see all keys and are smaller by as much again. A stretch that begins
+// elsewhere, or has a neighbour's scale, gives other numbers. With scale 2^14 the large queries'
+// logits are of usual size, with 2^28 the small ones'.
+TestCase uneven_case(int32_t head_dim, int32_t text, bool text_first, float scale);
+void make_uneven(const TestCase &c, const TestData &data);
+
 }  // namespace svdit::test
 
 #endif
