@@ -82,9 +82,14 @@ record DenoiserCase(Path folder) implements ReferenceCase {
   }
 
   static AttentionPlan densePlan(Backend backend, VideoTransformer transformer, Sequence sequence) {
+    return densePlan(backend, transformer, sequence, transformer.type());
+  }
+
+  static AttentionPlan densePlan(
+      Backend backend, VideoTransformer transformer, Sequence sequence, ElementType type) {
     return backend.plan(
         sequence,
-        transformer.type(),
+        type,
         transformer.shape().headDim(),
         128,
         Collections.nCopies(transformer.shape().heads(), Pattern.full()));

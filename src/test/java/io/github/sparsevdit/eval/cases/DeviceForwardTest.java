@@ -45,11 +45,25 @@ class DeviceForwardTest {
 
   @ParameterizedTest
   @CsvSource({
-    "wan2.1-i2v-tiny, 3, 0.02",
-    "cogvideox1.5-i2v-tiny, 1, 0.02",
-    "hunyuanvideo-t2v-tiny, 3, 0.02",
+    "wan2.1-i2v-tiny, BF16, 3, 0.02",
+    "cogvideox1.5-i2v-tiny, BF16, 1, 0.02",
+    "hunyuanvideo-t2v-tiny, BF16, 3, 0.02",
+    "hunyuanvideo-t2v-tiny, E4M3, 3, 0.04", // self-attention alone
   })
-  void agreesWithDiffusers(String name, int passes, double bound) {
+  void agreesWithDiffusers(String name, ElementType type, int passes, double bound) {
+    if (type == ElementType.E4M3) {
+      SimulatedDevice.configure("capability=90");
+    }
+    try {
+      forward(name, type, passes, bound);
+    } finally {
+      if (type == ElementType.E4M3) {
+        SimulatedDevice.configure("");
+      }
+    }
+  }
+
+  private static void forward(String name, ElementType type, int passes, double bound) {
     Path folder = CASES.resolve(name);
     try (Backend backend = Backend.cuda(0);
         Arena arena = Arena.ofConfined();
@@ -66,7 +80,8 @@ class DeviceForwardTest {
           DenoiserCase.densePlan(
               backend,
               transformer,
-              transformer.sequence(latents.shape(), conditioning.textTokens()))) {
+              transformer.sequence(latents.shape(), conditioning.textTokens()),
+              type)) {
         Counted attention = new Counted(AttentionProvider.of(plan).at(0, 0));
         float[] values = out.toFloats();
         for (int pass = 0;
