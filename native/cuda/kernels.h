@@ -8,8 +8,8 @@
 
 namespace svdit::cuda {
 
-// Takes an AttentionParams, and KeyMaps (key_maps.h) where it has tile_keys; of E4M3 a QuantisedHeads
-// (quantised.h).
+// Takes an AttentionParams, and KeyMaps (key_maps.h) where it has tile_keys; of E4M3 a
+// QuantisedHeads (quantised.h).
 struct AttentionKernel {
   const void *function;
   int threads;
@@ -41,9 +41,8 @@ struct QuantiseKernel {
 
 // For BF16 and FP16, head dims 64 and 128, blocks 64 and 128.
 AttentionKernel attention_kernel_sm80(uint32_t element_type, int32_t head_dim, int32_t block);
+// Also for E4M3.
 AttentionKernel attention_kernel_sm90(uint32_t element_type, int32_t head_dim, int32_t block);
-// Of E4M3, for the same.
-AttentionKernel attention_kernel_e4m3(int32_t head_dim, int32_t block);
 QuantiseKernel quantise_kernel(int32_t head_dim);
 SweepKernel sweep_kernel_sm80(uint32_t element_type, int32_t head_dim, int32_t block);
 PermuteKernel permute_kernel();

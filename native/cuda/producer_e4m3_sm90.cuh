@@ -19,7 +19,7 @@ __device__ __forceinline__ int32_t piece_of_lane(int32_t listed) {
 
 // Fills tiles of keys, or of values, as they are listed.
 template <class Shape, bool kValues>
-__device__ __forceinline__ void produce_units(const AttentionParams &p, const QuantisedHeads &from,
+__device__ __forceinline__ void produce_tiles(const AttentionParams &p, const QuantisedHeads &from,
                                               std::uint32_t shared) {
   const Barriers<Shape> barriers(shared);
   const int lane = ptx::thread_index() % 32;
@@ -72,9 +72,8 @@ __device__ __forceinline__ void produce_units(const AttentionParams &p, const Qu
 
 // Fills the strips' queries, item by item.
 template <class Shape>
-__device__ __forceinline__ void produce_query_units(const AttentionParams &p,
-                                                    const QuantisedHeads &from,
-                                                    std::uint32_t shared) {
+__device__ __forceinline__ void produce_queries(const AttentionParams &p,
+                                                const QuantisedHeads &from, std::uint32_t shared) {
   const Barriers<Shape> barriers(shared);
   Items<Shape> items(shared);
   std::uint32_t phase = 1;

@@ -96,7 +96,8 @@ __device__ __forceinline__ void produce_tiles(const AttentionParams &p, const Ke
 
 // Fills the strips' queries, item by item.
 template <class Shape>
-__device__ __forceinline__ void produce_queries(const AttentionParams &p, std::uint32_t shared) {
+__device__ __forceinline__ void produce_queries(const AttentionParams &p, const KeyMaps &,
+                                                std::uint32_t shared) {
   const Barriers<Shape> barriers(shared);
   Items<Shape> items(shared);
   std::uint32_t phase = 1;

@@ -22,6 +22,7 @@ template <int kHeadDimension, int kBlockTokens>
 struct ShapeE4m3 : SharedMemory<TileScales::kStrips, kStripRows * kHeadDimension, 4,
                                 kTileE4m3 * kHeadDimension, TileScales::kEnd> {
   using Output = Bf16Sm90;
+  using Source = QuantisedHeads;
   static constexpr int kHeadDim = kHeadDimension, kBlock = kBlockTokens;
   static constexpr int kBlockStrips = kBlock / kStripRows;
   static constexpr int kTile = kTileE4m3;

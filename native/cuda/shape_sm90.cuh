@@ -43,6 +43,7 @@ template <class ElementType, int kHeadDimension, int kBlockTokens>
 struct ShapeSm90 : TilesSm90<kHeadDimension>::Memory {
   using Element = ElementType;
   using Output = ElementType;  // packs the output's elements
+  using Source = KeyMaps;      // of keys and values
   static constexpr int kHeadDim = kHeadDimension, kBlock = kBlockTokens;
   static constexpr int kTile = TilesSm90<kHeadDim>::kTile;
   static constexpr int kPieceKeys = cuda::kPieceKeys, kPieces = kTile / kPieceKeys;

@@ -16,6 +16,8 @@ class StripTiles {
     if (strip == Shape::kStrips - 1) pass_turn();  // the first strip's turn comes first
   }
 
+  __device__ __forceinline__ int strip() const { return strip_; }
+
   // Where they lie in shared memory: the strip's queries, the tiles waited for.
   __device__ __forceinline__ std::uint32_t queries() const {
     return shared_ + Shape::kQueries + strip_ * Shape::kStripBytes;
