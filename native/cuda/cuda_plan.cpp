@@ -45,13 +45,10 @@ AttentionKernel attention_kernel(const Plan &plan, int32_t capability) {
          "SVDIT_CUDA_KERNELS is sm90, and the device has compute capability %d.%d", capability / 10,
          capability % 10);
   }
-  if (plan.element_type == SVDIT_E4M3) {
-    if (wanted != "sm90") {
-      fail(SVDIT_UNSUPPORTED,
-           "element_type is 3 (E4M3), which takes compute capability 9.0%s; the device has %d.%d",
-           named != nullptr ? " and its kernels" : "", capability / 10, capability % 10);
-    }
-    return attention_kernel_e4m3(plan.head_dim, plan.layout.block);
+  if (plan.element_type == SVDIT_E4M3 && wanted != "sm90") {
+    fail(SVDIT_UNSUPPORTED,
+         "element_type is 3 (E4M3), which takes compute capability 9.0%s; the device has %d.%d",
+         named != nullptr ? " and its kernels" : "", capability / 10, capability % 10);
   }
   const auto of = wanted == "sm90" ? attention_kernel_sm90 : attention_kernel_sm80;
   return of(plan.element_type, plan.head_dim, plan.layout.block);

@@ -37,7 +37,7 @@ Table::Table() {
   for (const int32_t head_dim : {64, 128}) {
     for (const int32_t block : {64, 128}) {
       add<cuda::AttentionParams, cuda::QuantisedHeads>(
-          cuda::attention_kernel_e4m3(head_dim, block).function);
+          cuda::attention_kernel_sm90(SVDIT_E4M3, head_dim, block).function);
     }
     add<cuda::AttentionParams, cuda::QuantisedHeads>(cuda::quantise_kernel(head_dim).function);
   }

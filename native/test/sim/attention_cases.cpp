@@ -344,12 +344,14 @@ void test_shared_memory() {
     for (const Kernel &kernel : kernels_of(family)) {
       const int bytes = attention_shared_bytes(family, kernel.type, kernel.head_dim, kernel.block);
       const std::string shape =
-          std::to_string(kernel.head_dim) + ", " + std::to_string(kernel.block) + ">\n";
+          std::to_string(kernel.head_dim) + ", " + std::to_string(kernel.block);
       const std::string element = kernel.type == SVDIT_BF16 ? "Bf16" : "Fp16";
-      const std::string name = family == Kernels::kSm80   ? "attention_sm80<" + element + ", "
-                               : family == Kernels::kSm90 ? "attention_sm90<" + element + "Sm90, "
-                                                          : "attention_e4m3_sm90<";
-      const std::string row = " " + std::to_string(bytes) + " " + name + shape;
+      const std::string name =
+          family == Kernels::kSm80 ? "attention_sm80<" + element + ", " + shape + ">\n"
+          : family == Kernels::kSm90
+              ? "attention_sm90<ShapeSm90<" + element + "Sm90, " + shape + "> >\n"
+              : "attention_sm90<ShapeE4m3<" + shape + "> >\n";
+      const std::string row = " " + std::to_string(bytes) + " " + name;
       EXPECT(text.find(row) != text.npos && bytes <= most, "not in the table: %s", row.c_str());
     }
   });

@@ -4,7 +4,6 @@
 #include <cstring>
 
 #include "api_check.h"
-#include "cuda/attention_e4m3_sm90.cuh"
 #include "cuda/attention_sm80.cuh"
 #include "cuda/attention_sm90.cuh"
 #include "cuda/permute.cuh"
@@ -40,7 +39,7 @@ struct Sm90 {
                                     const cuda::QuantisedHeads &) {
     const auto maps = std::make_shared<cuda::KeyMaps>(
         cuda::make_key_maps(params, kHeadDim, Kernel<kHeadDim, kBlock>::kTile));
-    return [&params, maps] { cuda::attention_sm90<ElementType, kHeadDim, kBlock>(params, *maps); };
+    return [&params, maps] { cuda::attention_sm90<Kernel<kHeadDim, kBlock>>(params, *maps); };
   }
 };
 
@@ -50,7 +49,7 @@ struct E4m3 {
   template <int kHeadDim, int kBlock>
   static std::function<void()> call(const cuda::AttentionParams &params,
                                     const cuda::QuantisedHeads &heads) {
-    return [&] { cuda::attention_e4m3_sm90<kHeadDim, kBlock>(params, heads); };
+    return [&] { cuda::attention_sm90<Kernel<kHeadDim, kBlock>>(params, heads); };
   }
 };
 
