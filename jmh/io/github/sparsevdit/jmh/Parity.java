@@ -2,8 +2,10 @@ package io.github.sparsevdit.jmh;
 
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import io.github.sparsevdit.Order;
 import io.github.sparsevdit.Pattern;
 import io.github.sparsevdit.eval.cases.AccuracyBound;
+import io.github.sparsevdit.eval.cases.E4m3Inputs;
 import io.github.sparsevdit.eval.cases.ReferenceAttention;
 import io.github.sparsevdit.eval.cases.Visibility;
 import io.github.sparsevdit.tensor.ElementType;
@@ -17,8 +19,8 @@ final class Parity {
   private Parity() {}
 
   /**
-   * Requires the output, [S, H, D], to be attention of the inputs rounded to type, within the
-   * element type's bound.
+   * Requires the output, [S, H, D], to be attention of the inputs rounded to type (as the CPU does
+   * E4M3), within the element type's bound.
    *
    * @param rows how many rows of each head are looked at: the first, the last and random ones
    */
@@ -55,17 +57,27 @@ final class Parity {
       int[] sampled = sampled(tokens, rows, head);
       Visibility visibility = new Visibility(inputs.sequence, patterns.get(head), Patterns.BLOCK);
       ReferenceAttention.Mask mask = (row, key) -> visibility.sees(sampled[row], key, 0);
-      float[] q = rows(rounded(inputs.head(inputs.q, head), type), sampled, d);
-      float[] k = rounded(inputs.head(inputs.k, head), type);
-      float[] v = rounded(inputs.head(inputs.v, head), type);
+      Order order = patterns.get(head).order();
+      float[] q = rows(multiplied(inputs, inputs.q, head, order, type), sampled, d);
+      float[] k = multiplied(inputs, inputs.k, head, order, type);
+      float[] v = multiplied(inputs, inputs.v, head, order, type);
       float[] computed = rows(inputs.head(output, head), sampled, d);
       double scale = 1 / Math.sqrt(d);
       bound.add(
           IntStream.range(0, computed.length).mapToDouble(i -> computed[i]).toArray(),
           ReferenceAttention.exact(q, k, v, d, scale, mask).out(),
-          ReferenceAttention.low(q, k, v, d, (float) scale, type, mask).out());
+          ReferenceAttention.low(q, k, v, d, (float) scale, type.tensorType(), mask).out());
     }
     return bound;
+  }
+
+  /** A head's rows as a plan of that type multiplies them. */
+  private static float[] multiplied(
+      Inputs inputs, float[] values, int head, Order order, ElementType type) {
+    float[] rows = rounded(inputs.head(values, head), type.tensorType());
+    return type == ElementType.E4M3
+        ? E4m3Inputs.rounded(rows, inputs.headDim, inputs.sequence, order, 0)
+        : rows;
   }
 
   static float[] rounded(float[] values, ElementType type) {

@@ -53,6 +53,7 @@ final class RatioTable {
       speed(shape, Contender.SVDIT_FP32, Contender.TORCH_FP32, small ? 1.8 : 0);
       speed(shape, Contender.SVDIT_BF16, Contender.ONNX_FP32, small ? 0 : wantedBf16);
       speed(shape, Contender.SVDIT_BF16, Contender.TORCH_BF16, 0);
+      speed(shape, Contender.SVDIT_E4M3, Contender.SVDIT_BF16, 0);
       roofline(shape, "BF16", small ? 0 : shape.endsWith("x64") ? 0.65 : 0.75);
       roofline(shape, "FP32", 0);
     }

@@ -25,7 +25,9 @@ final class SvditAttention implements Attention {
     Tensor[] stored = new Tensor[4];
     float[][] values = {inputs.q, inputs.k, inputs.v};
     for (int i = 0; i < 4; i++) {
-      stored[i] = backend.allocate(type, 1, inputs.sequence.tokens(), inputs.heads, inputs.headDim);
+      stored[i] =
+          backend.allocate(
+              plan.tensorType(), 1, inputs.sequence.tokens(), inputs.heads, inputs.headDim);
       stored[i].copyFrom(i < 3 ? values[i] : new float[inputs.q.length]);
     }
     owned = List.of(stored);
@@ -43,7 +45,7 @@ final class SvditAttention implements Attention {
 
   @Override
   public ElementType type() {
-    return out.type();
+    return plan.type();
   }
 
   @Override

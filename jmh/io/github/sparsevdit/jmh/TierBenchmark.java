@@ -27,7 +27,7 @@ import org.openjdk.jmh.annotations.Warmup;
 @Warmup(iterations = 1, time = 300, timeUnit = TimeUnit.MILLISECONDS)
 @Measurement(iterations = 5, time = 150, timeUnit = TimeUnit.MILLISECONDS)
 public class TierBenchmark {
-  @Param({"FP32", "BF16", "FP16"})
+  @Param({"FP32", "BF16", "FP16", "E4M3"})
   public ElementType type;
 
   @Param({"64", "128"})

@@ -12,6 +12,8 @@ import io.github.sparsevdit.tensor.Safetensors;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
+import java.util.Map;
+import java.util.stream.Collectors;
 import java.util.stream.Stream;
 import org.junit.jupiter.api.DynamicTest;
 import org.junit.jupiter.api.Test;
@@ -81,6 +83,33 @@ class AttentionCasesTest {
         }
       }
     }
+  }
+
+  /** The table of docs/fp8.md is what the cases give: rms in percent, BF16 and E4M3. */
+  @Test
+  void theDocsTellWhatEightBitsCost() throws Exception {
+    Map<String, String[]> rows =
+        Files.readAllLines(Path.of("docs/fp8.md")).stream()
+            .filter(line -> line.matches("\\| `[a-z0-9-]+` \\|.*"))
+            .map(line -> line.split(" *\\| *"))
+            .collect(Collectors.toMap(cells -> cells[1].replace("`", ""), cells -> cells));
+    List<AttentionCase> packaged =
+        ReferenceCases.find(Path.of("src/test/resources/cases/attention")).stream()
+            .map(AttentionCase.class::cast)
+            .toList();
+    assertEquals(packaged.size(), rows.size());
+    try (Backend backend = Backend.cpu()) {
+      for (AttentionCase one : packaged) {
+        requireTold(rows.get(one.name())[2], one.deviation(backend, ElementType.BF16));
+        requireTold(rows.get(one.name())[4], one.deviation(backend, ElementType.E4M3));
+      }
+    }
+  }
+
+  /** Within what tiers differ by. */
+  private static void requireTold(String percent, Deviation deviation) {
+    double told = Double.parseDouble(percent.replace(" %", "")) / 100;
+    assertEquals(1, deviation.rms() / told, 0.15, percent + " told, " + deviation);
   }
 
   private static float[] head(Safetensors file, String name, int row, int head) {
