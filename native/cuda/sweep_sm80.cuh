@@ -122,7 +122,6 @@ struct SweepSm80 {
       }
       more = list.more();
     }
-    ptx::copy_async_wait<0>();
   }
 
   static __device__ __forceinline__ void compute(const SweepParams &p, std::uint32_t shared) {

@@ -43,6 +43,7 @@ bool execute_barrier(Warp &warp) {
 }
 
 void meet(const char *name, BarrierOperands operands, const Site &site) {
+  if (sim::left_out(name, site)) return;
   current().rendezvous({name, execute_barrier, site}, &operands);
 }
 
@@ -171,6 +172,7 @@ void barrier_arrive(int id, int threads, Site site) {
   meet("barrier_arrive", {id, threads, false}, site);
 }
 void warp_sync(Site site) {
+  if (sim::left_out("warp_sync", site)) return;
   current().rendezvous({"warp_sync", execute_warp_sync, site, false}, nullptr);
 }
 

@@ -7,6 +7,7 @@
 #include <cstdint>
 
 #include "machine.h"
+#include "places.h"
 
 #define __global__
 #define __device__
@@ -66,10 +67,12 @@ void ldmatrix_transposed(std::uint32_t (&registers)[N], std::uint32_t address,
 
 void copy_async_16(std::uint32_t to, const void *from, std::uint32_t valid_bytes,
                    Site site = Site::current());
-inline void copy_async_commit() { sim::current().copy_async_commit(); }
+inline void copy_async_commit(Site site = Site::current()) {
+  if (!sim::left_out("copy_async_commit", site)) sim::current().copy_async_commit();
+}
 template <int NewestLeft>
-void copy_async_wait() {
-  sim::current().copy_async_wait(NewestLeft);
+void copy_async_wait(Site site = Site::current()) {
+  if (!sim::left_out("copy_async_wait", site)) sim::current().copy_async_wait(NewestLeft);
 }
 
 // ---- global memory ----------------------------------------------------------------------------

@@ -65,26 +65,31 @@ sim::Mbarrier &used(std::uint32_t address) {
 void mbarrier_init(std::uint32_t address, std::uint32_t arrivals) {
   current().warp->block->make_mbarrier(current(), address, arrivals);
 }
-void fence_mbarrier_init() {
+void fence_mbarrier_init(Site site) {
+  if (sim::left_out("fence_mbarrier_init", site)) return;
   Lane &lane = current();
   lane.warp->block->shared.fence_mbarriers(lane.access());
 }
 void mbarrier_invalidate(std::uint32_t address) {
   current().warp->block->remove_mbarrier(current(), address);
 }
-void mbarrier_arrive(std::uint32_t address) { used(address).arrive(current()); }
-void mbarrier_arrive_expect(std::uint32_t address, std::uint32_t bytes) {
+void mbarrier_arrive(std::uint32_t address, Site site) {
+  if (!sim::left_out("mbarrier_arrive", site)) used(address).arrive(current());
+}
+void mbarrier_arrive_expect(std::uint32_t address, std::uint32_t bytes, Site site) {
+  if (sim::left_out("mbarrier_arrive_expect", site)) return;
   sim::Mbarrier &mbarrier = used(address);
   mbarrier.expect(bytes);
   mbarrier.arrive(current());
 }
 void mbarrier_wait(std::uint32_t address, std::uint32_t parity, Site site) {
-  current().wait_for(address, parity, site);
+  if (!sim::left_out("mbarrier_wait", site)) current().wait_for(address, parity, site);
 }
 
 // ---- the asynchronous proxy, tensor copies ----------------------------------------------------
 
-void fence_async_proxy() {
+void fence_async_proxy(Site site) {
+  if (sim::left_out("fence_async_proxy", site)) return;
   Lane &lane = current();
   lane.warp->block->shared.fence_proxy(lane.access());
 }
@@ -101,8 +106,11 @@ void bulk_load(std::uint32_t to, const void *from, std::uint32_t bytes, std::uin
 void store_box(const TensorMap &map, const std::int32_t *at, int rank, std::uint32_t from) {
   sim::begin_store(current(), sim::Box(map, at, rank, from));
 }
-void tensor_store_commit() { ++current().store_group; }
-void wait_for_stores(int newest_left, bool written) {
+void tensor_store_commit(Site site) {
+  if (!sim::left_out("tensor_store_commit", site)) ++current().store_group;
+}
+void wait_for_stores(int newest_left, bool written, const Site &site) {
+  if (sim::left_out(written ? "tensor_store_wait" : "tensor_store_wait_read", site)) return;
   sim::wait_for_stores(current(), newest_left, written);
 }
 
@@ -128,7 +136,10 @@ bool execute_wait(Warp &warp) {
 
 }  // namespace
 
-void wgmma_fence(Site site) { current().rendezvous({"wgmma_fence", execute_fence, site}, nullptr); }
+void wgmma_fence(Site site) {
+  if (sim::left_out("wgmma_fence", site)) return;
+  current().rendezvous({"wgmma_fence", execute_fence, site}, nullptr);
+}
 void multiply(sim::MatrixElement element, float *d, int n, std::uint64_t a,
               const std::uint32_t *registers, std::uint64_t b, bool transposed_b, bool accumulate,
               const Site &site) {
@@ -136,9 +147,11 @@ void multiply(sim::MatrixElement element, float *d, int n, std::uint64_t a,
   current().rendezvous({"wgmma", execute_product, site}, &operands);
 }
 void wgmma_commit(Site site) {
+  if (sim::left_out("wgmma_commit", site)) return;
   current().rendezvous({"wgmma_commit", execute_commit, site}, nullptr);
 }
 void wait_for_products(int newest_left, const Site &site) {
+  if (sim::left_out("wgmma_wait", site)) return;
   current().rendezvous({"wgmma_wait", execute_wait, site}, &newest_left);
 }
 

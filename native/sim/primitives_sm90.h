@@ -30,22 +30,23 @@ void take_registers(Site site = Site::current()) {
 // ---- mbarriers --------------------------------------------------------------------------------
 
 void mbarrier_init(std::uint32_t address, std::uint32_t arrivals);
-void fence_mbarrier_init();
+void fence_mbarrier_init(Site site = Site::current());
 void mbarrier_invalidate(std::uint32_t address);
-void mbarrier_arrive(std::uint32_t address);
-void mbarrier_arrive_expect(std::uint32_t address, std::uint32_t bytes);
+void mbarrier_arrive(std::uint32_t address, Site site = Site::current());
+void mbarrier_arrive_expect(std::uint32_t address, std::uint32_t bytes,
+                            Site site = Site::current());
 void mbarrier_wait(std::uint32_t address, std::uint32_t parity, Site site = Site::current());
 
 // ---- the asynchronous proxy, tensor copies ----------------------------------------------------
 
-void fence_async_proxy();
+void fence_async_proxy(Site site = Site::current());
 
 void prefetch_tensor_map(const TensorMap &map);
 void load_box(std::uint32_t to, const TensorMap &map, const std::int32_t *at, int rank,
               std::uint32_t mbarrier);
 void bulk_load(std::uint32_t to, const void *from, std::uint32_t bytes, std::uint32_t mbarrier);
 void store_box(const TensorMap &map, const std::int32_t *at, int rank, std::uint32_t from);
-void wait_for_stores(int newest_left, bool written);
+void wait_for_stores(int newest_left, bool written, const Site &site);
 
 template <int kRank>
 void tensor_load(std::uint32_t to, const TensorMap &map, const std::int32_t (&at)[kRank],
@@ -58,14 +59,14 @@ void tensor_store(const TensorMap &map, const std::int32_t (&at)[kRank], std::ui
   static_assert(kRank >= 3 && kRank <= 5);
   store_box(map, at, kRank, from);
 }
-void tensor_store_commit();
+void tensor_store_commit(Site site = Site::current());
 template <int kNewestLeft>
-void tensor_store_wait_read() {
-  wait_for_stores(kNewestLeft, false);
+void tensor_store_wait_read(Site site = Site::current()) {
+  wait_for_stores(kNewestLeft, false, site);
 }
 template <int kNewestLeft>
-void tensor_store_wait() {
-  wait_for_stores(kNewestLeft, true);
+void tensor_store_wait(Site site = Site::current()) {
+  wait_for_stores(kNewestLeft, true, site);
 }
 
 // ---- warpgroup matrix products ----------------------------------------------------------------
