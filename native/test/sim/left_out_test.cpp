@@ -16,15 +16,14 @@ using svdit::sim::Places;
 
 namespace {
 
-// How many places may be left out of the results' sight, and why.
+// Where nothing comes of it, why, and in how many places of kernels.
 std::map<std::pair<std::string, std::string>, int> may_be_left_out = {
     // Whose turn it is at the tensor cores is a matter of speed.
     {{"strip_sm90.cuh", "barrier_sync"}, 2},
     // Seen where a block sees more than 256 runs, that is among 33,000 tokens.
     {{"runs.cuh", "barrier"}, 1},
     // No register is touched between the two products of a step. It stands there for the compiler.
-    {{"consumer_sm90.cuh", "wgmma_fence"}, 1},
-    {{"consumer_e4m3_sm90.cuh", "wgmma_fence"}, 1},
+    {{"consumer_sm90.cuh", "wgmma_fence"}, 2},
     // Bytes may come before they are expected; and lanes that went apart meet again.
     {{"producer_e4m3_sm90.cuh", "warp_sync"}, 2},
 };
