@@ -1,6 +1,6 @@
 # Programs that need a GPU to run; built by gpu-check only. Included by native.mk.
 
-GPU_PROGRAMS := $(patsubst %,$(NATIVE)/gpu/%,golden golden_sm90 gpu_test gpu_ops_test gpu_sweep_test timing model_timing)
+GPU_PROGRAMS := $(patsubst %,$(NATIVE)/gpu/%,golden golden_sm90 gpu_test gpu_runtime_test gpu_ops_test gpu_sweep_test timing model_timing)
 
 $(NATIVE)/obj/gpu/%.cpp.o: native/gpu/%.cpp $(NATIVE)/flags native/gpu/gpu.mk
 	@mkdir -p $(@D)

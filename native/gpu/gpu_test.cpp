@@ -1,15 +1,13 @@
-// The CUDA backend on a real GPU through the C ABI: fixtures, random shapes against the
-// double-precision definition, graph capture, streams, misuse. usage: gpu_test [--small] [SEED
-// [COUNT]]; --small is for compute-sanitizer, and what the simulated device (native/sim/cudart)
-// gets anyway.
-#include <cuda_runtime_api.h>
-
+// Attention of the CUDA backend on a real GPU through the C ABI: fixtures, random shapes against
+// the double-precision definition, graph capture, streams; in E4M3 too where the device has it.
+// usage: gpu_test [--small] [SEED [COUNT]]; --small is for compute-sanitizer, and what the
+// simulated device (native/sim/cudart) gets anyway.
 #include <algorithm>
 #include <cmath>
 #include <cstdlib>
 #include <cstring>
 
-#include "test/cases.h"
+#include "gpu/on_device.h"
 #include "test/fixture.h"
 #include "test/reference.h"
 
@@ -17,105 +15,13 @@ using namespace svdit::test;
 
 namespace {
 
-svdit_backend *backend = nullptr;
+// Whether plans are also made of E4M3: the device multiplies it, and SVDIT_CUDA_KERNELS leaves it.
+bool has_e4m3 = false;
 
-bool good(cudaError_t code, const char *what) {
-  if (code != cudaSuccess) report.fail("%s: %s", what, cudaGetErrorString(code));
-  return code == cudaSuccess;
-}
-
-// Device memory of the backend, poisoned.
-class Device {
- public:
-  explicit Device(uint64_t bytes) : bytes_(bytes) {
-    expect_ok([&](svdit_error *e) {
-      return svdit_memory_allocate(backend, SVDIT_MEMORY_DEVICE, bytes_ > 0 ? bytes_ : 1, &data_,
-                                   e);
-    });
-    good(cudaMemset(data_, 0xff, bytes_), "cudaMemset");
-  }
-  ~Device() { svdit_memory_free(backend, SVDIT_MEMORY_DEVICE, data_, nullptr); }
-  Device(const Device &) = delete;
-  void from(const void *host) {
-    good(cudaMemcpy(data_, host, bytes_, cudaMemcpyHostToDevice), "copy in");
-  }
-  void to(void *host) const {
-    good(cudaMemcpy(host, data_, bytes_, cudaMemcpyDeviceToHost), "copy out");
-  }
-  void *data() const { return data_; }
-
- private:
-  uint64_t bytes_;
-  void *data_ = nullptr;
-};
-
-// A case's tensors on the device; the host's copies are TestData's.
-struct OnDevice {
-  OnDevice(const TestCase &c, const TestData &host)
-      : c(c),
-        host(host),
-        args(host.args(c)),
-        q(args.q.extent_bytes),
-        k(args.k.extent_bytes),
-        v(args.v.extent_bytes),
-        out(args.out.extent_bytes),
-        lse(args.lse_bytes),
-        valid(c.text_valid.size() * 4) {
-    q.from(args.q.data);
-    k.from(args.k.data);
-    v.from(args.v.data);
-    if (!c.text_valid.empty()) valid.from(c.text_valid.data());
-    args.q.data = q.data();
-    args.k.data = k.data();
-    args.v.data = v.data();
-    args.out.data = out.data();
-    args.lse = (float *)lse.data();
-    if (!c.text_valid.empty()) args.text_valid = (const int32_t *)valid.data();
-  }
-  void fetch() const {
-    good(cudaDeviceSynchronize(), "attention");
-    out.to(host.out.tensor().data);
-    lse.to(host.lse_bytes.data());
-  }
-
-  const TestCase &c;
-  const TestData &host;
-  svdit_attention_args args;
-  Device q, k, v, out, lse, valid;
-};
-
-class Planned {
- public:
-  explicit Planned(const TestCase &c) {
-    const PlanDesc desc(c);
-    expect_ok([&](svdit_error *e) { return svdit_plan_create(backend, &desc.desc, &plan, e); });
-    uint64_t bytes = 0;
-    expect_ok([&](svdit_error *e) { return svdit_plan_workspace(plan, c.batch, &bytes, e); });
-    workspace = std::make_unique<Device>(bytes);
-    workspace_bytes = bytes;
-  }
-  ~Planned() { svdit_plan_destroy(plan); }
-  void use(svdit_attention_args &args) const {
-    args.workspace = workspace->data();
-    args.workspace_bytes = workspace_bytes;
-  }
-  svdit_plan *plan = nullptr;
-  std::unique_ptr<Device> workspace;
-  uint64_t workspace_bytes = 0;
-};
-
-void attend(const TestCase &c, const TestData &data) {
-  OnDevice device(c, data);
-  const Planned planned(c);
-  planned.use(device.args);
-  expect_ok(
-      [&](svdit_error *e) { return svdit_attention(planned.plan, &device.args, nullptr, e); });
-  device.fetch();
-}
-
-TestCase random_sequence(Random &random, bool small) {
+TestCase random_sequence(Random &random, bool small, bool e4m3) {
   TestCase c;
   c.type = random.chance(0.5) ? SVDIT_BF16 : SVDIT_FP16;
+  if (e4m3) c.type = SVDIT_E4M3;
   c.head_dim = random.chance(0.5) ? 64 : 128;
   c.block = random.chance(0.5) ? 64 : 128;
   c.batch = (int32_t)random.between(1, 2);
@@ -138,12 +44,12 @@ TestCase random_sequence(Random &random, bool small) {
   return c;
 }
 
-void test_random_shapes(uint64_t seed, int count, bool small) {
+void test_random_shapes(uint64_t seed, int count, bool small, bool e4m3) {
   const Strides strides[] = {Strides::kBatchHeadToken, Strides::kBatchTokenHead,
                              Strides::kAlignedGaps};
   for (int i = 0; i < count; ++i, ++seed) {
     Random random(seed);
-    const TestCase c = random_sequence(random, small);
+    const TestCase c = random_sequence(random, small, e4m3);
     const Strides chosen = strides[random.between(0, 2)];
     report.run("seed " + std::to_string(seed) + ": " + c.describe(), [&] {
       const TestData data(c, random, chosen);
@@ -153,46 +59,54 @@ void test_random_shapes(uint64_t seed, int count, bool small) {
   }
 }
 
-void test_fixtures(const std::string &folder) {
-  int used = 0;
-  for (const std::string &path : fixture_paths(folder)) {
-    const Fixture fixture(path);
-    const TestCase &c = fixture.test_case;
-    if ((c.block != 64 && c.block != 128) || (c.head_dim != 64 && c.head_dim != 128)) continue;
-    ++used;
-    report.run("fixture " + path, [&] {
+// A fixture as it is, and in E4M3; then with both types' distance from float64.
+void test_fixture(Fixture &fixture, const std::string &path) {
+  TestCase &c = fixture.test_case;
+  OutputError errors[2];
+  const uint32_t types[] = {SVDIT_BF16, SVDIT_E4M3};
+  report.run("fixture " + path, [&] {
+    Random random(1);
+    const TestData data(c, random, Strides::kBatchTokenHead);
+    fixture.fill(data);
+    attend(c, data);
+    fixture.expect_matches(data);
+  });
+  if (!has_e4m3) return;
+  report.run("fixture " + path + " in E4M3", [&] {
+    for (int i = 0; i < 2; ++i) {
+      c.type = types[i];
       Random random(1);
       const TestData data(c, random, Strides::kBatchTokenHead);
       fixture.fill(data);
       attend(c, data);
       fixture.expect_matches(data);
-    });
+      errors[i] = output_error(c, data);
+    }
+  });
+  std::printf("      relative RMS error of bf16 %.5f, of e4m3 %.5f\n", errors[0].relative_rms,
+              errors[1].relative_rms);
+}
+
+void test_fixtures(const std::string &folder) {
+  int used = 0;
+  for (const std::string &path : fixture_paths(folder)) {
+    Fixture fixture(path);
+    const TestCase &c = fixture.test_case;
+    if ((c.block != 64 && c.block != 128) || (c.head_dim != 64 && c.head_dim != 128)) continue;
+    ++used;
+    test_fixture(fixture, path);
   }
   report.run("fixtures in " + folder, [&] { EXPECT(used >= 8, "%d usable", used); });
 }
 
-TestCase prompt_case(int32_t valid) {
-  TestCase c;
-  c.type = SVDIT_BF16;
-  c.head_dim = 64;
-  c.block = 64;
-  c.frames = 4;
-  c.height = 6;
-  c.width = 9;
-  c.text = 50;
-  c.text_valid = {valid};
-  Random random(8);
-  for (uint32_t mode :
-       {SVDIT_MODE_FULL, SVDIT_MODE_SKIP, SVDIT_MODE_DIAGONAL, SVDIT_MODE_MULTI_DIAGONAL}) {
-    c.patterns.push_back(random_pattern(random, c, mode));
-  }
-  return c;
+std::string in_type(const char *name, uint32_t type) {
+  return type == SVDIT_E4M3 ? std::string(name) + " in E4M3" : name;
 }
 
 // A layer captured once serves other prompts: text_valid is read when the graph runs.
-void test_graph() {
-  report.run("a captured layer serves another prompt", [&] {
-    TestCase c = prompt_case(50);
+void test_graph(uint32_t type) {
+  report.run(in_type("a captured layer serves another prompt", type), [&] {
+    TestCase c = prompt_case(50, type);
     Random random(3);
     const TestData data(c, random, Strides::kBatchTokenHead);
     OnDevice device(c, data);
@@ -235,9 +149,9 @@ void test_graph() {
 }
 
 // One plan on four streams with a workspace each.
-void test_streams() {
-  report.run("one plan on four streams", [&] {
-    const TestCase c = prompt_case(21);
+void test_streams(uint32_t type, int rounds) {
+  report.run(in_type("one plan on four streams", type), [&] {
+    const TestCase c = prompt_case(21, type);
     std::vector<std::unique_ptr<TestData>> data;
     std::vector<std::unique_ptr<OnDevice>> device;
     std::vector<std::unique_ptr<Planned>> planned;
@@ -250,7 +164,7 @@ void test_streams() {
       planned[i]->use(device[i]->args);
       expect_ok([&](svdit_error *e) { return svdit_stream_create(backend, &streams[i], e); });
     }
-    for (int round = 0; round < 20; ++round) {
+    for (int round = 0; round < rounds; ++round) {
       for (int i = 0; i < 4; ++i) {
         expect_ok([&](svdit_error *e) {
           return svdit_attention(planned[0]->plan, &device[i]->args, streams[i], e);
@@ -266,9 +180,9 @@ void test_streams() {
 }
 
 // One launch over all heads, or one a group: the same bytes. Which is faster is measured.
-void test_launches() {
-  report.run("one launch and a launch a group give the same bytes", [&] {
-    TestCase c = prompt_case(33);
+void test_launches(uint32_t type) {
+  report.run(in_type("one launch and a launch a group give the same bytes", type), [&] {
+    TestCase c = prompt_case(33, type);
     Random random(12);
     for (uint32_t mode : {SVDIT_MODE_DIAGONAL, SVDIT_MODE_BLOCKS, SVDIT_MODE_SKIP}) {
       c.patterns.push_back(random_pattern(random, c, mode));
@@ -307,137 +221,44 @@ void test_launches() {
   });
 }
 
-// What one stream writes another reads once it has waited for the event.
-void test_events() {
-  report.run("an event orders two streams and tells the time", [&] {
-    constexpr size_t kBytes = 1 << 20;
-    Device first(kBytes), second(kBytes);
-    svdit_stream a = nullptr, b = nullptr;
-    svdit_event begin = nullptr, end = nullptr;
-    for (svdit_stream *s : {&a, &b}) {
-      expect_ok([&](svdit_error *e) { return svdit_stream_create(backend, s, e); });
-    }
-    for (svdit_event *event : {&begin, &end}) {
-      expect_ok([&](svdit_error *e) { return svdit_event_create(backend, event, e); });
-    }
-    for (int round = 0; round < 8; ++round) {
-      expect_ok([&](svdit_error *e) { return svdit_event_record(backend, begin, a, e); });
-      good(cudaMemsetAsync(first.data(), round, kBytes, (cudaStream_t)a), "memset");
-      expect_ok([&](svdit_error *e) { return svdit_event_record(backend, end, a, e); });
-      expect_ok([&](svdit_error *e) { return svdit_stream_wait(backend, b, end, e); });
-      expect_ok([&](svdit_error *e) {
-        return svdit_memory_copy(backend, second.data(), first.data(), kBytes, b, e);
-      });
-      expect_ok([&](svdit_error *e) { return svdit_stream_synchronize(backend, b, e); });
-      std::vector<char> back(kBytes);
-      second.to(back.data());
-      EXPECT(std::count(back.begin(), back.end(), (char)round) == (long)kBytes, "round %d", round);
-      int32_t done = 0;
-      float ms = -1;
-      expect_ok([&](svdit_error *e) { return svdit_event_query(backend, end, &done, e); });
-      expect_ok([&](svdit_error *e) { return svdit_event_elapsed(backend, begin, end, &ms, e); });
-      EXPECT(done == 1 && ms > 0 && ms < 1000, "done %d after %g ms", done, ms);
-    }
-    for (svdit_event event : {begin, end}) {
-      expect_ok([&](svdit_error *e) { return svdit_event_destroy(backend, event, e); });
-    }
-    for (svdit_stream s : {a, b}) {
-      expect_ok([&](svdit_error *e) { return svdit_stream_destroy(backend, s, e); });
-    }
-  });
-}
-
-void test_runtime() {
-  report.run("misuse is refused, memory goes back and forth", [&] {
-    TestCase c = prompt_case(50);
-    Random random(3);
-    const TestData data(c, random, Strides::kBatchTokenHead);
+// A call over a part of the heads and blocks rounds what it needs, wherever the workspace of the
+// whole call has it.
+void test_parts() {
+  report.run("a layer in parts in E4M3", [&] {
+    const TestCase c = prompt_case(33, SVDIT_E4M3);
+    Random random(15);
+    const TestData data(c, random, Strides::kAlignedGaps);
     OnDevice device(c, data);
     const Planned planned(c);
     planned.use(device.args);
-    svdit_attention_args args = device.args;
-    args.k.data = (char *)args.k.data + 8;
-    args.k.extent_bytes += 8;
-    expect_status(
-        SVDIT_INVALID_ARGUMENT,
-        [&](svdit_error *e) { return svdit_attention(planned.plan, &args, nullptr, e); }, "k:");
-    args = device.args;
-    args.workspace = nullptr;
-    expect_status(
-        SVDIT_INVALID_ARGUMENT,
-        [&](svdit_error *e) { return svdit_attention(planned.plan, &args, nullptr, e); },
-        "workspace");
-    c.type = SVDIT_FP32;
+    const int32_t blocks = c.video_blocks() + 1;  // one of text
+    for (int32_t head = 0; head < c.heads(); head += 2) {
+      for (int32_t block = 0; block < blocks; block += 2) {
+        device.args.head_begin = head;
+        device.args.head_end = std::min(head + 2, c.heads());
+        device.args.query_block_begin = block;
+        device.args.query_block_end = std::min(block + 2, blocks);
+        good(cudaMemset(planned.workspace->data(), 0xff, planned.workspace_bytes), "poison");
+        expect_ok([&](svdit_error *e) {
+          return svdit_attention(planned.plan, &device.args, nullptr, e);
+        });
+      }
+    }
+    device.fetch();
+    expect_matches(c, data);
+  });
+}
+
+// Where the device does not multiply e4m3, or SVDIT_CUDA_KERNELS forbids it, that is said.
+void test_no_e4m3() {
+  report.run("E4M3 is refused by name", [&] {
+    const TestCase c = prompt_case(1, SVDIT_E4M3);
     const PlanDesc desc(c);
     svdit_plan *plan = nullptr;
     expect_status(
         SVDIT_UNSUPPORTED,
-        [&](svdit_error *e) { return svdit_plan_create(backend, &desc.desc, &plan, e); },
-        "element_type");
-    void *huge = nullptr;
-    expect_status(
-        SVDIT_OUT_OF_MEMORY,
-        [&](svdit_error *e) {
-          return svdit_memory_allocate(backend, SVDIT_MEMORY_DEVICE, (uint64_t)1 << 50, &huge, e);
-        },
-        "allocating device memory");
-    EXPECT(cudaGetLastError() == cudaSuccess,
-           "an error of the library's shows in the caller's next call");
-    void *pinned = nullptr, *memory = nullptr;
-    std::vector<char> bytes(1000), back(1000);
-    for (char &b : bytes) b = (char)random.bits();
-    expect_ok([&](svdit_error *e) {
-      return svdit_memory_allocate(backend, SVDIT_MEMORY_HOST, 1000, &pinned, e);
-    });
-    expect_ok([&](svdit_error *e) {
-      return svdit_memory_allocate(backend, SVDIT_MEMORY_DEVICE, 1000, &memory, e);
-    });
-    EXPECT((uintptr_t)pinned % 256 == 0 && (uintptr_t)memory % 256 == 0);
-    std::memcpy(pinned, bytes.data(), 1000);
-    expect_ok([&](svdit_error *e) {
-      return svdit_memory_copy(backend, memory, pinned, 1000, nullptr, e);
-    });
-    expect_ok([&](svdit_error *e) {
-      return svdit_memory_copy(backend, back.data(), memory, 1000, nullptr, e);
-    });
-    expect_ok([&](svdit_error *e) { return svdit_stream_synchronize(backend, nullptr, e); });
-    EXPECT(back == bytes);
-    svdit_memory_free(backend, SVDIT_MEMORY_HOST, pinned, nullptr);
-    svdit_memory_free(backend, SVDIT_MEMORY_DEVICE, memory, nullptr);
-  });
-}
-
-// SVDIT_CUDA_KERNELS names a family of attention kernels; what it cannot be is refused by name.
-void test_families() {
-  report.run("a family of kernels that is not there is refused", [&] {
-    const char *before = std::getenv("SVDIT_CUDA_KERNELS");
-    const std::string kept = before == nullptr ? "" : before;
-    svdit_backend_info info{};
-    info.struct_bytes = sizeof info;
-    expect_ok([&](svdit_error *e) { return svdit_backend_describe(backend, &info, e); });
-    const TestCase c = prompt_case(1);
-    const PlanDesc desc(c);
-    const auto create = [&](svdit_error *e) {
-      svdit_plan *plan = nullptr;
-      const svdit_status status = svdit_plan_create(backend, &desc.desc, &plan, e);
-      svdit_plan_destroy(plan);
-      return status;
-    };
-    setenv("SVDIT_CUDA_KERNELS", "sm70", 1);
-    expect_status(SVDIT_INVALID_ARGUMENT, create, "SVDIT_CUDA_KERNELS is sm70");
-    setenv("SVDIT_CUDA_KERNELS", "sm80", 1);
-    expect_ok(create);
-    setenv("SVDIT_CUDA_KERNELS", "sm90", 1);
-    if (info.compute_capability == 90) {
-      expect_ok(create);
-    } else {
-      expect_status(SVDIT_UNSUPPORTED, create, "SVDIT_CUDA_KERNELS is sm90");
-    }
-    if (before == nullptr) {
-      unsetenv("SVDIT_CUDA_KERNELS");
-    } else {
-      setenv("SVDIT_CUDA_KERNELS", kept.c_str(), 1);
-    }
+        [&](svdit_error *e) { return svdit_plan_create(backend, &desc.desc, &plan, e); }, "E4M3",
+        "9.0");
   });
 }
 
@@ -458,19 +279,26 @@ int main(int count, char **arguments) {
   info.struct_bytes = sizeof info;
   expect_ok([&](svdit_error *e) { return svdit_backend_describe(backend, &info, e); });
   small = small || std::strncmp(info.name, "Simulated", 9) == 0;
+  const char *kernels = std::getenv("SVDIT_CUDA_KERNELS");
+  has_e4m3 =
+      info.compute_capability == 90 && (kernels == nullptr || kernels == std::string("sm90"));
   const char *cases = std::getenv("SVDIT_CASES");
-  if (!small) test_fixtures(cases ? cases : "src/test/resources/cases/attention");
-  test_random_shapes(count > 1 ? std::strtoull(arguments[1], nullptr, 10) : 9000,
-                     count > 2 ? std::atoi(arguments[2])
-                     : small   ? 6
-                               : 200,
-                     small);
-  test_graph();
-  test_streams();
-  test_events();
-  test_launches();
-  test_runtime();
-  test_families();
+  if (!small || cases) test_fixtures(cases ? cases : "src/test/resources/cases/attention");
+  const uint64_t seed = count > 1 ? std::strtoull(arguments[1], nullptr, 10) : 9000;
+  const int shapes = count > 2 ? std::atoi(arguments[2]) : small ? 6 : 200;
+  test_random_shapes(seed, shapes, small, false);
+  test_graph(SVDIT_BF16);
+  test_streams(SVDIT_BF16, 20);
+  test_launches(SVDIT_BF16);
+  if (has_e4m3) {
+    test_random_shapes(seed + 100000, small ? shapes / 3 : shapes, small, true);
+    test_graph(SVDIT_E4M3);
+    test_streams(SVDIT_E4M3, small ? 3 : 20);
+    test_launches(SVDIT_E4M3);
+    test_parts();
+  } else {
+    test_no_e4m3();
+  }
   svdit_backend_close(backend);
   return report.finish();
 }

@@ -1,36 +1,28 @@
 // Times one step of a Wan-1.3B-sized model with random weights at 480p x 81 frames: all blocks on
-// the device, call after call and as a graph, and what of it is attention, products and the rest.
-// One JSON line a measurement. Products need cuBLASLt 13 (SVDIT_CUBLASLT may name it). usage:
-// model_timing [--small]; --small is a tenth of everything, to see that it runs.
+// the device, call after call and as a graph, and what of it is attention, products and the rest;
+// on devices that multiply e4m3, again with its self-attention in E4M3. One JSON line each.
+// Products need cuBLASLt 13 (SVDIT_CUBLASLT may name it). usage: model_timing [--small]; --small is
+// a tenth of everything, to see that it runs.
 #include <cuda_runtime_api.h>
 
 #include <algorithm>
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
+#include <map>
+#include <utility>
 #include <vector>
 
+#include "gpu/measure.h"
 #include "test/cases.h"
 
+using namespace svdit::gpu;
 using namespace svdit::test;
 
 namespace {
 
 svdit_backend *backend = nullptr;
 svdit_stream stream = nullptr;
-
-void must(cudaError_t code, const char *what) {
-  if (code == cudaSuccess) return;
-  std::fprintf(stderr, "%s: %s\n", what, cudaGetErrorString(code));
-  std::exit(1);
-}
-template <class Call>
-void must(Call &&call) {
-  svdit_error error = new_error();
-  if (call(&error) == SVDIT_OK) return;
-  std::fprintf(stderr, "%s\n", error.message);
-  std::exit(1);
-}
 
 struct Size {
   int32_t frames = 21, height = 30, width = 52, heads = 12, head_dim = 128, layers = 30;
@@ -39,14 +31,22 @@ struct Size {
   int64_t channels() const { return (int64_t)heads * head_dim; }
 };
 
+// Random numbers, drawn once: drawing them for every weight would take longer than the steps.
+const std::vector<char> &random_piece(uint32_t type, float deviation) {
+  constexpr int64_t kPiece = 1048573;  // prime, so that rows differ
+  static std::map<std::pair<uint32_t, float>, std::vector<char>> pieces;
+  std::vector<char> &piece = pieces[{type, deviation}];
+  if (!piece.empty()) return piece;
+  piece.resize((size_t)(kPiece * element_bytes(type)));
+  Random random(pieces.size());
+  for (int64_t i = 0; i < kPiece; ++i)
+    from_float(type, deviation * random.normal(), &piece[(size_t)(i * element_bytes(type))]);
+  return piece;
+}
+
 // A matrix of random numbers in device memory.
 svdit_matrix matrix(uint32_t type, int64_t rows, int64_t columns, float deviation) {
-  static uint64_t seed = 1;
-  constexpr int64_t kPiece = 1 << 20;
-  Random random(seed++);
-  std::vector<char> piece((size_t)(std::min(kPiece, rows * columns) * element_bytes(type)));
-  for (int64_t i = 0; i < std::min(kPiece, rows * columns); ++i)
-    from_float(type, deviation * random.normal(), &piece[(size_t)(i * element_bytes(type))]);
+  const std::vector<char> &piece = random_piece(type, deviation);
   svdit_matrix m{};
   m.extent_bytes = (uint64_t)(rows * columns * element_bytes(type));
   must([&](svdit_error *e) {
@@ -100,6 +100,7 @@ struct Block {
 
 // What a step is made of; each part can be left out, so that the others' time shows.
 struct Parts {
+  uint32_t type = SVDIT_BF16;  // of self-attention
   bool attention = true, products = true, rest = true;
 };
 
@@ -121,22 +122,24 @@ class Model {
         cosine_(matrix(SVDIT_FP32, size.tokens(), size.head_dim / 2, 1)),
         sine_(matrix(SVDIT_FP32, size.tokens(), size.head_dim / 2, 1)) {
     for (int32_t i = 0; i < size.layers; ++i) blocks_.emplace_back(size);
-    self_ = plan(0);
-    cross_ = plan(size.text);
+    self_ = plan(SVDIT_BF16, 0);
+    self_e4m3_ = plan(SVDIT_E4M3, 0);
+    cross_ = plan(SVDIT_BF16, size.text);
   }
   ~Model() {
-    svdit_plan_destroy(self_);
-    svdit_plan_destroy(cross_);
+    for (svdit_plan *plan : {self_, self_e4m3_, cross_}) svdit_plan_destroy(plan);
   }
+  bool has_e4m3() const { return self_e4m3_ != nullptr; }
 
   void step(const Parts &parts) {
     for (const Block &block : blocks_) run(block, parts);
   }
 
  private:
-  svdit_plan *plan(int64_t key_tokens) {
+  // NULL where the device does not multiply the type.
+  svdit_plan *plan(uint32_t type, int64_t key_tokens) {
     TestCase c;
-    c.type = SVDIT_BF16;
+    c.type = type;
     c.block = 128;
     c.head_dim = size_.head_dim;
     c.frames = key_tokens > 0 ? 1 : size_.frames;
@@ -146,7 +149,12 @@ class Model {
     c.patterns.assign((size_t)size_.heads, TestPattern{});
     const PlanDesc desc(c);
     svdit_plan *made = nullptr;
-    must([&](svdit_error *e) { return svdit_plan_create(backend, &desc.desc, &made, e); });
+    svdit_status status = SVDIT_OK;
+    must([&](svdit_error *e) {
+      status = svdit_plan_create(backend, &desc.desc, &made, e);
+      return status == SVDIT_UNSUPPORTED && type == SVDIT_E4M3 ? SVDIT_OK : status;
+    });
+    if (status != SVDIT_OK) return nullptr;
     uint64_t bytes = 0;
     must([&](svdit_error *e) { return svdit_plan_workspace(made, 1, &bytes, e); });
     if (bytes > workspace_.extent_bytes)
@@ -247,7 +255,7 @@ class Model {
       rotate(b, q_);
       rotate(b, k_);
     }
-    if (parts.attention) attend(self_, k_, v_);
+    if (parts.attention) attend(parts.type == SVDIT_E4M3 ? self_e4m3_ : self_, k_, v_);
     if (parts.products) linear(b.out, normed_, q_);
     if (parts.rest) {
       svdit_norm_args affine = norm(SVDIT_NORM_LAYER, hidden_, normed_);
@@ -280,30 +288,51 @@ class Model {
   svdit_matrix hidden_, normed_, q_, k_, v_, ffn_, text_, text_k_, text_v_, time_, modulation_,
       cosine_, sine_, workspace_{};
   std::vector<Block> blocks_;
-  svdit_plan *self_ = nullptr, *cross_ = nullptr;
+  svdit_plan *self_ = nullptr, *self_e4m3_ = nullptr, *cross_ = nullptr;
 };
 
-// The median of some runs, in milliseconds, after one to warm up.
-template <class Work>
-double time_ms(const Work &work) {
-  constexpr int kRepeats = 5;
-  cudaEvent_t begin, end;
-  must(cudaEventCreate(&begin), "event");
-  must(cudaEventCreate(&end), "event");
-  std::vector<float> times;
-  for (int i = 0; i <= kRepeats; ++i) {
-    must(cudaEventRecord(begin, (cudaStream_t)stream), "record");
-    work();
-    must(cudaEventRecord(end, (cudaStream_t)stream), "record");
-    must(cudaEventSynchronize(end), "the step");
-    float ms = 0;
-    must(cudaEventElapsedTime(&ms, begin, end), "elapsed");
-    if (i > 0) times.push_back(ms);
+svdit_graph *captured(Model &model, uint32_t type) {
+  svdit_graph *graph = nullptr;
+  must([&](svdit_error *e) { return svdit_capture_begin(backend, stream, e); });
+  model.step({type});
+  must([&](svdit_error *e) { return svdit_capture_end(backend, stream, &graph, e); });
+  return graph;
+}
+
+// The types take turns.
+void time_step(const Size &size) {
+  Model model(size);
+  std::vector<uint32_t> types = {SVDIT_BF16};
+  if (model.has_e4m3()) types.push_back(SVDIT_E4M3);
+  const auto queue = (cudaStream_t)stream;
+  const auto times = [&](const std::function<void(uint32_t)> &work) {
+    std::vector<std::function<void()>> works;
+    for (const uint32_t type : types) works.push_back([&work, type] { work(type); });
+    return time_ms(queue, works);
+  };
+  const double products = time_ms(queue, {[&] { model.step({0, false, true, false}); }})[0].median;
+  const double rest = time_ms(queue, {[&] { model.step({0, false, false, true}); }})[0].median;
+  const auto all = times([&](uint32_t type) { model.step({type}); });
+  const auto attention = times([&](uint32_t type) { model.step({type, true, false, false}); });
+  std::vector<svdit_graph *> graphs;
+  for (const uint32_t type : types) graphs.push_back(captured(model, type));
+  const auto as_graph = times([&](uint32_t type) {
+    svdit_graph *const graph = graphs[type == SVDIT_E4M3 ? 1 : 0];
+    must([&](svdit_error *e) { return svdit_graph_launch(graph, stream, e); });
+  });
+  for (svdit_graph *graph : graphs) svdit_graph_destroy(graph);
+  for (size_t i = 0; i < types.size(); ++i) {
+    const double graph = as_graph[i].median;
+    std::printf(
+        "{\"case\": \"wan1.3b step\", \"who\": \"svdit\", \"type\": \"%s\", \"tokens\": %lld, "
+        "\"layers\": %d, \"ms\": %.3f, \"graph_ms\": %.3f, \"attention_ms\": %.3f, "
+        "\"products_ms\": %.3f, \"rest_ms\": %.3f, \"rest_share\": %.4f, "
+        "\"attention_share_of_its_own_rate\": %.4f}\n",
+        types[i] == SVDIT_E4M3 ? "e4m3" : "bf16", (long long)size.tokens(), size.layers,
+        all[i].median, graph, attention[i].median, products, rest, rest / graph,
+        attention[i].median / (graph - products - rest));
+    std::fflush(stdout);
   }
-  cudaEventDestroy(begin);
-  cudaEventDestroy(end);
-  std::sort(times.begin(), times.end());
-  return times[times.size() / 2];
 }
 
 }  // namespace
@@ -327,27 +356,7 @@ int main(int count, char **arguments) {
   const char *path = std::getenv("SVDIT_CUBLASLT");
   must([&](svdit_error *e) { return svdit_matmul_library(backend, path ? path : "", e); });
   must([&](svdit_error *e) { return svdit_stream_create(backend, &stream, e); });
-  {
-    Model model(size);
-    const double all = time_ms([&] { model.step({}); });
-    const double attention = time_ms([&] { model.step({true, false, false}); });
-    const double products = time_ms([&] { model.step({false, true, false}); });
-    const double rest = time_ms([&] { model.step({false, false, true}); });
-    svdit_graph *graph = nullptr;
-    must([&](svdit_error *e) { return svdit_capture_begin(backend, stream, e); });
-    model.step({});
-    must([&](svdit_error *e) { return svdit_capture_end(backend, stream, &graph, e); });
-    const double captured = time_ms(
-        [&] { must([&](svdit_error *e) { return svdit_graph_launch(graph, stream, e); }); });
-    svdit_graph_destroy(graph);
-    std::printf(
-        "{\"case\": \"wan1.3b step\", \"who\": \"svdit\", \"tokens\": %lld, \"layers\": %d, "
-        "\"ms\": "
-        "%.3f, \"graph_ms\": %.3f, \"attention_ms\": %.3f, \"products_ms\": %.3f, \"rest_ms\": "
-        "%.3f, \"rest_share\": %.4f, \"attention_share_of_its_own_rate\": %.4f}\n",
-        (long long)size.tokens(), size.layers, all, captured, attention, products, rest,
-        rest / captured, attention / (captured - products - rest));
-  }
+  time_step(size);
   must([&](svdit_error *e) { return svdit_stream_destroy(backend, stream, e); });
   svdit_backend_close(backend);
   return 0;

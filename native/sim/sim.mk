@@ -52,10 +52,10 @@ $(NATIVE)/simlib/libcublasLt.so.13: native/sim/cublaslt/cublaslt.cpp $(NATIVE)/f
 	$(Q)$(CXX) $(CXX_COMMON) -shared $< -ldl -o $@
 
 # gpu-check's own tests of the backend, here on the simulated device.
-SIM_GPU_TESTS := $(if $(SIM_LIBRARY),$(patsubst %,$(NATIVE)/test/sim/%,gpu_test gpu_ops_test gpu_sweep_test))
+SIM_GPU_TESTS := $(if $(SIM_LIBRARY),$(patsubst %,$(NATIVE)/test/sim/%,gpu_test gpu_runtime_test gpu_ops_test gpu_sweep_test))
 SIM_TESTS += $(SIM_GPU_TESTS)
-# model_timing --small shows there that it runs; its times mean nothing.
-$(SIM_GPU_TESTS) $(NATIVE)/test/sim/model_timing: $(NATIVE)/test/sim/%: $(NATIVE)/obj/gpu/%.cpp.o $(call object,$(TEST_COMMON)) \
+# timing --small and model_timing --small show there that they run; their times mean nothing.
+$(SIM_GPU_TESTS) $(NATIVE)/test/sim/model_timing $(NATIVE)/test/sim/timing: $(NATIVE)/test/sim/%: $(NATIVE)/obj/gpu/%.cpp.o $(call object,$(TEST_COMMON)) \
     $(SIM_LIBRARY_OBJECTS) | $(SIM_CUBLASLT)
 	@mkdir -p $(@D)
 	$(Q)$(CXX) -pthread $^ $(LDFLAGS) -Wl,--export-dynamic-symbol=svdit_sim_enqueue \
