@@ -159,7 +159,7 @@ final class BenchCommand implements Callable<Integer> {
         Tensor k = random(backend, shape, 2);
         Tensor v = random(backend, shape, 3);
         Tensor out = backend.allocate(type.tensorType(), shape)) {
-      time(timed, q, k, v, out);
+      time(backend, timed, q, k, v, out);
       return timed.stream().map(each -> line(each, timed.getFirst())).toList();
     } finally {
       timed.forEach(each -> each.plan.close());
@@ -182,8 +182,9 @@ final class BenchCommand implements Callable<Integer> {
   }
 
   /** The plans take turns, so that a disturbance hits all of them alike. */
-  private void time(List<Timed> timed, Tensor q, Tensor k, Tensor v, Tensor out) {
+  private void time(Backend backend, List<Timed> timed, Tensor q, Tensor k, Tensor v, Tensor out) {
     timed.forEach(each -> each.plan.run(q, k, v, out));
+    backend.synchronize();
     long total = (long) (1e3 * seconds * timed.size());
     long begin = System.nanoTime();
     try (ProgressDisplay progress = new ProgressDisplay(console, "timing (ms)", total)) {
@@ -192,6 +193,7 @@ final class BenchCommand implements Callable<Integer> {
         for (Timed each : timed) {
           long start = System.nanoTime();
           each.plan.run(q, k, v, out);
+          backend.synchronize(); // on a device run() has only queued the work
           each.times.add((System.nanoTime() - start) * 1e-9);
         }
         passed = (System.nanoTime() - begin) / 1_000_000;

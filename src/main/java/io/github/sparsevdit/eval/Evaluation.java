@@ -232,7 +232,7 @@ public final class Evaluation {
             SparseAttention.of(backend, full, sequence, loop.schedule(), attentionType)) {
       Tensor latents = Tensor.of(arena.allocate(4 * elements, 64), ElementType.FP32, latentShape);
       Noise.fill(latents, clip.seed(), clip.noise());
-      Timed timed = new Timed(AttentionProvider.of(sparse));
+      Timed timed = new Timed(AttentionProvider.of(sparse), backend);
       AttentionProvider attention =
           error == null ? timed : watched(timed, AttentionProvider.of(dense), error);
       long begin = System.nanoTime();
@@ -279,21 +279,25 @@ public final class Evaluation {
     return heads;
   }
 
-  /** Adds up the time that self-attention takes. */
+  /** Adds up the time that self-attention takes, for which a device does nothing else meanwhile. */
   private static final class Timed implements AttentionProvider {
     private final AttentionProvider inner;
+    private final Backend backend;
     long nanoseconds;
 
-    Timed(AttentionProvider inner) {
+    Timed(AttentionProvider inner, Backend backend) {
       this.inner = inner;
+      this.backend = backend;
     }
 
     @Override
     public AttentionFunction at(int step, int branch) {
       AttentionFunction function = inner.at(step, branch);
       return (layer, q, k, v, textValid, out) -> {
+        backend.synchronize();
         long begin = System.nanoTime();
         function.attend(layer, q, k, v, textValid, out);
+        backend.synchronize();
         nanoseconds += System.nanoTime() - begin;
       };
     }

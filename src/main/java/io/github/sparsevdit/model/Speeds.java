@@ -46,7 +46,7 @@ public record Speeds(double attention, double products) {
         Tensor v = random(backend, plan.tensorType(), 1, heads, tokens, headDim);
         Tensor out = backend.allocate(plan.tensorType(), 1, heads, tokens, headDim)) {
       double flop = 4.0 * heads * tokens * tokens * headDim;
-      return flop / shortest(() -> plan.run(q, k, v, out));
+      return flop / shortest(backend, () -> plan.run(q, k, v, out));
     }
   }
 
@@ -56,20 +56,22 @@ public record Speeds(double attention, double products) {
         Tensor y = backend.allocate(type, PRODUCT_ROWS, width)) {
       Operations operations = new Operations(backend);
       double flop = 2.0 * PRODUCT_ROWS * width * width;
-      return flop / shortest(() -> operations.linear(x, weight, null, Activation.NONE, y));
+      return flop / shortest(backend, () -> operations.linear(x, weight, null, Activation.NONE, y));
     } catch (BackendUnavailableException | UnsupportedException none) {
       return Double.NaN;
     }
   }
 
   /** Seconds of the shortest call: other load makes calls longer, never shorter. */
-  private static double shortest(Runnable call) {
+  private static double shortest(Backend backend, Runnable call) {
     call.run(); // warms up
+    backend.synchronize();
     double shortest = Double.POSITIVE_INFINITY;
     long begin = System.nanoTime();
     do {
       long start = System.nanoTime();
       call.run();
+      backend.synchronize(); // on a device the call has only queued the work
       shortest = Math.min(shortest, (System.nanoTime() - start) * 1e-9);
     } while ((System.nanoTime() - begin) * 1e-9 < SECONDS);
     return shortest;

@@ -210,6 +210,7 @@ class CapturedSourceTest {
           {"\"layers\" : 2", "\"layers\" : 0"},
           {"\"layout\" : \"BHSD\"", "\"layout\" : \"SBHD\""},
           {"\"type\" : \"fp32\"", "\"type\" : \"fp8\""},
+          {"\"type\" : \"fp32\"", "\"type\" : \"e4m3\""},
           {"\"samples\" : 1", "\"samples\" : 0"},
           {"\"frames\" : 2", "\"frames\" : 1.5"},
           {"\"branches\" : 1,", ""},
