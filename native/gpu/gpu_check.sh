@@ -26,6 +26,9 @@ run() {
   return $code
 }
 
+# What a test that was stopped had passed last: what follows it hangs.
+last_passed() { echo "the last before it: $(grep '^ok' "$1" | tail -n 1)"; }
+
 # Tests' output without the lines of what passed, but with their number now and then.
 failures() { awk '/^ok/ { if (++passed % 50 == 0) { print passed " passed"; fflush() } next } { print; fflush() }'; }
 
@@ -56,15 +59,19 @@ golden() {
 }
 
 correct() {
-  local code=0 family test
+  local code=0 status family test
   for family in $families; do
     echo "kernels: $family"
     SVDIT_CUDA_KERNELS=$family run 170 target/native/gpu/gpu_test 2>&1 | tee "$OUT/correct-$family.log" | failures
-    [ "${PIPESTATUS[0]}" = 0 ] || code=1
+    status=${PIPESTATUS[0]}
+    [ "$status" = 0 ] || code=1
+    [ "$status" -gt 123 ] && last_passed "$OUT/correct-$family.log"
   done
   for test in runtime ops sweep; do
     run 70 "target/native/gpu/gpu_${test}_test" 2>&1 | tee "$OUT/correct-$test.log" | failures
-    [ "${PIPESTATUS[0]}" = 0 ] || code=1
+    status=${PIPESTATUS[0]}
+    [ "$status" = 0 ] || code=1
+    [ "$status" -gt 123 ] && last_passed "$OUT/correct-$test.log"
   done
   return $code
 }

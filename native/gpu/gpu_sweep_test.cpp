@@ -114,6 +114,27 @@ void test_random_sweeps(uint64_t seed, int count, bool small) {
   }
 }
 
+// The sweep of an E4M3 plan is that of bf16, to the bit.
+void test_e4m3() {
+  report.run("an E4M3 plan sweeps as one of bf16 does", [] {
+    Random random(11);
+    SweepCase s = random_case_of(random, true);
+    s.c.type = SVDIT_BF16;
+    const SweepData data(s, random, Strides::kBatchTokenHead);
+    SweepData::Results got[2];
+    for (const uint32_t type : {SVDIT_BF16, SVDIT_E4M3}) {
+      TestCase c = s.c;
+      c.type = type;
+      const Planned planned(gpu, c);
+      const OnDevice device(data, planned.plan);
+      expect_ok([&](svdit_error *e) { return svdit_sweep(planned.plan, &device.args, stream, e); });
+      data.expect_matches();
+      got[type == SVDIT_E4M3] = data.got;
+    }
+    EXPECT(got[0] == got[1], "other bits");
+  });
+}
+
 void test_misuse() {
   report.run("misuse", [&] {
     Random random(1);
@@ -167,6 +188,10 @@ int main(int count, char **arguments) {
                      : small   ? 6
                                : 60,
                      small);
+  const char *kernels = std::getenv("SVDIT_CUDA_KERNELS");
+  if (info.compute_capability == 90 && (kernels == nullptr || kernels == std::string("sm90"))) {
+    test_e4m3();
+  }
   test_misuse();
   expect_ok([&](svdit_error *e) { return svdit_stream_destroy(gpu, stream, e); });
   svdit_backend_close(cpu);

@@ -2,8 +2,11 @@
 what was measured twice is apart.
 
 usage: summary.py FILE.jsonl ...
+       summary.py --compare a-1.jsonl b-1.jsonl ...   two builds' runs (compare_builds.sh), a-* and b-*
 """
 import json
+import os
+import statistics
 import sys
 
 
@@ -22,7 +25,24 @@ def key_of(line):
     return line["case"], line.get("block", 128), line["what"], line.get("arg", 0)
 
 
+def compare(paths):
+    times = {}
+    for path in paths:
+        build = os.path.basename(path)[0]
+        for line in lines([path]):
+            if "tflops" in line:
+                times.setdefault((line["who"],) + key_of(line), {"a": [], "b": []})[build].append(line["ms"])
+    print("who, case, block, what | A ms | B ms | A / B | spread of A, of B")
+    for key, of in times.items():
+        if of["a"] and of["b"]:
+            a, b = (statistics.median(of[build]) for build in "ab")
+            spread = ", ".join(f"{(max(of[build]) - min(of[build])) / statistics.median(of[build]):.1%}" for build in "ab")
+            print(f"{', '.join(map(str, key))} | {a:.3f} | {b:.3f} | {a / b:.3f} | {spread}")
+
+
 def main():
+    if sys.argv[1:2] == ["--compare"]:
+        return compare(sys.argv[2:])
     work, others, first, again = {}, [], {}, []
     for line in lines(sys.argv[1:]):
         if "error" in line:
