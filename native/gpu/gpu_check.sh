@@ -7,6 +7,7 @@
 #   correct    fixtures, random shapes, graph capture, streams, misuse
 #   sanitize   compute-sanitizer memcheck, racecheck, initcheck on a small set
 #   time:step  one step of a Wan-1.3B-sized model with random weights, as calls and as a graph; needs cuBLASLt 13
+#   time:brief  the dense layer and one band of all three models, no peers: a first look, and what E4M3 brings
 #   time:CASE  all modes at a model's geometry, PyTorch's peers beside them; CASE hunyuan, wan14b, cogvideox
 # Without arguments, all. Each takes less than ten minutes, whatever hangs: its parts have limits of their own. What they wrote
 # lies in OUT (default out/gpu-check), also of parts that were stopped. SVDIT_CUDA_KERNELS=sm80 or sm90 checks and times one family.
@@ -127,6 +128,17 @@ timing() {
   ! grep -q 'timing failed' "$file"
 }
 
+brief() {
+  local file="$OUT/timing-brief.jsonl"
+  {
+    state brief before
+    run 300 target/native/gpu/timing --brief || echo '{"case": "brief", "error": "timing failed"}'
+    state brief after
+  } | tee "$file"
+  python3 native/gpu/summary.py "$file"
+  ! grep -q 'timing failed' "$file"
+}
+
 step() {
   local file="$OUT/timing-step.jsonl"
   {
@@ -138,13 +150,14 @@ step() {
 }
 
 stages=("$@")
-[ $# -eq 0 ] && stages=(build golden correct sanitize time:step time:hunyuan time:wan14b time:cogvideox)
+[ $# -eq 0 ] && stages=(build golden correct sanitize time:brief time:step time:hunyuan time:wan14b time:cogvideox)
 failed=0
 for stage in "${stages[@]}"; do
   echo "== $stage"
   case $stage in
     build | golden | correct | sanitize) "$stage" ;;
     time:step) step ;;
+    time:brief) brief ;;
     time:*) timing "${stage#time:}" ;;
     *) echo "no such stage"; false ;;
   esac

@@ -6,7 +6,7 @@
 #   PACK.tgz   made by `make gpu-java-pack` where there is a JDK
 #   LIBRARY    libsvdit.so, or libsvdit-sim.so to try the check itself
 #   CALL_LOOP  libcall-loop.so, built from native/gpu/call_loop.cpp
-# What it wrote lies in OUT (default out/gpu-check). Takes a few minutes at most.
+# What it wrote lies in OUT (default out/gpu-check). Takes a few minutes, less than ten whatever hangs.
 set -u
 pack=$1
 library=$(readlink -f "$2")
@@ -23,13 +23,13 @@ java=("$home/runtime/bin/java" --enable-native-access=ALL-UNNAMED -Xmx3g "-Dsvdi
 failed=0
 
 echo '== tests'
-timeout 580 "${java[@]}" org.junit.platform.console.ConsoleLauncher execute --scan-class-path="$home/tests" \
+timeout -k 10 440 "${java[@]}" org.junit.platform.console.ConsoleLauncher execute --scan-class-path="$home/tests" \
   --include-tag=cuda --disable-banner --disable-ansi-colors --details=tree >"$OUT/java-tests.log" 2>&1 || failed=1
 tail -n 14 "$OUT/java-tests.log"
 grep -q '\[ *0 tests successful' "$OUT/java-tests.log" && failed=1
 
 echo '== overhead of a call'
 # The simulated device, where that is tried, runs nothing meanwhile.
-SVDIT_SIM=idle=1 timeout 120 "${java[@]}" io.github.sparsevdit.CallOverhead "$loop" | tee "$OUT/java-overhead.jsonl"
+SVDIT_SIM=idle=1 timeout -k 10 120 "${java[@]}" io.github.sparsevdit.CallOverhead "$loop" | tee "$OUT/java-overhead.jsonl"
 [ "${PIPESTATUS[0]}" -eq 0 ] || { echo 'failed, or took more than 1000 ns, or made garbage'; failed=1; }
 exit $failed

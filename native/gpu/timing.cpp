@@ -137,7 +137,7 @@ std::vector<uint16_t> output_of(Layer &layer, const TestCase &c,
   return out;
 }
 
-// The root of the mean squared difference, over that of the numbers themselves.
+// The root of the mean squared difference, over that of the numbers themselves; NaN where any is.
 double relative_rms(const std::vector<uint16_t> &numbers, const std::vector<uint16_t> &others) {
   const auto value = [](uint16_t bits) { return std::bit_cast<float>((uint32_t)bits << 16); };
   double difference = 0, size = 0;
@@ -158,7 +158,11 @@ void say(const Geometry &g, const TestCase &c, const char *what, double arg, con
       g.name, layer.variant.name, layer.variant.type == SVDIT_E4M3 ? "e4m3" : "bf16", what, arg,
       c.block, c.video(), c.heads(), c.head_dim, layer.density, t.median, t.least, t.most,
       layer.flop / t.median / 1e9);
-  if (error >= 0) std::printf(", \"relative_rms\": %.5f", error);
+  if (std::isnan(error)) {
+    std::printf(", \"relative_rms\": null");
+  } else if (error >= 0) {
+    std::printf(", \"relative_rms\": %.5f", error);
+  }
   std::printf("}\n");
   std::fflush(stdout);
 }
