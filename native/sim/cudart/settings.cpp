@@ -11,7 +11,11 @@ void Settings::parse(const std::string &text) {
     const std::size_t equals = word.find('=');
     const std::string name = word.substr(0, equals);
     if (equals == std::string::npos) throw std::invalid_argument("SVDIT_SIM: no value: " + word);
-    const long long value = std::stoll(word.substr(equals + 1));
+    std::size_t digits = 0;
+    const long long value = std::stoll(word.substr(equals + 1), &digits);
+    if (equals + 1 + digits != word.size()) {
+      throw std::invalid_argument("SVDIT_SIM: no number: " + word);
+    }
     if (name == "driver") {
       driver = static_cast<int>(value);
     } else if (name == "devices") {
