@@ -87,7 +87,7 @@ Quantised::Quantised(const TestCase &c, const TestData &data)
   }
 }
 
-TestCase uneven_case(int32_t head_dim, int32_t text, bool text_first, float scale) {
+TestCase uneven_case(int32_t head_dim, int32_t block, int32_t text, bool text_first) {
   TestCase c;
   c.type = SVDIT_E4M3;
   c.frames = 4;
@@ -96,9 +96,8 @@ TestCase uneven_case(int32_t head_dim, int32_t text, bool text_first, float scal
   c.text = text;
   c.text_first = text_first;
   if (text > 0) c.text_valid = {text - 20};
-  c.block = 64;
+  c.block = block;
   c.head_dim = head_dim;
-  c.scale = scale;
   for (uint32_t order = SVDIT_ORDER_FRAME_MAJOR; order <= SVDIT_ORDER_TILE_MAJOR; ++order) {
     TestPattern pattern;
     pattern.mode = SVDIT_MODE_VERTICAL_STRIPE;
@@ -111,23 +110,23 @@ TestCase uneven_case(int32_t head_dim, int32_t text, bool text_first, float scal
 }
 
 void make_uneven(const TestCase &c, const TestData &data) {
+  constexpr float kLarge = 0x1p14f;
   for (int32_t h = 0; h < c.heads(); ++h) {
     const Visibility visibility(c, h);
     for (int32_t b = 0; b < c.batch; ++b) {
       for (int32_t t = 0; t < c.queries(); ++t) {
-        // Blocks are the stretches here, numbered on in the text.
-        const int32_t block = visibility.query_block(t), video = c.video_blocks();
-        const bool text = block >= video;
-        const int small = (text ? block - video : block) % 2 == 1 ? -14 : 0;
-        const auto times = [&](const TestTensor &tensor, int exponent) {
-          for (int32_t i = 0; i < c.head_dim; ++i) {
-            const auto element = (float)std::ldexp(tensor.at(b, h, t, i), exponent);
-            from_float(tensor.type, element, tensor.row(b, h, t) + i * element_bytes(tensor.type));
-          }
+        const auto times = [&](const TestTensor &tensor, int32_t i, float factor) {
+          from_float(tensor.type, factor * (float)tensor.at(b, h, t, i),
+                     tensor.row(b, h, t) + i * element_bytes(tensor.type));
         };
-        times(data.q, text ? small - 14 : small);
-        times(data.k, text ? -14 : small);
-        times(data.v, text ? -14 : small);
+        // Text blocks are numbered on after the video's.
+        const int32_t block = visibility.query_block(t), video = c.video_blocks();
+        const float factor = (block < video ? block : block - video) % 2 == 0 ? kLarge : 1;
+        times(data.q, 0, factor);
+        times(data.q, 1, 0);
+        times(data.k, 0, 0);
+        times(data.k, 1, factor);
+        for (int32_t i = 0; c.text == 0 && i < c.head_dim; ++i) times(data.v, i, factor);
       }
     }
   }

@@ -30,12 +30,12 @@ class Quantised {
 };
 
 // Rounding to three bits does not depend on the scale unless an element is 2^14 times smaller than
-// the largest beside it. In these cases it is: every other stretch of 64 tokens, as a head's order
-// lines them up, is 2^-14 of its neighbours, text keys are too, and video queries see the small
-// ones only; text queries see all keys and are smaller by as much again. A stretch that begins
-// elsewhere, or has a neighbour's scale, gives other numbers. With scale 2^14 the large queries'
-// logits are of usual size, with 2^28 the small ones'.
-TestCase uneven_case(int32_t head_dim, int32_t text, bool text_first, float scale);
+// the largest beside it, which in random data it seldom is. In these cases some are: in every other
+// block (64 or 128 tokens) of each segment, as a head's order lines it up, one element of each of
+// q's and k's rows is 2^14 times as large, and meets a 0 in the product. So logits are of usual
+// size, and 64 tokens that begin elsewhere, or take a neighbour's scale, give others. Where there
+// is no text, v of those blocks is large too; no query sees them, but the blocks beside them.
+TestCase uneven_case(int32_t head_dim, int32_t block, int32_t text, bool text_first);
 void make_uneven(const TestCase &c, const TestData &data);
 
 }  // namespace svdit::test
