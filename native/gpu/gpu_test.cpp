@@ -9,6 +9,7 @@
 
 #include "gpu/on_device.h"
 #include "test/fixture.h"
+#include "test/quantised.h"
 #include "test/reference.h"
 
 using namespace svdit::test;
@@ -249,6 +250,25 @@ void test_parts() {
   });
 }
 
+// Which tokens share a scale; a mistake there does not show in data of a usual spread.
+void test_uneven() {
+  for (const int32_t text : {0, 90}) {
+    const TestCase c = uneven_case(text == 0 ? 128 : 64, text == 0 ? 64 : 128, text, true);
+    report.run("uneven " + c.describe(), [&] {
+      Random random(16);
+      const TestData data(c, random, Strides::kAlignedGaps);
+      make_uneven(c, data);
+      OnDevice device(c, data);
+      const Planned planned(c);
+      planned.use(device.args);
+      expect_ok(
+          [&](svdit_error *e) { return svdit_attention(planned.plan, &device.args, nullptr, e); });
+      device.fetch();
+      expect_matches(c, data);
+    });
+  }
+}
+
 // Where the device does not multiply e4m3, or SVDIT_CUDA_KERNELS forbids it, that is said.
 void test_no_e4m3() {
   report.run("E4M3 is refused by name", [&] {
@@ -296,6 +316,7 @@ int main(int count, char **arguments) {
     test_streams(SVDIT_E4M3, small ? 3 : 20);
     test_launches(SVDIT_E4M3);
     test_parts();
+    test_uneven();
   } else {
     test_no_e4m3();
   }
