@@ -1,6 +1,7 @@
 // What an E4M3 plan does before it computes: bf16 copies of q, k and v with their elements rounded
 // to e4m3 times a scale (svdit_attention). An e4m3 number times a power of two is a bf16 number, so
-// the bf16 kernels read the copies as they would read any tensor.
+// the bf16 kernels read the copies as they would read any tensor. (2^128 is none: elements from
+// 1.9375 2^127 on become infinite.)
 #ifndef SVDIT_CPU_QUANTISE_H
 #define SVDIT_CPU_QUANTISE_H
 
