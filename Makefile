@@ -48,6 +48,11 @@ FUZZERS := DispatchTableFuzzTest\#tables SafetensorsFuzzTest\#files SafetensorsF
 fuzz: $(JAR_LIBRARIES) ## coverage-guided fuzzing of tables and safetensors, a minute each (`make test` replays the kept inputs)
 	@for fuzzer in $(FUZZERS); do echo "$$fuzzer"; JAZZER_FUZZ=1 $(MVN) test -Dtest="$$fuzzer" || exit 1; done
 
+# Each fault takes a JVM of its own, so this is not part of `make test`.
+.PHONY: planted
+planted: $(JAR_LIBRARIES) $(SIM_LIBRARY) bin/svdit ## faults planted in copies of the Java classes that work asynchronously: the tests must find them
+	@SVDIT_PLANTED=1 $(MVN) package -Dtest=PlantedFaultsTest -Dsurefire.failIfNoSpecifiedTests=false
+
 .PHONY: run
 run: all ## builds all; searches, generates and compares videos with the checkpoint in calibration/, into out/
 	@bin/svdit demo --out out

@@ -109,21 +109,88 @@ class CudaStreamTest {
     }
   }
 
-  /** Calls without a wait between them, of plans whose workspaces differ in size. */
+  /**
+   * Whatever a call is given: its close() returns once the call's work is done. While a stream is
+   * captured, freeing memory does not wait for the device.
+   */
+  @Test
+  void closingAnyArgumentWaits() {
+    long[] shape = {1, PATTERNS.size(), SEQUENCE.tokens(), 64};
+    try (Backend cuda = Backend.cuda(0);
+        CudaStream stream = cuda.stream();
+        CudaStream captured = cuda.stream();
+        AttentionPlan plan = cuda.plan(SEQUENCE, ElementType.BF16, 64, 64, PATTERNS)) {
+      for (int closed = 0; closed < 7; closed++) {
+        try (Tensor q = cuda.allocate(ElementType.BF16, shape);
+            Tensor k = cuda.allocate(ElementType.BF16, shape);
+            Tensor v = cuda.allocate(ElementType.BF16, shape);
+            Tensor out = cuda.allocate(ElementType.BF16, shape);
+            Tensor lse = cuda.allocate(ElementType.FP32, 1, PATTERNS.size(), SEQUENCE.tokens());
+            Tensor workspace = cuda.allocate(ElementType.FP32, plan.workspaceBytes(1) / 4 + 1);
+            DeviceBuffer valid = cuda.buffer(4);
+            CudaEvent done = cuda.event()) {
+          valid.copyFrom(5);
+          plan.call().lse(lse).workspace(workspace).textValid(valid).run(q, k, v, out, stream);
+          done.record(stream);
+          List<Runnable> arguments =
+              List.of(
+                  q::close,
+                  k::close,
+                  v::close,
+                  out::close,
+                  lse::close,
+                  workspace::close,
+                  valid::close);
+          captured.capture(arguments.get(closed)).close();
+          assertTrue(done.done(), "argument " + closed);
+        }
+      }
+    }
+  }
+
+  /** The default stream may not be waited for during a capture: what its work uses is not freed. */
+  @Test
+  void whatCannotBeWaitedForStays() {
+    try (Backend cpu = Backend.cpu();
+        Backend cuda = Backend.cuda(0);
+        CudaStream captured = cuda.stream();
+        Layer layer = new Layer(cuda, 9)) {
+      layer.plan.run(layer.q, layer.k, layer.v, layer.out);
+      assertThrows(DeviceException.class, () -> captured.capture(layer.q::close));
+      assertArrayEquals(layer.expected(cpu), layer.result(cuda), 0.02f);
+    }
+  }
+
+  /**
+   * Calls without a wait between them, of plans whose workspaces differ in size; once more while
+   * another stream is captured, when freeing a workspace does not wait for the device.
+   */
   @Test
   void plansShareAStreamsWorkspace() {
     try (Backend cpu = Backend.cpu();
         Backend cuda = Backend.cuda(0);
-        CudaStream stream = cuda.stream();
+        CudaStream captured = cuda.stream();
         Layer small = new Layer(cuda, 1, List.of(Pattern.full()));
         Layer large =
             new Layer(cuda, 2, List.of(Pattern.multiDiagonal(3), Pattern.multiDiagonal(9)));
         Layer other = new Layer(cuda, 3, List.of(Pattern.verticalStripe(Order.TOKEN_MAJOR, 0)))) {
-      for (Layer layer : List.of(small, large, other, large, small, other)) {
-        layer.plan.run(layer.q, layer.k, layer.v, layer.out, stream);
-      }
-      for (Layer layer : List.of(small, large, other)) {
-        assertArrayEquals(layer.expected(cpu), layer.result(cuda), 0.02f);
+      for (boolean capturing : new boolean[] {false, true}) {
+        try (CudaStream stream = cuda.stream()) {
+          Runnable calls =
+              () -> {
+                for (Layer layer : List.of(small, large, other, large, small, other)) {
+                  layer.plan.run(layer.q, layer.k, layer.v, layer.out, stream);
+                }
+              };
+          if (capturing) {
+            captured.capture(calls).close();
+          } else {
+            calls.run();
+          }
+          for (Layer layer : List.of(small, large, other)) {
+            assertArrayEquals(layer.expected(cpu), layer.result(cuda), 0.02f);
+          }
+        }
       }
     }
   }
@@ -178,15 +245,18 @@ class CudaStreamTest {
         CudaStream second = cuda.stream();
         CudaEvent begin = cuda.event();
         CudaEvent made = cuda.event();
-        Layer layer = new Layer(cuda, 6);
-        Tensor middle = cuda.allocate(ElementType.BF16, layer.q.shape())) {
-      for (int round = 0; round < 3; round++) {
+        Layer even = new Layer(cuda, 6);
+        Layer odd = new Layer(cuda, 7);
+        Tensor middle = cuda.allocate(ElementType.BF16, even.q.shape())) {
+      float[][] expected = {even.expected(cpu), odd.expected(cpu)};
+      for (int round = 0; round < 8; round++) {
+        Layer layer = round % 2 == 0 ? even : odd;
         begin.record(first);
         first.copy(layer.q, middle);
         made.record(first);
         second.waitFor(made);
         layer.plan.run(middle, middle, middle, layer.out, second);
-        assertArrayEquals(layer.expected(cpu), layer.result(cuda), 0.02f);
+        assertArrayEquals(expected[round % 2], layer.result(cuda), 0.02f);
         assertTrue(made.millisecondsSince(begin) > 0);
         first.waitFor(made);
       }

@@ -73,7 +73,7 @@ class DeviceBufferTest {
     }
   }
 
-  /** However many owners there are, those whose work is long done are let go without a wait. */
+  /** However many owners there are, those whose work is long done are let go, and no others. */
   @Test
   void ownersOfOldWorkAreLetGo() throws Exception {
     try (Backend cuda = Backend.cuda(0);
@@ -82,8 +82,15 @@ class DeviceBufferTest {
         AttentionPlan plan =
             cuda.plan(SEQUENCE, ElementType.BF16, 64, 64, List.of(Pattern.skip()))) {
       WeakReference<Object> first = queued(plan, stream, theirs.address());
-      for (int i = 0; i < 600; i++) {
+      for (int i = 1; i < 256; i++) {
         queued(plan, stream, theirs.address());
+      }
+      try (CudaEvent done = cuda.event()) {
+        done.record(stream);
+        for (int i = 256; i < 600; i++) {
+          queued(plan, stream, theirs.address());
+        }
+        assertTrue(done.done()); // let go with the first, not before their work was done
       }
       collect();
       assertNull(first.get());

@@ -68,10 +68,10 @@ public final class GraphHandle implements StreamUsed {
     }
     leak.closed();
     try {
-      uses.await();
-    } finally {
+      uses.await(); // where that fails, it may still run: it stays
       Svdit.svdit_graph_destroy(pointer);
       workspaces.forEach(address -> Memory.freeRaw(backend, address));
+    } finally {
       backend.release();
     }
   }

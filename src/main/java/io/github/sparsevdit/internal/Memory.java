@@ -198,14 +198,13 @@ public final class Memory implements AutoCloseable, StreamUsed {
       leak.closed();
       arena.finishClose();
       try {
-        uses.await();
+        uses.await(); // where that fails, work may still use the memory: it stays
+        if (backend != null) {
+          NativeCalls.check(error -> free(backend, kind, raw, error));
+        }
       } finally {
         if (backend != null) {
-          try {
-            NativeCalls.check(error -> free(backend, kind, raw, error));
-          } finally {
-            backend.release();
-          }
+          backend.release();
         }
       }
     }

@@ -28,6 +28,7 @@ public final class StreamHandle {
 
   // Guarded by the lock.
   private boolean closed;
+  private boolean idle; // all that was queued through this object is done
   private Capture capture;
   private long workspace;
   private long workspaceBytes;
@@ -109,6 +110,7 @@ public final class StreamHandle {
       lock.unlock();
       throw new IllegalStateException("the CUDA stream is closed");
     }
+    idle = false;
   }
 
   /** Ends what enter() began. */
@@ -199,8 +201,10 @@ public final class StreamHandle {
   void await() {
     lock.lock();
     try {
-      // What is captured by this thread does not run yet; what came before was waited for.
-      if (!closed && capture == null) {
+      // What is captured by this thread does not run yet; what came before was waited for. While
+      // any stream is captured, the default one may not be waited for.
+      boolean done = idle && pointer.equals(MemorySegment.NULL);
+      if (!closed && capture == null && !done) {
         finish();
       }
     } finally {
@@ -211,6 +215,7 @@ public final class StreamHandle {
   private void finish() {
     try {
       NativeCalls.check(error -> Svdit.svdit_stream_synchronize(backend.pointer(), pointer, error));
+      idle = true;
     } finally { // after a failure nothing runs any more either
       forget(owners);
       if (ownersBefore != null) {

@@ -30,14 +30,22 @@ public final class StreamUses {
     }
   }
 
-  /** Waits until none of the streams uses it any more. */
+  /** Waits until none of the streams uses it any more; for all of them, even where one fails. */
   void await() {
     StreamHandle[] streams;
     synchronized (this) {
       streams = all;
     }
+    RuntimeException failure = null;
     for (StreamHandle stream : streams) {
-      stream.await();
+      try {
+        stream.await();
+      } catch (RuntimeException e) {
+        failure = failure == null ? e : failure;
+      }
+    }
+    if (failure != null) {
+      throw failure;
     }
   }
 }
