@@ -154,10 +154,12 @@ class CudaStreamTest {
     try (Backend cpu = Backend.cpu();
         Backend cuda = Backend.cuda(0);
         CudaStream captured = cuda.stream();
+        DeviceBuffer valid = cuda.buffer(4);
         Layer layer = new Layer(cuda, 9)) {
-      layer.plan.run(layer.q, layer.k, layer.v, layer.out);
-      assertThrows(DeviceException.class, () -> captured.capture(layer.q::close));
-      assertArrayEquals(layer.expected(cpu), layer.result(cuda), 0.02f);
+      valid.copyFrom(7);
+      layer.plan.call().textValid(valid).run(layer.q, layer.k, layer.v, layer.out);
+      assertThrows(IllegalStateException.class, () -> captured.capture(valid::close));
+      assertArrayEquals(layer.expected(cpu, 7), layer.result(cuda), 0.02f);
     }
   }
 

@@ -58,8 +58,8 @@ class PlantedFaultsTest {
               "CudaStreamTest#closingWaitsForTheStreamsThatUseIt"),
           new Fault(
               "internal/PlanHandle",
-              "uses.await();",
-              "",
+              "uses.awaitThen(() -> Svdit.svdit_plan_destroy(pointer));",
+              "Svdit.svdit_plan_destroy(pointer);",
               "CudaStreamTest#closingWaitsForTheStreamsThatUseIt"),
           new Fault(
               "internal/StreamHandle",

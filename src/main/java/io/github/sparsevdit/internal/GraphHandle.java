@@ -68,9 +68,11 @@ public final class GraphHandle implements StreamUsed {
     }
     leak.closed();
     try {
-      uses.await(); // where that fails, it may still run: it stays
-      Svdit.svdit_graph_destroy(pointer);
-      workspaces.forEach(address -> Memory.freeRaw(backend, address));
+      uses.awaitThen(
+          () -> {
+            Svdit.svdit_graph_destroy(pointer);
+            workspaces.forEach(address -> Memory.freeRaw(backend, address));
+          });
     } finally {
       backend.release();
     }

@@ -197,15 +197,14 @@ public final class Memory implements AutoCloseable, StreamUsed {
       }
       leak.closed();
       arena.finishClose();
+      if (backend == null) {
+        uses.await();
+        return;
+      }
       try {
-        uses.await(); // where that fails, work may still use the memory: it stays
-        if (backend != null) {
-          NativeCalls.check(error -> free(backend, kind, raw, error));
-        }
+        uses.awaitThen(() -> NativeCalls.check(error -> free(backend, kind, raw, error)));
       } finally {
-        if (backend != null) {
-          backend.release();
-        }
+        backend.release();
       }
     }
   }

@@ -80,8 +80,7 @@ public final class PlanHandle implements StreamUsed {
       }
     }
     try {
-      uses.await(); // where that fails, work may still read the plan: it stays
-      Svdit.svdit_plan_destroy(pointer);
+      uses.awaitThen(() -> Svdit.svdit_plan_destroy(pointer));
     } finally {
       if (workspaces != null) {
         workspaces.removePlan();

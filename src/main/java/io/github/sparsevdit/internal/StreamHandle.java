@@ -5,6 +5,7 @@ import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
 import java.util.Arrays;
+import java.util.concurrent.atomic.AtomicInteger;
 import java.util.concurrent.locks.ReentrantLock;
 
 /**
@@ -16,6 +17,7 @@ import java.util.concurrent.locks.ReentrantLock;
  * whichever threads use it.
  */
 public final class StreamHandle {
+  private static final AtomicInteger CAPTURES = new AtomicInteger(); // of all streams, under way
   private static final int OWNERS = 256; // wrapped memory kept before its work is asked for
 
   private final BackendHandle backend;
@@ -201,12 +203,17 @@ public final class StreamHandle {
   void await() {
     lock.lock();
     try {
-      // What is captured by this thread does not run yet; what came before was waited for. While
-      // any stream is captured, the default one may not be waited for.
-      boolean done = idle && pointer.equals(MemorySegment.NULL);
-      if (!closed && capture == null && !done) {
-        finish();
+      // What is captured by this thread does not run yet; what came before was waited for.
+      boolean isDefault = pointer.equals(MemorySegment.NULL);
+      if (closed || capture != null || (idle && isDefault)) {
+        return;
       }
+      if (isDefault && CAPTURES.get() > 0) {
+        throw new IllegalStateException(
+            "work on the default stream may still use it, and nobody may wait for that stream while"
+                + " another is captured");
+      }
+      finish();
     } finally {
       lock.unlock();
     }
@@ -271,6 +278,7 @@ public final class StreamHandle {
       }
       finish();
       NativeCalls.check(error -> Svdit.svdit_capture_begin(backend.pointer(), pointer, error));
+      CAPTURES.incrementAndGet();
       Capture own = new Capture(backend);
       capture = own;
       try (Arena arena = Arena.ofConfined()) {
@@ -288,6 +296,8 @@ public final class StreamHandle {
         }
         own.drop();
         throw failure;
+      } finally {
+        CAPTURES.decrementAndGet();
       }
     } finally {
       exit();

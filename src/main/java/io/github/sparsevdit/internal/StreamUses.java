@@ -30,22 +30,38 @@ public final class StreamUses {
     }
   }
 
-  /** Waits until none of the streams uses it any more; for all of them, even where one fails. */
+  /** Waits until none of the streams uses it any more. */
   void await() {
+    awaitThen(() -> {});
+  }
+
+  /**
+   * The same, and then frees it: also where its work failed, since nothing runs any more then, but
+   * not where a stream cannot be waited for (IllegalStateException).
+   */
+  void awaitThen(Runnable free) {
     StreamHandle[] streams;
     synchronized (this) {
       streams = all;
     }
     RuntimeException failure = null;
+    boolean mayRun = false;
     for (StreamHandle stream : streams) {
       try {
         stream.await();
       } catch (RuntimeException e) {
         failure = failure == null ? e : failure;
+        mayRun |= e instanceof IllegalStateException;
       }
     }
-    if (failure != null) {
-      throw failure;
+    try {
+      if (!mayRun) {
+        free.run();
+      }
+    } finally {
+      if (failure != null) {
+        throw failure;
+      }
     }
   }
 }
