@@ -369,7 +369,8 @@ typedef struct svdit_attention_args {
   int32_t head_begin, head_end; /* heads to compute; 0, 0 = all. Others are left as they are */
   int32_t query_block_begin, query_block_end; /* query blocks to compute; 0, 0 = all */
   uint32_t launches;        /* SVDIT_LAUNCHES_* */
-  void *workspace;          /* svdit_plan_workspace bytes, of the caller's; one call at a time may use it */
+  void *workspace;          /* svdit_plan_workspace bytes, of the caller's, a multiple of 16 bytes; one call at a time may
+                               use it */
   uint64_t workspace_bytes;
   uint64_t reserved[4];
 } svdit_attention_args;

@@ -5,7 +5,7 @@ package io.github.sparsevdit.bindings;
 /** The header these bindings were generated from. */
 public final class SvditHeader {
     /** SHA-256 of svdit.h, 64 lower-case hex digits; the library carries the same. */
-    public static final String SHA256 = "57f08b35d6c18265eaade7c91fc80fccf5cbdc5a83f7fd3a584f4c7c32b86eea";
+    public static final String SHA256 = "ebe84b9268d8d6eef087eed6773766dde8c4656421faf0eaeb7fa410f7be59b6";
 
     private SvditHeader() {}
 }
