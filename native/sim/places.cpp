@@ -6,12 +6,12 @@ Places *active = nullptr;
 }
 
 Place::Place(const char *name, const std::source_location &site)
-    : file(site.file_name()), primitive(name), line(site.line()), column(site.column()) {
-  file.erase(0, file.rfind('/') + 1);
+    : line(site.line()), column(site.column()), file(site.file_name()), primitive(name) {
+  file.remove_prefix(file.rfind('/') + 1);
 }
 
 std::string Place::text() const {
-  return primitive + " (" + file + ":" + std::to_string(line) + ")";
+  return std::string(primitive) + " (" + std::string(file) + ":" + std::to_string(line) + ")";
 }
 
 Places::Places(const Place *left_out) : left_out_(left_out) { active = this; }

@@ -8,6 +8,7 @@
 #include <set>
 #include <source_location>
 #include <string>
+#include <string_view>
 
 namespace svdit::sim {
 
@@ -17,8 +18,8 @@ struct Place {
   std::string text() const;  // "barrier (attention_sm80.cuh:94)"
   auto operator<=>(const Place &) const = default;
 
-  std::string file, primitive;
   std::uint32_t line, column;
+  std::string_view file, primitive;
 };
 
 // As long as it lives, notes the places that launches come to, and leaves out the one it was given.
