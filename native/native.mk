@@ -147,12 +147,10 @@ cuda-sass-test:
 include native/sim/sim.mk
 include native/gpu/gpu.mk
 
-# Runs every test; one line each, the whole output of those that fail.
+# Runs every test, as many at a time as there are processors; one line each, the whole output of those that fail.
 .PHONY: native-test
 native-test: $(TESTS) $(SIM_TESTS) $(if $(WITH_CUDA),cuda-resources cuda-sass cuda-sass-test)
-	@failed=; for test in $(TESTS) $(SIM_TESTS); do \
-	  if $$test > $$test.log 2>&1; then echo "$$(basename $$test): $$(tail -n 1 $$test.log)"; \
-	  else cat $$test.log; echo "$$(basename $$test): FAILED"; failed=1; fi; done; test -z "$$failed"
+	@printf '%s\n' $(TESTS) $(SIM_TESTS) | xargs -P $(or $(JOBS),$(shell nproc)) -n 1 tools/run-test
 
 # Times the kernels on random data; nothing else should run meanwhile.
 .PHONY: native-bench
