@@ -61,19 +61,8 @@ class StripArithmetic<ShapeE4m3<kHeadDim, kBlock>> {
                {number(values.z), number(values.w)}};
   }
 
-  // What this strip does not see, and what is no key, weighs nothing.
   __device__ __forceinline__ void weigh(const TileNote &note) {
-    if (note.seen != (1u << Shape::kPieces) - 1 || note.count() < kTile) {
-      const int first = ptx::thread_index() % 4 * 2;
-#pragma unroll
-      for (int j = 0; j < kTile / 8; ++j) {
-        const bool seen = (note.seen >> j * 8 / Shape::kPieceKeys & 1) != 0;
-#pragma unroll
-        for (int e = 0; e < 4; ++e) {
-          if (!seen || j * 8 + first + e % 2 >= note.count()) scores_[0][j][e] = kMinusInfinity;
-        }
-      }
-    }
+    hide_unseen<Shape>(scores_, note);
     softmax_.weigh(scores_, scales_, shrink_);
   }
 

@@ -173,9 +173,9 @@ void CudaPlan::attention(const svdit_attention_args &args, svdit_stream stream) 
   for (const int32_t group : apart(args) ? tables_.groups : all) {
     for (int i = 0; call.attention_launch(group, i, launch, &params); ++i, ++launch) {
       KeyMaps maps;
+      if (kernel_.tile_keys > 0) maps = make_key_maps(params, plan.head_dim, kernel_.tile_keys);
       QuantisedHeads heads = call.quantised();
       void *arguments[] = {&params, quantises() ? static_cast<void *>(&heads) : &maps};
-      if (kernel_.tile_keys > 0) maps = make_key_maps(params, plan.head_dim, kernel_.tile_keys);
       if (quantises()) {
         check(cudaLaunchKernel(quantise_.function, dim3(multiprocessors_ * kCopyBlocksPerProcessor),
                                dim3(quantise_.threads), arguments, quantise_.shared_bytes, queue),

@@ -32,8 +32,8 @@ QuantisedHeads quantised_heads(const Plan &plan, const PlanTables &tables, int32
   heads.key_units = units_of(plan.layout.key_video) + units_of(plan.layout.key_text);
   heads.unit_bytes = kScaleTokens * plan.head_dim;
   heads.units = address;
-  const int64_t units = int64_t{batch} * heads.slots * heads.units_per_head();
-  heads.exponents = reinterpret_cast<int32_t *>(address + units * heads.unit_bytes);
+  heads.exponents =
+      reinterpret_cast<int32_t *>(address + heads.units_of_batch(batch) * heads.unit_bytes);
   return heads;
 }
 
@@ -108,8 +108,8 @@ PlanTables make_tables(const Plan &plan) {
 uint64_t workspace_bytes(const Plan &plan, const PlanTables &tables, int32_t batch) {
   if (plan.element_type == SVDIT_E4M3) {
     const QuantisedHeads heads = quantised_heads(plan, tables, batch, nullptr);
-    const auto units = static_cast<uint64_t>(batch) * heads.slots * heads.units_per_head();
-    return kCounterBytes + units * (heads.unit_bytes + sizeof *heads.exponents);
+    return kCounterBytes +
+           heads.units_of_batch(batch) * (heads.unit_bytes + sizeof *heads.exponents);
   }
   return kCounterBytes +
          static_cast<uint64_t>(batch) * tables.slots * 2 * plan.key_tokens() * plan.head_dim * 2;

@@ -27,6 +27,9 @@ struct QuantisedHeads {
     return (batch * int64_t{slots} + slot) * units_per_head() + before + unit;
   }
   SVDIT_HD char *at(int64_t index) const { return units + index * unit_bytes; }
+  SVDIT_HD int64_t units_of_batch(int32_t batch) const {
+    return batch * int64_t{slots} * units_per_head();
+  }
   SVDIT_HD int32_t units_per_head() const { return query_units + 2 * key_units; }
 };
 

@@ -4,6 +4,7 @@
 #define SVDIT_CUDA_STRIP_SM90_CUH
 
 #include "cuda/pipeline_sm90.cuh"
+#include "cuda/softmax.cuh"
 
 namespace svdit::cuda {
 
@@ -83,6 +84,22 @@ class StripTiles {
 template <int kColumns>
 __device__ __forceinline__ float (&flat(float (&array)[1][kColumns][4]))[kColumns * 4] {
   return reinterpret_cast<float(&)[kColumns * 4]>(array);
+}
+
+// Of a tile's scores: what the strip does not see, and what is no key, is to weigh nothing.
+template <class Shape>
+__device__ __forceinline__ void hide_unseen(float (&scores)[1][Shape::kTile / 8][4],
+                                            const TileNote &note) {
+  if (note.seen == (1u << Shape::kPieces) - 1 && note.count() == Shape::kTile) return;
+  const int first = ptx::thread_index() % 4 * 2;
+#pragma unroll
+  for (int j = 0; j < Shape::kTile / 8; ++j) {
+    const bool seen = (note.seen >> j * 8 / Shape::kPieceKeys & 1) != 0;
+#pragma unroll
+    for (int e = 0; e < 4; ++e) {
+      if (!seen || j * 8 + first + e % 2 >= note.count()) scores[0][j][e] = kMinusInfinity;
+    }
+  }
 }
 
 // Thread t of a quad has words[w] of matrix [t][w] and gets that of [w][t]: halves are exchanged

@@ -148,14 +148,7 @@ void test_families() {
 }  // namespace
 
 int main() {
-  svdit_backend_options options{};
-  options.struct_bytes = sizeof options;
-  options.kind = SVDIT_BACKEND_CUDA;
-  svdit_error error = new_error();
-  if (svdit_backend_open(&options, &backend, &error) != SVDIT_OK) {
-    std::printf("no CUDA backend: %s\n", error.message);
-    return 1;
-  }
+  if (!open_cuda()) return 1;
   test_events();
   test_runtime();
   test_families();

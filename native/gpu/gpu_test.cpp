@@ -258,12 +258,7 @@ void test_uneven() {
       Random random(16);
       const TestData data(c, random, Strides::kAlignedGaps);
       make_uneven(c, data);
-      OnDevice device(c, data);
-      const Planned planned(c);
-      planned.use(device.args);
-      expect_ok(
-          [&](svdit_error *e) { return svdit_attention(planned.plan, &device.args, nullptr, e); });
-      device.fetch();
+      attend(c, data);
       expect_matches(c, data);
     });
   }
@@ -287,14 +282,7 @@ void test_no_e4m3() {
 int main(int count, char **arguments) {
   bool small = count > 1 && std::strcmp(arguments[1], "--small") == 0;
   if (small) --count, ++arguments;
-  svdit_backend_options options{};
-  options.struct_bytes = sizeof options;
-  options.kind = SVDIT_BACKEND_CUDA;
-  svdit_error error = new_error();
-  if (svdit_backend_open(&options, &backend, &error) != SVDIT_OK) {
-    std::printf("no CUDA backend: %s\n", error.message);
-    return 1;
-  }
+  if (!open_cuda()) return 1;
   svdit_backend_info info{};
   info.struct_bytes = sizeof info;
   expect_ok([&](svdit_error *e) { return svdit_backend_describe(backend, &info, e); });

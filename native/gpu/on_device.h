@@ -1,5 +1,5 @@
 // What the checks of the CUDA backend share: its memory, a case's tensors in it, a plan with its
-// workspace. backend is set by main.
+// workspace.
 #ifndef SVDIT_GPU_ON_DEVICE_H
 #define SVDIT_GPU_ON_DEVICE_H
 
@@ -12,6 +12,17 @@
 namespace svdit::test {
 
 inline svdit_backend *backend = nullptr;
+
+// Opens it on the first device; false, having said why, where that cannot be done.
+inline bool open_cuda() {
+  svdit_backend_options options{};
+  options.struct_bytes = sizeof options;
+  options.kind = SVDIT_BACKEND_CUDA;
+  svdit_error error = new_error();
+  if (svdit_backend_open(&options, &backend, &error) == SVDIT_OK) return true;
+  std::printf("no CUDA backend: %s\n", error.message);
+  return false;
+}
 
 inline bool good(cudaError_t code, const char *what) {
   if (code != cudaSuccess) report.fail("%s: %s", what, cudaGetErrorString(code));
