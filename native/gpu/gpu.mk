@@ -6,10 +6,11 @@ $(NATIVE)/obj/gpu/%.cpp.o: native/gpu/%.cpp $(NATIVE)/flags native/gpu/gpu.mk
 	@mkdir -p $(@D)
 	$(Q)$(CXX) $(CXX_COMMON) $(CUDA_INCLUDES) -MMD -MP -c $< -o $@
 
+# They share one library, found beside them, so that all of them together are small enough to be carried.
 $(filter-out %/golden %/golden_sm90,$(GPU_PROGRAMS)): $(NATIVE)/gpu/%: $(NATIVE)/obj/gpu/%.cpp.o \
-    $(call object,$(TEST_COMMON)) $(OBJECTS)
+    $(call object,$(TEST_COMMON)) $(LIBRARY)
 	@mkdir -p $(@D)
-	$(Q)$(CXX) -pthread $^ $(LDFLAGS) $(CUDA_LIBRARIES) -ldl -o $@
+	$(Q)$(CXX) -pthread $^ $(LDFLAGS) -Wl,-rpath,'$$ORIGIN/..' $(CUDA_LIBRARIES) -ldl -o $@
 
 $(NATIVE)/gpu/golden: native/gpu/golden.cu native/test/sim/golden.cuh native/test/sim/golden_source.h \
     native/cuda/ptx.cuh native/gpu/gpu.mk

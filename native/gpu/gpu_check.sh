@@ -2,7 +2,7 @@
 # Checks and times the CUDA backend on this machine's GPU. Needs nvcc 13 and make; python3 with PyTorch for the peers.
 #
 # usage: native/gpu/gpu_check.sh [STAGE ...]      (make gpu-check STAGES="...")
-#   build      the library and the programs of this check
+#   build      the library and the programs of this check; leave it out where they were carried there (`make gpu-programs` makes them)
 #   golden     every primitive on the GPU, recorded; the simulator replays the record
 #   correct    fixtures, random shapes, graph capture, streams, misuse
 #   sanitize   compute-sanitizer memcheck, racecheck, initcheck on a small set
@@ -51,28 +51,42 @@ golden() {
   done
   for test in golden golden_sm90; do
     [ -e "$OUT/$test.txt" ] || continue
-    run 180 make target/native/test/sim/${test}_test >"$OUT/golden-build.log" 2>&1 ||
-      { echo "the simulator was not built here (see golden-build.log): replay $OUT/$test.txt elsewhere"; continue; }
+    if [ ! -x target/native/test/sim/${test}_test ]; then
+      echo "the simulator was not built here: replay $OUT/$test.txt where it was (target/native/test/sim/${test}_test FILE)"
+      continue
+    fi
     run 60 target/native/test/sim/${test}_test "$OUT/$test.txt" | tee "$OUT/$test.log"
     [ "${PIPESTATUS[0]}" = 0 ] || code=1
   done
   return $code
 }
 
+# start NAME COMMAND...: in the background, its output and exit status in files.
+start() {
+  local name=$1
+  shift
+  { run 110 "$@" >"$OUT/correct-$name.log" 2>&1; echo $? >"$OUT/correct-$name.code"; } &
+}
+
+# All programs at once, each a process of its own: the references are computed on the host and take most of the time, and an
+# error that ends one program's context leaves the others'.
 correct() {
-  local code=0 status family test
+  local code=0 family shard name status
+  rm -f "$OUT"/correct-*
   for family in $families; do
-    echo "kernels: $family"
-    SVDIT_CUDA_KERNELS=$family run 170 target/native/gpu/gpu_test 2>&1 | tee "$OUT/correct-$family.log" | failures
-    status=${PIPESTATUS[0]}
-    [ "$status" = 0 ] || code=1
-    [ "$status" -gt 123 ] && last_passed "$OUT/correct-$family.log"
+    for shard in 1 2 3 4; do
+      SVDIT_CUDA_KERNELS=$family start "$family-$shard" target/native/gpu/gpu_test ${shard}9000 50
+    done
   done
-  for test in runtime ops sweep; do
-    run 70 "target/native/gpu/gpu_${test}_test" 2>&1 | tee "$OUT/correct-$test.log" | failures
-    status=${PIPESTATUS[0]}
+  for name in runtime ops sweep; do start $name "target/native/gpu/gpu_${name}_test"; done
+  wait
+  for name in "$OUT"/correct-*.code; do
+    status=$(<"$name")
+    name=${name%.code}
     [ "$status" = 0 ] || code=1
-    [ "$status" -gt 123 ] && last_passed "$OUT/correct-$test.log"
+    echo "$(basename "$name"): exit $status, $(tail -n 1 "$name.log")"
+    [ "$status" = 0 ] || failures <"$name.log" | grep -v '^      relative' | head -n 25
+    [ "$status" -gt 123 ] && last_passed "$name.log"
   done
   return $code
 }
