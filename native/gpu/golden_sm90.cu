@@ -1,7 +1,9 @@
 // Runs every primitive of ptx_sm90.cuh on this machine's GPU and writes what came out: one line a
 // section and thread; and, as comments, how many bits its sums have. Where the GPU is none of
-// compute capability 9.0 it says so and writes nothing. usage: golden_sm90 FILE
+// compute capability 9.0 it says so and writes nothing. With SECTION (a number) only that one is
+// run, to see which of them fails, and nothing is written. usage: golden_sm90 FILE [SECTION]
 #include <cstdio>
+#include <cstdlib>
 #include <exception>
 #include <string>
 #include <vector>
@@ -18,8 +20,8 @@ bool failed(cudaError_t code, const char *what) {
   return code != cudaSuccess;
 }
 
-// Prints what was found, and writes it as comments.
-bool tell_accumulation(std::FILE *file) {
+// Prints what was found, as comments for the file.
+bool tell_accumulation(std::string &comments) {
   namespace sums = svdit::accumulation;
   float *device = nullptr;
   std::vector<float> results(sums::kResults);
@@ -36,13 +38,13 @@ bool tell_accumulation(std::FILE *file) {
     for (int sum = 0; sum < sums::kSums; ++sum) {
       const std::string line = sums::line_of(results.data(), type, static_cast<sums::Sum>(sum));
       std::printf("%s\n", line.c_str());
-      std::fprintf(file, "# %s\n", line.c_str());
+      comments += "# " + line + "\n";
     }
   }
   return true;
 }
 
-int record_to(const char *path) {
+int record_to(const char *path, int only) {
   cudaDeviceProp properties;
   if (failed(cudaGetDeviceProperties(&properties, 0), "cudaGetDeviceProperties")) return 1;
   if (properties.major != 9 || properties.minor != 0) {
@@ -63,7 +65,11 @@ int record_to(const char *path) {
       failed(cudaMemset(device, 0xff, kResultWords * 4), "cudaMemset")) {
     return 1;
   }
-  record<<<1, kThreads, kSharedBytes>>>(make_maps(source, target), source, device);
+  // First, because an error of the kernel below ends everything.
+  std::string comments;
+  if (only < 0 && !tell_accumulation(comments)) return 1;
+  std::fflush(stdout);
+  record<<<1, kThreads, kSharedBytes>>>(make_maps(source, target), source, only, device);
   if (failed(cudaGetLastError(), "launch") || failed(cudaDeviceSynchronize(), "record") ||
       failed(cudaMemcpy(results.data(), device, kResultWords * 4, cudaMemcpyDeviceToHost),
              "cudaMemcpy") ||
@@ -71,28 +77,33 @@ int record_to(const char *path) {
              "cudaMemcpy")) {
     return 1;
   }
+  if (only >= 0) {
+    std::printf("section %d, %s: ran\n", only, kSections[only]);
+    return 0;
+  }
   record_target(stored.data(), results.data());
   std::FILE *file = std::fopen(path, "w");
   if (file == nullptr) return 1;
   std::fprintf(file, "# recorded on %s, compute capability %d.%d\n", properties.name,
                properties.major, properties.minor);
-  const bool told = tell_accumulation(file);
+  std::fputs(comments.c_str(), file);
   for (int i = 0; i < kResultWords; ++i) {
     std::fprintf(file, "%08x%c", results[i], (i + 1) % kWords == 0 ? '\n' : ' ');
   }
   std::fclose(file);
   std::printf("recorded %d sections on %s\n", kSectionCount, properties.name);
-  return told ? 0 : 1;
+  return 0;
 }
 }  // namespace
 
 int main(int count, char **arguments) {
-  if (count != 2) {
-    std::fprintf(stderr, "usage: golden_sm90 FILE\n");
+  const int only = count == 3 ? std::atoi(arguments[2]) : -1;
+  if (count < 2 || count > 3 || only >= kSectionCount) {
+    std::fprintf(stderr, "usage: golden_sm90 FILE [SECTION]\n");
     return 2;
   }
   try {
-    return record_to(arguments[1]);
+    return record_to(arguments[1], only);
   } catch (const std::exception &error) {
     std::fprintf(stderr, "%s\n", error.what());
     return 1;

@@ -5,9 +5,9 @@
 // q, k and v included; relative_rms is how far its output is from that of the same kernels in bf16.
 // "nothing visible" is a call whose heads see no key: what is done beside attention, that is
 // permuting, rounding and writing zeros. Text is left out: for timing the video decides. Inputs are
-// random, never zeros. usage: timing [--brief] [--small] [CASE ...]; CASE: hunyuan | wan14b |
-// cogvideox. --brief measures a few only, with the newest kernels; --small cuts the sizes, to see
-// that it runs.
+// random, never zeros. usage: timing [--brief] [--small] [--heads=N] [CASE ...]; CASE: hunyuan |
+// wan14b | cogvideox. --brief measures a few only, with the newest kernels; --small cuts the sizes,
+// to see that it runs; --heads leaves N heads, for a profiler that runs a kernel many times.
 #include <cuda_runtime_api.h>
 
 #include <algorithm>
@@ -41,6 +41,7 @@ constexpr int kStreams = 4;
 
 svdit_backend *backend = nullptr;
 bool brief = false, small = false;
+int32_t most_heads = INT32_MAX;
 
 // A family of attention kernels and what it computes in.
 struct Variant {
@@ -372,6 +373,8 @@ int main(int count, char **arguments) {
       brief = true;
     } else if (std::strcmp(arguments[i], "--small") == 0) {
       small = true;
+    } else if (std::strncmp(arguments[i], "--heads=", 8) == 0) {
+      most_heads = std::max(1, std::atoi(arguments[i] + 8));
     } else {
       wanted.push_back(arguments[i]);
     }
@@ -392,6 +395,7 @@ int main(int count, char **arguments) {
       continue;
     }
     if (small) g = {g.name, 2, 11, 8, 6, g.head_dim};
+    g.heads = std::min(g.heads, most_heads);
     time_geometry(g, streams);
   }
   svdit_backend_close(backend);

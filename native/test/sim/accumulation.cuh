@@ -19,9 +19,10 @@ enum Sum {
   kCarried,  // the large term is in the accumulator before
   kWithin,   // and the small one are products of one instruction
   kMany,     // in the accumulator; half of the instruction's products are small ones
-  kMinus     // in the accumulator; the small one is negative
+  kMinus,    // in the accumulator; the small one is negative
+  kByZero    // is not there; beside the small one the instruction multiplies 448 with 0
 };
-inline constexpr int kTypes = 2, kSums = 4;
+inline constexpr int kTypes = 2, kSums = 5;
 inline constexpr int kColumns = 32;  // n; the last three of them hold nothing
 inline constexpr int kPowers = 29;
 inline constexpr int kThreads = 128, kSharedBytes = 16 * 1024;
@@ -38,6 +39,7 @@ __device__ inline float power_of_two(int exponent) {
 // e4m3's powers of two, 2^-9..2^8, do not reach from the large term to the smallest: the product at
 // an even place of k is 4 times B's, that at an odd one 2^-9 times it, and one of them is not 0.
 __device__ inline float element_of_a(Sum sum, int k) {
+  if (sum == kByZero && k == 2) return 448;
   const bool used = k < 2 || sum == kMany || (sum == kWithin && k == 2);
   const float size = k % 2 == 0 ? 4.0f : power_of_two(-9);
   return !used ? 0.0f : sum == kMinus ? -size : size;
@@ -72,7 +74,7 @@ __device__ inline void sum_of(Sum sum, std::uint32_t shared, float *results) {
   ptx::fence_async_proxy();
   ptx::barrier();
   float d[kColumns / 2];
-  for (float &x : d) x = sum == kWithin ? 0.0f : kLarge;
+  for (float &x : d) x = sum == kWithin || sum == kByZero ? 0.0f : kLarge;
   const std::uint64_t a = cuda::k_major_descriptor(shared);
   const std::uint64_t b = cuda::k_major_descriptor(shared + 8192);
   ptx::wgmma_hold(d);
@@ -108,10 +110,11 @@ struct Kept {
 inline Kept kept(const float *results, Type type, Sum sum) {
   const float *own = results + (type * kSums + sum) * kColumns;
   const int terms = sum != kMany ? 1 : type == kE4m3 ? 16 : 8;
+  const double large = sum == kByZero ? 0 : kLarge;
   Kept kept{-1, kPowers};
   for (int n = 0; n < kPowers; ++n) {
     const double given = std::ldexp(static_cast<double>(kLarge), -n) * terms;
-    const double left = std::fabs(static_cast<double>(own[n]) - static_cast<double>(kLarge));
+    const double left = std::fabs(static_cast<double>(own[n]) - large);
     if (left == given && kept.exact == n - 1) kept.exact = n;
     if (left != 0) kept.gone = n + 1;
   }
@@ -121,7 +124,8 @@ inline Kept kept(const float *results, Type type, Sum sum) {
 inline std::string line_of(const float *results, Type type, Sum sum) {
   static constexpr const char *kText[kSums] = {
       "1 carried + 2^-n", "1 + 2^-n in one instruction",
-      "1 carried + 2^-n by half of the instruction's products", "1 carried - 2^-n"};
+      "1 carried + 2^-n by half of the instruction's products", "1 carried - 2^-n",
+      "2^-n beside 448 x 0"};
   const Kept found = kept(results, type, sum);
   char text[160];
   std::snprintf(text, sizeof text, "wgmma %s, %s: exact up to n = %d, nothing left from n = %d",

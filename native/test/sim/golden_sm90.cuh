@@ -143,6 +143,7 @@ template <int kRank>
 __device__ inline void load(int thread, std::uint32_t shared, const cuda::TensorMap &map,
                             const std::int32_t (&at)[kRank], std::uint32_t parity,
                             std::uint32_t *words) {
+  ptx::fence_async_proxy();  // what was stored there before is not to land after the copy
   ptx::barrier_sync(1, kRecorders);
   if (thread == 0) {
     ptx::mbarrier_arrive_expect(shared + kLoaded, 1024);
@@ -198,9 +199,10 @@ __device__ inline void produce(std::uint32_t shared, const cuda::TensorMap &map)
 }
 
 // One block of kThreads with kSharedBytes; results is for kResultWords, of which the store's
-// section is filled by the host from the target array.
+// section is filled by the host from the target array. only: one section's number, or -1 for all.
 __global__ void __launch_bounds__(kThreads, 1)
-    record(const __grid_constant__ Maps maps, const unsigned char *source, std::uint32_t *results) {
+    record(const __grid_constant__ Maps maps, const unsigned char *source, int only,
+           std::uint32_t *results) {
   using cuda::Swizzle;
   const int thread = ptx::thread_index();
   const std::uint32_t shared = ptx::shared_memory();
@@ -217,7 +219,12 @@ __global__ void __launch_bounds__(kThreads, 1)
   }
   ptx::take_registers<232>();
   int section = 0;
+  std::uint32_t loads = 0;  // that kLoaded was waited for
   const auto put = [&](auto &&make) {
+    if (only >= 0 && only != section) {
+      ++section;
+      return;
+    }
     std::uint32_t words[kWords] = {};
     make(words);
     for (int i = 0; i < kWords; ++i) {
@@ -251,23 +258,24 @@ __global__ void __launch_bounds__(kThreads, 1)
   SVDIT_PRODUCT(kBf16, 32, false, false, Swizzle::k128, false);
 
   // Boxes that reach beyond the array before its begin and after its end.
-  put([&](std::uint32_t *words) { load(thread, shared, maps.load3, {0, -3, 1}, 0, words); });
-  put([&](std::uint32_t *words) { load(thread, shared, maps.load4, {0, 9, 0, 1}, 1, words); });
-  put([&](std::uint32_t *words) { load(thread, shared, maps.load5, {0, 7, 0, 1, 0}, 0, words); });
+  put([&](std::uint32_t *words) { load(thread, shared, maps.load3, {0, -3, 1}, loads++ & 1, words); });
+  put([&](std::uint32_t *words) { load(thread, shared, maps.load4, {0, 9, 0, 1}, loads++ & 1, words); });
+  put([&](std::uint32_t *words) { load(thread, shared, maps.load5, {0, 7, 0, 1, 0}, loads++ & 1, words); });
 
-  ptx::barrier_sync(1, kRecorders);
-  for (int i = 0; i < 2; ++i) ptx::store_shared(shared + 8 * thread + 4 * i, mixed(2 * thread + i));
-  ptx::fence_async_proxy();
-  ptx::barrier_sync(1, kRecorders);
-  if (thread == 0) {
+  put([&](std::uint32_t *) {
+    ptx::barrier_sync(1, kRecorders);
+    for (int i = 0; i < 2; ++i)
+      ptx::store_shared(shared + 8 * thread + 4 * i, mixed(2 * thread + i));
+    ptx::fence_async_proxy();
+    ptx::barrier_sync(1, kRecorders);
+    if (thread != 0) return;
     ptx::tensor_store(maps.store, {0, 4, 0}, shared);
     ptx::tensor_store_commit();
     ptx::tensor_store(maps.store, {0, -5, 1}, shared);
     ptx::tensor_store_commit();
     ptx::tensor_store_wait_read<1>();
     ptx::tensor_store_wait<0>();
-  }
-  put([](std::uint32_t *) {});
+  });
 
   put([&](std::uint32_t *words) {
     for (int i = 0; i < kWords; ++i) words[i] = ring[i];
@@ -290,7 +298,7 @@ __global__ void __launch_bounds__(kThreads, 1)
   SVDIT_PRODUCT(kE4m3, 64, true, false, Swizzle::k64);
   SVDIT_PRODUCT(kE4m3, 128, false, false, Swizzle::k64);
 #undef SVDIT_PRODUCT
-  put([&](std::uint32_t *words) { load_runs(thread, shared, source, 1, words); });
+  put([&](std::uint32_t *words) { load_runs(thread, shared, source, loads++ & 1, words); });
   if (thread == 0) ptx::mbarrier_invalidate(shared + kLoaded);
 }
 
