@@ -1,7 +1,8 @@
 // Runs every primitive of ptx_sm90.cuh on this machine's GPU and writes what came out: one line a
 // section and thread; and, as comments, how many bits its sums have. Where the GPU is none of
-// compute capability 9.0 it says so and writes nothing. With SECTION (a number) only that one is
-// run, to see which of them fails, and nothing is written. usage: golden_sm90 FILE [SECTION]
+// compute capability 9.0 it says so and writes nothing. An error ends everything, so it may be told
+// what to run: section N alone, or all but N.
+// usage: golden_sm90 FILE [N | -N]
 #include <cstdio>
 #include <cstdlib>
 #include <exception>
@@ -44,7 +45,7 @@ bool tell_accumulation(std::string &comments) {
   return true;
 }
 
-int record_to(const char *path, int only) {
+int record_to(const char *path, std::uint32_t sections) {
   cudaDeviceProp properties;
   if (failed(cudaGetDeviceProperties(&properties, 0), "cudaGetDeviceProperties")) return 1;
   if (properties.major != 9 || properties.minor != 0) {
@@ -67,9 +68,9 @@ int record_to(const char *path, int only) {
   }
   // First, because an error of the kernel below ends everything.
   std::string comments;
-  if (only < 0 && !tell_accumulation(comments)) return 1;
+  if (!tell_accumulation(comments)) return 1;
   std::fflush(stdout);
-  record<<<1, kThreads, kSharedBytes>>>(make_maps(source, target), source, only, device);
+  record<<<1, kThreads, kSharedBytes>>>(make_maps(source, target), source, sections, device);
   if (failed(cudaGetLastError(), "launch") || failed(cudaDeviceSynchronize(), "record") ||
       failed(cudaMemcpy(results.data(), device, kResultWords * 4, cudaMemcpyDeviceToHost),
              "cudaMemcpy") ||
@@ -77,11 +78,7 @@ int record_to(const char *path, int only) {
              "cudaMemcpy")) {
     return 1;
   }
-  if (only >= 0) {
-    std::printf("section %d, %s: ran\n", only, kSections[only]);
-    return 0;
-  }
-  record_target(stored.data(), results.data());
+  if (sections >> kStoreSection & 1) record_target(stored.data(), results.data());
   std::FILE *file = std::fopen(path, "w");
   if (file == nullptr) return 1;
   std::fprintf(file, "# recorded on %s, compute capability %d.%d\n", properties.name,
@@ -91,19 +88,21 @@ int record_to(const char *path, int only) {
     std::fprintf(file, "%08x%c", results[i], (i + 1) % kWords == 0 ? '\n' : ' ');
   }
   std::fclose(file);
-  std::printf("recorded %d sections on %s\n", kSectionCount, properties.name);
+  std::printf("recorded %d sections on %s\n", __builtin_popcount(sections), properties.name);
   return 0;
 }
 }  // namespace
 
 int main(int count, char **arguments) {
-  const int only = count == 3 ? std::atoi(arguments[2]) : -1;
-  if (count < 2 || count > 3 || only >= kSectionCount) {
-    std::fprintf(stderr, "usage: golden_sm90 FILE [SECTION]\n");
+  const int number = count == 3 ? std::abs(std::atoi(arguments[2])) : -1;
+  if (count < 2 || count > 3 || number >= kSectionCount) {
+    std::fprintf(stderr, "usage: golden_sm90 FILE [N | -N]\n");
     return 2;
   }
+  std::uint32_t sections = kAllSections;
+  if (count == 3) sections = arguments[2][0] == '-' ? sections & ~(1u << number) : 1u << number;
   try {
-    return record_to(arguments[1], only);
+    return record_to(arguments[1], sections);
   } catch (const std::exception &error) {
     std::fprintf(stderr, "%s\n", error.what());
     return 1;

@@ -130,7 +130,12 @@ inline std::string line_of(const float *results, Type type, Sum sum) {
   char text[160];
   std::snprintf(text, sizeof text, "wgmma %s, %s: exact up to n = %d, nothing left from n = %d",
                 type == kE4m3 ? "e4m3" : "bf16", kText[sum], found.exact, found.gone);
-  return text;
+  std::string line = text;
+  if (found.exact < 0) {  // says what came instead
+    const float *own = results + (type * kSums + sum) * kColumns;
+    for (int n = 0; n < 6; ++n) line += (n == 0 ? "; gives " : ", ") + std::to_string(own[n]);
+  }
+  return line;
 }
 
 }  // namespace svdit::accumulation

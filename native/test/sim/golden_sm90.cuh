@@ -39,6 +39,8 @@ inline constexpr const char *kSections[] = {"wgmma m64n16k16 bf16",
                                             "bulk_load"};
 inline constexpr int kSectionCount = sizeof kSections / sizeof kSections[0];
 inline constexpr int kStoreSection = 13, kPackSection = 18;
+inline constexpr std::uint32_t kAllSections = (1u << kSectionCount) - 1;
+inline constexpr std::uint32_t kNotRecorded = 0xffffffff;  // every word of a section left out
 inline constexpr int kRecorders = 128;  // the first warpgroup
 inline constexpr int kThreads = 256;    // the second produces
 inline constexpr int kWords = 8;
@@ -199,9 +201,9 @@ __device__ inline void produce(std::uint32_t shared, const cuda::TensorMap &map)
 }
 
 // One block of kThreads with kSharedBytes; results is for kResultWords, of which the store's
-// section is filled by the host from the target array. only: one section's number, or -1 for all.
+// section is filled by the host from the target array. sections: bit i for section i.
 __global__ void __launch_bounds__(kThreads, 1)
-    record(const __grid_constant__ Maps maps, const unsigned char *source, int only,
+    record(const __grid_constant__ Maps maps, const unsigned char *source, std::uint32_t sections,
            std::uint32_t *results) {
   using cuda::Swizzle;
   const int thread = ptx::thread_index();
@@ -221,7 +223,7 @@ __global__ void __launch_bounds__(kThreads, 1)
   int section = 0;
   std::uint32_t loads = 0;  // that kLoaded was waited for
   const auto put = [&](auto &&make) {
-    if (only >= 0 && only != section) {
+    if ((sections >> section & 1) == 0) {
       ++section;
       return;
     }
@@ -269,9 +271,9 @@ __global__ void __launch_bounds__(kThreads, 1)
     ptx::fence_async_proxy();
     ptx::barrier_sync(1, kRecorders);
     if (thread != 0) return;
-    ptx::tensor_store(maps.store, {0, 4, 0}, shared);
+    ptx::tensor_store(maps.store, {0, 1, 0}, shared);
     ptx::tensor_store_commit();
-    ptx::tensor_store(maps.store, {0, -5, 1}, shared);
+    ptx::tensor_store(maps.store, {0, 4, 1}, shared);
     ptx::tensor_store_commit();
     ptx::tensor_store_wait_read<1>();
     ptx::tensor_store_wait<0>();

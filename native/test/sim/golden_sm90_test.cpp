@@ -3,6 +3,7 @@
 // has been made yet it says so: the layouts are then those of the PTX ISA's text, unverified.
 #include "test/sim/golden_sm90.cuh"
 
+#include <algorithm>
 #include <cstring>
 #include <fstream>
 #include <memory>
@@ -35,7 +36,7 @@ std::vector<std::uint32_t> simulate(std::uint64_t seed) {
        .shared_bytes = kSharedBytes,
        .seed = seed,
        .registers = 168},
-      [&] { record(maps, static_cast<const unsigned char *>(source.get()), -1, results.data()); });
+      [&] { record(maps, static_cast<const unsigned char *>(source.get()), kAllSections, results.data()); });
   record_target(target.get(), results.data());
   return results;
 }
@@ -135,6 +136,12 @@ int main(int count, char **arguments) {
             [&] { check(gpu.size() == sim.size(), "%zu words", gpu.size()); });
   if (gpu.size() == sim.size()) {
     for (int section = 0; section < kSectionCount; ++section) {
+      const auto own = gpu.begin() + section * kRecorders * kWords;
+      if (std::all_of(own, own + kRecorders * kWords,
+                      [](std::uint32_t word) { return word == kNotRecorded; })) {
+        std::printf("      not recorded, so unverified: %s\n", kSections[section]);
+        continue;
+      }
       cases.run(std::string("golden: ") + kSections[section], [&] { replay(gpu, sim, section); });
     }
   }
