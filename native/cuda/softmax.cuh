@@ -23,6 +23,9 @@ template <int kRowTiles>
 class Softmax {
  public:
   static constexpr int kRows = 2 * kRowTiles;
+  // A row's maximum stays until a score is 2^kSlack above it: weights are then at most 2^kSlack,
+  // which costs a 16-bit float no precision, and most tiles rescale nothing.
+  static constexpr float kSlack = 8;
 
   __device__ __forceinline__ Softmax() {
 #pragma unroll
@@ -51,6 +54,10 @@ class Softmax {
   template <int kOutTiles>
   static __device__ __forceinline__ void rescale(float (&out)[kRowTiles][kOutTiles][4],
                                                  const float (&shrink)[kRows]) {
+    bool any = false;
+#pragma unroll
+    for (int i = 0; i < kRows; ++i) any |= shrink[i] != 1;
+    if (!any) return;
 #pragma unroll
     for (int i = 0; i < kRows; ++i) rescale_row(out, i, shrink[i]);
   }
@@ -95,6 +102,7 @@ class Softmax {
     }
     max = fmaxf(max, ptx::shuffle_xor(max, 1));
     max = fmaxf(max, ptx::shuffle_xor(max, 2));
+    if ((max - max_[i]) * scale_log2 <= kSlack) max = max_[i];
     const float shrink = ptx::exp2_approx((max_[i] - max) * scale_log2);
     max_[i] = max;
     const float offset = max * scale_log2;

@@ -205,6 +205,27 @@ void test_large_logits() {
   }
 }
 
+// Rows whose maxima grow from tile to tile, each at its own rate: not at all, by less than what the
+// softmax lets pass without rescaling, and by more.
+void test_growing_maxima() {
+  for (const int number : {0, 3, 7}) {
+    const Kernel kernel = kernel_at(number);
+    report.run(kernel.name() + ": maxima that grow", [&] {
+      Random random(78);
+      TestCase c = case_of(kernel);
+      c.width = 600;
+      c.scale = 0.693147f;  // so that products are logarithms to base 2
+      c.patterns = {pattern_of(SVDIT_MODE_FULL)};
+      const TestData data(c, random, Strides::kBatchHeadToken, 0.1f);
+      for (int32_t t = 0; t < c.width; ++t) {
+        from_float(c.type, (float)(t % 4), data.q.row(0, 0, t));
+        from_float(c.type, 0.05f * (float)t, data.k.row(0, 0, t));
+      }
+      if (attend(c, data.args(c), 1)) expect_matches(c, data);
+    });
+  }
+}
+
 void test_cross_attention() {
   for (const Kernel &kernel : {kernel_at(1), kernel_at(6)}) {
     report.run(kernel.name() + ": cross-attention", [&] {
@@ -436,6 +457,7 @@ int test_attention(Kernels tested) {
   test_tails();
   test_many_runs();
   test_large_logits();
+  test_growing_maxima();
   test_cross_attention();
   test_ranges(kernel_for(SVDIT_BF16, 64, 64), tested == Kernels::kSm80);
   test_ranges(kernel_for(SVDIT_FP16, 128, 128), true);
