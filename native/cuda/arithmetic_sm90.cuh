@@ -37,7 +37,9 @@ class StripArithmetic<ShapeSm90<Element, kHeadDim, kBlock>> {
 
   // out += P V. V lies across the dimension summed over: 16 keys are 16 rows.
   __device__ __forceinline__ void multiply_values(const Tiles &tiles) {
-    const std::uint64_t v = n_major_descriptor(tiles.values(), Shape::kTilePanelBytes);
+    // One panel has no next one.
+    const std::uint64_t v =
+        n_major_descriptor(tiles.values(), Shape::kPanels == 1 ? 0 : Shape::kTilePanelBytes);
 #pragma unroll
     for (int key = 0; key < kTile; key += 16) {
       Element::template multiply<true>(product(), weights_[key / 16],

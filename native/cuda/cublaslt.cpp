@@ -127,6 +127,7 @@ struct CublasLt::Product {
   const Functions &f;
   void *desc = nullptr, *weight = nullptr, *x = nullptr, *y = nullptr;
   Algorithm algorithm{};
+  Done epilogue{};
 };
 
 CublasLt::CublasLt() : functions_(new Functions) {}
@@ -159,18 +160,11 @@ std::string CublasLt::version() const {
          std::to_string(v % 100);
 }
 
-bool CublasLt::adds_bias(const svdit_linear_args &args) {
-  return args.bias.data != nullptr && args.bias.element_type == args.y.element_type;
-}
-
-bool CublasLt::applies_gelu(const svdit_linear_args &args) {
-  return args.activation == SVDIT_ACTIVATION_GELU_TANH &&
-         (args.bias.data == nullptr || adds_bias(args));
-}
-
-void CublasLt::product(const svdit_linear_args &args, void *workspace, uint64_t workspace_bytes,
-                       void *stream) {
-  const bool bias = adds_bias(args);
+CublasLt::Done CublasLt::product(const svdit_linear_args &args, void *workspace,
+                                 uint64_t workspace_bytes, void *stream) {
+  const bool any = args.bias.data != nullptr;
+  const bool bias = any && args.bias.element_type == args.y.element_type;
+  const bool gelu = args.activation == SVDIT_ACTIVATION_GELU_TANH && bias == any;
   const ProductShape shape = {args.x.rows,
                               args.weight.rows,
                               args.x.columns,
@@ -180,7 +174,7 @@ void CublasLt::product(const svdit_linear_args &args, void *workspace, uint64_t 
                               args.x.element_type,
                               args.y.element_type,
                               bias,
-                              applies_gelu(args),
+                              gelu,
                               alignment(args.x.data),
                               alignment(args.weight.data),
                               alignment(args.y.data),
@@ -189,7 +183,7 @@ void CublasLt::product(const svdit_linear_args &args, void *workspace, uint64_t 
   const float one = 1, zero = 0;
   const std::lock_guard lock(mutex_);
   const Product &p = product_of(shape, args.bias.data);
-  if (bias) {
+  if (p.epilogue.bias) {
     check(functions_->desc_set(p.desc, kDescBiasPointer, &args.bias.data, sizeof args.bias.data),
           shape);
   }
@@ -197,6 +191,7 @@ void CublasLt::product(const svdit_linear_args &args, void *workspace, uint64_t 
                            &zero, args.y.data, p.y, args.y.data, p.y, &p.algorithm, workspace,
                            workspace_bytes, stream),
         shape);
+  return p.epilogue;
 }
 
 CublasLt::Product &CublasLt::product_of(const ProductShape &shape, const void *bias) {
@@ -212,20 +207,31 @@ CublasLt::Product &CublasLt::product_of(const ProductShape &shape, const void *b
   return *product;
 }
 
+std::unique_ptr<CublasLt::Product> CublasLt::choose(const ProductShape &shape, const void *bias) {
+  auto product = choose(shape, {shape.bias, shape.gelu}, bias);
+  if (product == nullptr && (shape.bias || shape.gelu)) product = choose(shape, {}, bias);
+  if (product == nullptr) check(kNotSupported, shape);
+  return product;
+}
+
+// With that epilogue; NULL where the library has no algorithm for it.
+//
 // cuBLASLt's matrices lie column after column. So a row-major matrix is the transpose of one of
 // its own: y^T [outputs, rows] = weight x^T, where only weight needs to be transposed back.
-std::unique_ptr<CublasLt::Product> CublasLt::choose(const ProductShape &shape, const void *bias) {
+std::unique_ptr<CublasLt::Product> CublasLt::choose(const ProductShape &shape, Done done,
+                                                    const void *bias) {
   const Functions &f = *functions_;
   auto product = std::make_unique<Product>(f);
+  product->epilogue = done;
   const int type = data_type(shape.type);
   check(f.desc_create(&product->desc, kCompute32, kReal32), shape);
   const int transposed = kTransposed;
   check(f.desc_set(product->desc, kDescTransposeA, &transposed, sizeof transposed), shape);
-  const int epilogue = shape.gelu ? (shape.bias ? kEpilogueGeluBias : kEpilogueGelu)
-                                  : (shape.bias ? kEpilogueBias : kEpilogueNone);
+  const int epilogue = done.gelu ? (done.bias ? kEpilogueGeluBias : kEpilogueGelu)
+                                 : (done.bias ? kEpilogueBias : kEpilogueNone);
   check(f.desc_set(product->desc, kDescEpilogue, &epilogue, sizeof epilogue), shape);
   // Its alignment is looked at when the algorithm is chosen.
-  if (shape.bias) check(f.desc_set(product->desc, kDescBiasPointer, &bias, sizeof bias), shape);
+  if (done.bias) check(f.desc_set(product->desc, kDescBiasPointer, &bias, sizeof bias), shape);
   const auto layout = [&](void **made, int of, int64_t rows, int64_t columns, int64_t stride) {
     check(f.layout_create(made, of, static_cast<uint64_t>(rows), static_cast<uint64_t>(columns),
                           columns == 1 && stride < rows ? rows : stride),
@@ -255,16 +261,16 @@ std::unique_ptr<CublasLt::Product> CublasLt::choose(const ProductShape &shape, c
   }
   Heuristic candidates[kCandidates] = {};
   int count = 0;
-  check(f.heuristic(handle_, product->desc, product->weight, product->x, product->y, product->y,
-                    preference.made, kCandidates, candidates, &count),
-        shape);
+  const int found = f.heuristic(handle_, product->desc, product->weight, product->x, product->y,
+                                product->y, preference.made, kCandidates, candidates, &count);
+  if (found == kNotSupported) return nullptr;
+  check(found, shape);
   for (int i = 0; i < count; ++i) {  // best first
     if (candidates[i].status != kSuccess) continue;
     product->algorithm = candidates[i].algorithm;
     return product;
   }
-  check(kNotSupported, shape);
-  return product;
+  return nullptr;
 }
 
 void CublasLt::check(int status, const ProductShape &shape) const {

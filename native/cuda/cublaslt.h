@@ -38,13 +38,15 @@ class CublasLt {
   CublasLt(const CublasLt &) = delete;
   CublasLt &operator=(const CublasLt &) = delete;
 
-  // Whether the library adds the bias and applies GELU itself; else product() is asked without.
-  static bool adds_bias(const svdit_linear_args &args);
-  static bool applies_gelu(const svdit_linear_args &args);
+  // What the library did beside the product; the rest is the caller's.
+  struct Done {
+    bool bias, gelu;
+  };
 
-  // Gives the product to stream (a cudaStream_t), with the bias and GELU the library can do itself.
-  // The algorithm is looked up at the first product of a shape; nothing is allocated after.
-  void product(const svdit_linear_args &args, void *workspace, uint64_t workspace_bytes,
+  // Gives the product to stream (a cudaStream_t), with the bias and GELU the library can do itself:
+  // a bias of y's type, GELU after it, and neither where it has no algorithm that does both. The
+  // algorithm is looked up at the first product of a shape; nothing is allocated after.
+  Done product(const svdit_linear_args &args, void *workspace, uint64_t workspace_bytes,
                void *stream);
 
   std::string version() const;  // "13.0.2"
@@ -59,6 +61,7 @@ class CublasLt {
   CublasLt();
   Product &product_of(const ProductShape &shape, const void *bias);
   std::unique_ptr<Product> choose(const ProductShape &shape, const void *bias);
+  std::unique_ptr<Product> choose(const ProductShape &shape, Done done, const void *bias);
   void check(int status, const ProductShape &shape) const;
 
   std::unique_ptr<Functions> functions_;

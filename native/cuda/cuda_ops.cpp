@@ -56,11 +56,12 @@ void CudaOperations::linear(const svdit_linear_args &args, svdit_stream stream) 
   if (given && reinterpret_cast<uintptr_t>(args.workspace) % 256 != 0)
     fail(SVDIT_INVALID_ARGUMENT, "workspace is not a multiple of 256 bytes");
   const OnDevice on(device_);
-  library->product(args, given ? args.workspace : workspace_,
-                   given ? args.workspace_bytes : kWorkspaceBytes, stream);
+  const CublasLt::Done done =
+      library->product(args, given ? args.workspace : workspace_,
+                       given ? args.workspace_bytes : kWorkspaceBytes, stream);
   // What cuBLASLt does not do itself takes one more pass over y.
-  const uint32_t activation = CublasLt::applies_gelu(args) ? 0 : args.activation;
-  const bool bias_left = args.bias.data != nullptr && !CublasLt::adds_bias(args);
+  const uint32_t activation = done.gelu ? 0 : args.activation;
+  const bool bias_left = args.bias.data != nullptr && !done.bias;
   if (activation == SVDIT_ACTIVATION_NONE && !bias_left) return;
   launch_each(convert_kernel(),
               prepare_bias(args.y, bias_left ? args.bias : svdit_matrix{}, activation), stream);

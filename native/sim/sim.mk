@@ -66,6 +66,11 @@ SIM_TESTS += $(if $(SIM_LIBRARY),$(NATIVE)/test/sim/gpu_test_sm90)
 $(NATIVE)/test/sim/gpu_test_sm90: $(NATIVE)/test/sim/gpu_test
 	@printf '#!/bin/sh\nSVDIT_SIM=capability=90 exec "$${0%%_sm90}" --small 4000 12\n' > $@; chmod +x $@
 
+# A denoiser's products where cuBLASLt has no algorithm with an epilogue.
+SIM_TESTS += $(if $(SIM_LIBRARY),$(NATIVE)/test/sim/gpu_ops_test_plain)
+$(NATIVE)/test/sim/gpu_ops_test_plain: $(NATIVE)/test/sim/gpu_ops_test
+	@printf '#!/bin/sh\nSVDIT_SIM_CUBLASLT=plain exec "$${0%%_plain}"\n' > $@; chmod +x $@
+
 -include $(patsubst %.o,%.d,$(call sim_library_object,$(SIM_LIBRARY_SOURCES)))
 
 .PHONY: sim-test sim-library

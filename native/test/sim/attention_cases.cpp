@@ -402,7 +402,7 @@ void expect_refused(const TestCase &c, svdit_status status, const char *word,
                     const std::function<void(svdit_attention_args &)> &change = nullptr) {
   try {
     const PlanDesc desc(c);
-    const SimulatedPlan plan(desc.desc);
+    const SimulatedPlan plan(desc.desc, 1, family);
     Random random(1);
     const TestData data(c, random, Strides::kBatchHeadToken);
     svdit_attention_args args = data.args(c);
@@ -438,6 +438,11 @@ void test_refusals() {
                      args.v.stride_token += 1;
                      args.v.extent_bytes *= 2;
                    });
+    if (family != Kernels::kSm90) return;
+    other = c;
+    other.batch = 2;
+    expect_refused(other, SVDIT_UNSUPPORTED, "k: stride_batch is 0 over 2",
+                   [](svdit_attention_args &args) { args.k.stride_batch = 0; });
   });
 }
 

@@ -41,8 +41,8 @@ inline constexpr int kSectionCount = sizeof kSections / sizeof kSections[0];
 inline constexpr int kStoreSection = 13, kPackSection = 18;
 inline constexpr std::uint32_t kAllSections = (1u << kSectionCount) - 1;
 inline constexpr std::uint32_t kNotRecorded = 0xffffffff;  // every word of a section left out
-inline constexpr int kRecorders = 128;  // the first warpgroup
-inline constexpr int kThreads = 256;    // the second produces
+inline constexpr int kRecorders = 128;                     // the first warpgroup
+inline constexpr int kThreads = 256;                       // the second produces
 inline constexpr int kWords = 8;
 inline constexpr int kResultWords = kSectionCount * kRecorders * kWords;
 inline constexpr std::uint32_t kA = 0, kB = 8192, kFull = 40 * 1024, kEmpty = kFull + 8,
@@ -260,9 +260,15 @@ __global__ void __launch_bounds__(kThreads, 1)
   SVDIT_PRODUCT(kBf16, 32, false, false, Swizzle::k128, false);
 
   // Boxes that reach beyond the array before its begin and after its end.
-  put([&](std::uint32_t *words) { load(thread, shared, maps.load3, {0, -3, 1}, loads++ & 1, words); });
-  put([&](std::uint32_t *words) { load(thread, shared, maps.load4, {0, 9, 0, 1}, loads++ & 1, words); });
-  put([&](std::uint32_t *words) { load(thread, shared, maps.load5, {0, 7, 0, 1, 0}, loads++ & 1, words); });
+  put([&](std::uint32_t *words) {
+    load(thread, shared, maps.load3, {0, -3, 1}, loads++ & 1, words);
+  });
+  put([&](std::uint32_t *words) {
+    load(thread, shared, maps.load4, {0, 9, 0, 1}, loads++ & 1, words);
+  });
+  put([&](std::uint32_t *words) {
+    load(thread, shared, maps.load5, {0, 7, 0, 1, 0}, loads++ & 1, words);
+  });
 
   put([&](std::uint32_t *) {
     ptx::barrier_sync(1, kRecorders);

@@ -30,13 +30,15 @@ std::vector<std::uint32_t> simulate(std::uint64_t seed) {
   std::memset(target.get(), kUntouched, kArrayBytes);
   const Maps maps = make_maps(source.get(), target.get());
   std::vector<std::uint32_t> results(kResultWords, 0xffffffff);
-  sim::launch(
-      {.blocks = 1,
-       .threads = kThreads,
-       .shared_bytes = kSharedBytes,
-       .seed = seed,
-       .registers = 168},
-      [&] { record(maps, static_cast<const unsigned char *>(source.get()), kAllSections, results.data()); });
+  sim::launch({.blocks = 1,
+               .threads = kThreads,
+               .shared_bytes = kSharedBytes,
+               .seed = seed,
+               .registers = 168},
+              [&] {
+                record(maps, static_cast<const unsigned char *>(source.get()), kAllSections,
+                       results.data());
+              });
   record_target(target.get(), results.data());
   return results;
 }
@@ -59,7 +61,8 @@ void sums_of_fp32() {
               [&] { sums::measure(results.data()); });
   for (const sums::Type type : {sums::kE4m3, sums::kBf16}) {
     const int many = type == sums::kE4m3 ? 4 : 3;  // products, as a power of two
-    // Beside a zero nothing is lost: the columns with n up to kPowers - 1 hold what they were given.
+    // Beside a zero nothing is lost: the columns with n up to kPowers - 1 hold what they were
+    // given.
     const int exact[sums::kSums] = {23, 23, 23 + many, 24, sums::kPowers - 1};
     for (int sum = 0; sum < sums::kSums; ++sum) {
       const auto [last, gone] = sums::kept(results.data(), type, static_cast<sums::Sum>(sum));
