@@ -4,16 +4,20 @@ import static org.junit.jupiter.api.Assertions.assertArrayEquals;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertTrue;
+import static org.junit.jupiter.api.Assumptions.assumeTrue;
 
 import io.github.sparsevdit.Backend;
+import java.io.IOException;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.concurrent.TimeUnit;
-import org.junit.jupiter.api.Test;
+import java.util.stream.Stream;
 import org.junit.jupiter.api.io.TempDir;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.ValueSource;
 
 /** {@code svdit generate --resume}, stopped by Ctrl-C in a process of its own. */
 class ResumeTest {
@@ -21,25 +25,36 @@ class ResumeTest {
 
   @TempDir Path folder;
 
-  @Test
-  void ctrlCStopsARunAndTheSameCommandGoesOn() throws Exception {
+  /**
+   * Whoever started the tests may ignore SIGINT, as nohup and many a runner do; children inherit
+   * it.
+   */
+  private static final List<String> WITH_SIGINT = List.of("env", "--default-signal=INT");
+
+  @ParameterizedTest
+  @ValueSource(strings = {"INT", "TERM"})
+  void aSignalStopsARunAndTheSameCommandGoesOn(String signal) throws Exception {
     Path state = folder.resolve("run.state");
-    List<String> command =
-        new ArrayList<>(
-            List.of(
-                System.getProperty("java.home") + "/bin/java",
-                "--enable-native-access=ALL-UNNAMED",
-                "-Dsvdit.library=" + Backend.library().path(),
-                "-cp",
-                System.getProperty("java.class.path"),
-                Main.class.getName()));
+    boolean reset = runs(WITH_SIGINT, "true");
+    assumeTrue(
+        reset || signal.equals("TERM") || !sigintIgnored(),
+        "SIGINT is ignored here, and env has no --default-signal to change that");
+    List<String> command = new ArrayList<>(reset ? WITH_SIGINT : List.of());
+    command.addAll(
+        List.of(
+            System.getProperty("java.home") + "/bin/java",
+            "--enable-native-access=ALL-UNNAMED",
+            "-Dsvdit.library=" + Backend.library().path(),
+            "-cp",
+            System.getProperty("java.class.path"),
+            Main.class.getName()));
     command.addAll(List.of(arguments("stopped", state)));
     Process process = new ProcessBuilder(command).redirectErrorStream(true).start();
     long deadline = System.nanoTime() + TimeUnit.SECONDS.toNanos(120);
     while (!Files.exists(state) && process.isAlive() && System.nanoTime() < deadline) {
       Thread.sleep(5);
     }
-    new ProcessBuilder("kill", "-INT", Long.toString(process.pid())).start().waitFor();
+    new ProcessBuilder("kill", "-" + signal, Long.toString(process.pid())).start().waitFor();
     String printed = new String(process.getInputStream().readAllBytes(), StandardCharsets.UTF_8);
     assertTrue(process.waitFor(60, TimeUnit.SECONDS));
     assertTrue(
@@ -65,6 +80,21 @@ class ResumeTest {
     assertArrayEquals(
         Files.readAllBytes(folder.resolve("whole.gif")),
         Files.readAllBytes(folder.resolve("stopped.gif")));
+  }
+
+  private static boolean runs(List<String> prefix, String program) throws Exception {
+    List<String> command = new ArrayList<>(prefix);
+    command.add(program);
+    Process process = new ProcessBuilder(command).redirectErrorStream(true).start();
+    process.getInputStream().readAllBytes();
+    return process.waitFor() == 0;
+  }
+
+  private static boolean sigintIgnored() throws IOException {
+    try (Stream<String> lines = Files.lines(Path.of("/proc/self/status"))) {
+      String ignored = lines.filter(line -> line.startsWith("SigIgn:")).findFirst().orElseThrow();
+      return (Long.parseUnsignedLong(ignored.split("\\s+")[1], 16) >> 1 & 1) != 0; // SIGINT is 2
+    }
   }
 
   private String[] arguments(String out, Path state, String... more) {
