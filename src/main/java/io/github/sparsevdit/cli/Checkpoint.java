@@ -231,6 +231,11 @@ final class Checkpoint implements AutoCloseable {
     return scheduler.schedule();
   }
 
+  /** How many networks a run has, one after the other. */
+  int networks() {
+    return pipeline.transformer().boundary() > 0 ? 2 : 1;
+  }
+
   /** Forward passes a step. */
   int branches() {
     return guidance.needsNegative() ? 2 : 1;

@@ -38,6 +38,11 @@ abstract class BaseTransformer<W extends Workspace> implements VideoTransformer 
   }
 
   @Override
+  public final String weightNotFinite(double timestep) {
+    return weights.notFinite();
+  }
+
+  @Override
   public final synchronized void forward(
       Tensor latents,
       double timestep,

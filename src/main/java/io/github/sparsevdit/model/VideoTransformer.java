@@ -86,6 +86,14 @@ public interface VideoTransformer extends AutoCloseable {
    */
   String fingerprint();
 
+  /**
+   * The name of a weight, of the network that serves a timestep, that holds NaN or an infinity;
+   * null where none does. Reads them all.
+   */
+  default String weightNotFinite(double timestep) {
+    return null;
+  }
+
   /** Frees its buffers and closes its weights; waits for a running forward. May be called twice. */
   @Override
   void close();

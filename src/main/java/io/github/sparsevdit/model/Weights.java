@@ -172,6 +172,16 @@ final class Weights implements AutoCloseable {
     }
   }
 
+  /** The name of a weight that holds NaN or an infinity; null where none does. */
+  String notFinite() {
+    for (String name : new TreeSet<>(taken)) {
+      if (source.has(name) && source.tensor(name).firstNotFinite() >= 0) {
+        return name;
+      }
+    }
+    return null;
+  }
+
   private Tensor as(ElementType wanted, Tensor tensor) {
     if (tensor.type() == wanted && !onDevice()) {
       return tensor;

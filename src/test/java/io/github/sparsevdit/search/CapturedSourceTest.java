@@ -91,8 +91,7 @@ class CapturedSourceTest {
               assertArrayEquals(qkv[i][1][0], tensors[i].select(0, 1).select(0, 0).toFloats());
               assertArrayEquals(qkv[i][0][1], tensors[i].select(0, 0).select(0, 1).toFloats());
             }
-            assertArrayEquals(
-                source.projection(point.key().layer()), point.outProjection().toFloats());
+            assertArrayEquals(source.projection(point.key()), point.outProjection().toFloats());
             assertArrayEquals(new int[] {4, 1}, point.textValid());
             assertEquals(source.schedule().timesteps().get(point.key().step()), point.timestep());
           });
