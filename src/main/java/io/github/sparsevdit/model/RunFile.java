@@ -66,6 +66,9 @@ public final class RunFile {
     identity.put("element type", transformer.type().toString());
     identity.put("scheduler", scheduler.getClass().getSimpleName());
     identity.put("timesteps", scheduler.schedule().timesteps().toString());
+    identity.put(
+        "scheduler's settings",
+        sha256(digest -> digest.update(scheduler.fingerprint().getBytes(StandardCharsets.UTF_8))));
     identity.put("guidance", guidance.toString());
     identity.put("prompt", sha256(digest -> DenoiserSource.update(digest, prompt)));
     identity.put(
