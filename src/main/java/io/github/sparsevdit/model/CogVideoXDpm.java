@@ -91,6 +91,6 @@ public final class CogVideoXDpm implements Scheduler {
   public String fingerprint() {
     return "CogVideoX DPM "
         + levels.fingerprint()
-        + (noise == null ? "without noise" : "with noise of the seed");
+        + (noise == null ? "without noise" : "noise " + noise.get().nextLong());
   }
 }

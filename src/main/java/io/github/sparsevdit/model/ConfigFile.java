@@ -11,6 +11,7 @@ import java.util.HashSet;
 import java.util.List;
 import java.util.Map;
 import java.util.Set;
+import java.util.TreeMap;
 import java.util.TreeSet;
 
 /** A JSON configuration; what is missing or of the wrong kind is reported by name. */
@@ -43,6 +44,17 @@ final class ConfigFile {
     } catch (IOException e) {
       throw new UncheckedIOException(where + ": " + e.getMessage(), e);
     }
+  }
+
+  /** All entries but those that begin with an underscore, in order of their names. */
+  String fingerprint() {
+    Map<String, JsonNode> entries = new TreeMap<>();
+    for (Map.Entry<String, JsonNode> entry : root.properties()) {
+      if (!entry.getKey().startsWith("_")) {
+        entries.put(entry.getKey(), entry.getValue());
+      }
+    }
+    return entries.toString();
   }
 
   /** Where it came from, for messages. */

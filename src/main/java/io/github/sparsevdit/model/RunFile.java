@@ -27,7 +27,7 @@ import java.util.Map;
  */
 public final class RunFile {
   private static final String FORMAT = "sparse-vdit/run";
-  private static final String VERSION = "2";
+  private static final String VERSION = "3";
   private static final String IDENTITY = "is.";
 
   private final Path file;
@@ -46,7 +46,7 @@ public final class RunFile {
    * What a run is: a state that differs in any of it is another run's.
    *
    * @param negative the unconditional branch, or null
-   * @param attention what gives heads their patterns: a table's JSON, or "dense"
+   * @param attention all that decides which patterns heads have, or its digest
    * @param attentionType that self-attention is computed in
    * @param seed of the noise, and of the scheduler's random term
    * @param noise what the run begins with instead; null for the seed's

@@ -26,7 +26,7 @@ public interface Scheduler {
 
   /**
    * All that its steps depend on besides their inputs: schedulers that agree in it take a sample
-   * the same way, bit for bit. The seed of a random term is not in it.
+   * the same way, bit for bit. A random term is in it with the number it begins with.
    */
   String fingerprint();
 

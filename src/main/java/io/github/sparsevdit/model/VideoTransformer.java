@@ -81,8 +81,8 @@ public interface VideoTransformer extends AutoCloseable {
   }
 
   /**
-   * Tells checkpoints apart, cheaply: a digest of all weights' names, types and shapes, and of a
-   * part of their values.
+   * Tells checkpoints apart: a digest of the configuration and of all weights' names, types, shapes
+   * and values. Reads them all when it is first asked for.
    */
   String fingerprint();
 

@@ -56,7 +56,8 @@ public final class CaptureWriter implements CalibrationSource.Visitor {
             branches,
             source.networkStarts(),
             false,
-            CapturedPart.WHOLE);
+            CapturedPart.WHOLE,
+            source.sha256());
     if (Files.exists(folder.resolve(CaptureManifest.FILE))) {
       CaptureManifest there = CaptureManifest.read(folder);
       if (!there.equals(manifest)) {

@@ -59,6 +59,17 @@ public final class OfflineSearch {
     return this;
   }
 
+  /**
+   * The costs that a half-done search goes by, from its checkpoint: measured anew they would
+   * differ, and the search with them.
+   *
+   * @return null where there is no such file
+   * @throws IllegalArgumentException if the file is no checkpoint
+   */
+  public static CostModel keptCost(Path checkpoint) {
+    return Files.exists(checkpoint) ? SearchState.readCost(checkpoint) : null;
+  }
+
   OfflineSearch checkpointEvery(Duration value) {
     this.checkpointEvery = value;
     return this;
@@ -162,7 +173,7 @@ public final class OfflineSearch {
 
   private void save(SearchState state, String fingerprint) {
     if (checkpoint != null) {
-      state.write(checkpoint, fingerprint);
+      state.write(checkpoint, fingerprint, options.cost());
     }
   }
 

@@ -175,6 +175,16 @@ class RunFileTest {
         "dense",
         file);
     refused("timesteps is [", new FlowMatchEuler(STEPS, 5, 1000), prompt, 7, "dense", file);
+    assertThrows(
+        CancellationException.class,
+        () -> run(scheduler("unipc 1"), false, folder.resolve("other.state"), 2));
+    refused(
+        "scheduler's settings is ",
+        scheduler("unipc 2"),
+        prompt,
+        7,
+        "dense",
+        folder.resolve("other.state"));
     refused("prompt is ", scheduler("euler"), negative, 7, "dense", file);
     refused("seed is 7, this one's is 8", scheduler("euler"), prompt, 8, "dense", file);
     refused(

@@ -340,6 +340,44 @@ class OfflineSearchTest {
     }
   }
 
+  /** Each option that decides which heads are refined belongs to the checkpoint's search. */
+  @Test
+  void aSearchWithAnyOtherOptionIsAnother(@TempDir Path folder) {
+    SyntheticSource source = source(1, null, 0, 0);
+    SearchOptions options =
+        options(null).withShare(0.4).withRefine(true).withPhaseStarts(List.of(0));
+    CostModel cost = new CostModel("measured", 0.1, 0.02, 0.03, 0.9, "here", 0.01, 0.02);
+    Path checkpoint = folder.resolve("search.checkpoint");
+    assertEquals(null, OfflineSearch.keptCost(checkpoint));
+    new OfflineSearch(backend, options.withCost(cost)).checkpoint(checkpoint).run(source);
+    assertEquals(cost, OfflineSearch.keptCost(checkpoint));
+    int visits = source.visits;
+    new OfflineSearch(backend, options.withCost(cost)).checkpoint(checkpoint).run(source);
+    assertEquals(visits, source.visits); // goes on where it was: at the end
+    for (SearchOptions other :
+        List.of(
+            options,
+            options.withCost(new CostModel("measured", 0.1, 0.02, 0.03, 0.8, "here", 0.01, 0.02)),
+            options.withCost(cost).withMaxError(0.5),
+            options.withCost(cost).withEpsilon(0.9),
+            options.withCost(cost).withLambda(0.4),
+            options.withCost(cost).withTargetDensity(0.5),
+            options.withCost(cost).withTargetSpeedup(2),
+            options.withCost(cost).withDenseSteps(1),
+            options.withCost(cost).withSeed(7),
+            options.withCost(cost).withShare(0.5),
+            options.withCost(cost).withRefine(false),
+            options.withCost(cost).withStepsPerPhase(1),
+            options.withCost(cost).withRule(RuleName.PAPER),
+            options.withCost(cost).withPhaseStarts(List.of(0, 1)),
+            options.withCost(cost).withBlock(32))) {
+      OfflineSearch search = new OfflineSearch(backend, other).checkpoint(checkpoint);
+      IllegalArgumentException e =
+          assertThrows(IllegalArgumentException.class, () -> search.run(source));
+      assertTrue(e.getMessage().contains("belongs to another search"), e.getMessage());
+    }
+  }
+
   /** Kernels make numbers of some of these that look like any other. */
   @Test
   void whatIsNoNumberIsRefusedWithItsPlace() {
