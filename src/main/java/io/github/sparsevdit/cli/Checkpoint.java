@@ -13,6 +13,7 @@ import io.github.sparsevdit.eval.Evaluation;
 import io.github.sparsevdit.model.Conditioning;
 import io.github.sparsevdit.model.DenoiserSource;
 import io.github.sparsevdit.model.DenoisingProgress;
+import io.github.sparsevdit.model.Geometry;
 import io.github.sparsevdit.model.Guidance;
 import io.github.sparsevdit.model.Pipeline;
 import io.github.sparsevdit.model.RunMemory;
@@ -64,7 +65,7 @@ final class Checkpoint implements AutoCloseable {
     this.embeddings = embeddings;
     this.memory = memory;
     this.attentionType = attentionType;
-    this.latents = latents(options.latents, defaults.path("latents"), config);
+    this.latents = latents(folder, options.latents);
     this.framesPerSecond = defaults.path("fps").asInt(16);
     this.seed = options.seed;
     this.scheduler =
@@ -89,8 +90,7 @@ final class Checkpoint implements AutoCloseable {
       PromptEmbeddings embeddings)
       throws IOException {
     JsonNode config = config(folder);
-    JsonNode usual = read(folder.resolve("generation_config.json")).path("latents");
-    long[] latents = latents(options.latents, usual, config);
+    long[] latents = latents(folder, options.latents);
     boolean framesFirst = FamilyDefaults.framesFirst(config.path("_class_name").asText());
     int[] size = {(int) latents[framesFirst ? 0 : 1], (int) latents[2], (int) latents[3]};
     RunMemory memory =
@@ -184,7 +184,10 @@ final class Checkpoint implements AutoCloseable {
     }
   }
 
-  private static long[] latents(String given, JsonNode usual, JsonNode config) {
+  private static long[] latents(Path folder, String given) throws IOException {
+    Path defaults = folder.resolve("generation_config.json");
+    JsonNode config = config(folder);
+    JsonNode usual = read(defaults).path("latents");
     int[] size;
     if (given != null) {
       size = RunOptions.size(given);
@@ -195,10 +198,30 @@ final class Checkpoint implements AutoCloseable {
           "the checkpoint does not say how large its latents are; give --latents"
               + " FRAMESxHEIGHTxWIDTH");
     }
+    requirePatches(
+        given != null ? "--latents " + given : defaults + ": latents " + usual,
+        size,
+        Geometry.read(folder).patch());
     int channels = config.path("out_channels").asInt(config.path("in_channels").asInt());
     return FamilyDefaults.framesFirst(config.path("_class_name").asText())
         ? new long[] {size[0], channels, size[1], size[2]}
         : new long[] {channels, size[0], size[1], size[2]};
+  }
+
+  /** Latents are cut into tokens of some frames, rows and columns. */
+  private static void requirePatches(String where, int[] size, int[] patch) {
+    if (size[0] < 1 || size[1] < 1 || size[2] < 1) {
+      throw new CommandFailure(where + ": expected three sizes of at least 1");
+    }
+    if (size[0] % patch[0] != 0) {
+      throw new CommandFailure(
+          "%s: the frames of this model's latents must be a multiple of %d; the nearest are %s"
+              .formatted(where, patch[0], VideoSizes.nearest(size[0], patch[0])));
+    }
+    String refusal = VideoSizes.refuseSize(new int[] {size[1], size[2]}, patch[1], patch[2]);
+    if (refusal != null) {
+      throw new CommandFailure(where + refusal);
+    }
   }
 
   /** The prompts that have an embedding, sorted. */
@@ -229,6 +252,11 @@ final class Checkpoint implements AutoCloseable {
   /** The timesteps of a run. */
   Schedule schedule() {
     return scheduler.schedule();
+  }
+
+  /** How many networks a run has, one after the other. */
+  int networks() {
+    return pipeline.transformer().boundary() > 0 ? 2 : 1;
   }
 
   /** Forward passes a step. */

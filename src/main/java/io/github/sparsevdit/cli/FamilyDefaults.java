@@ -13,14 +13,8 @@ final class FamilyDefaults {
       case "HunyuanVideoTransformer3DModel" ->
           Schedulers.create("FlowMatchEulerDiscreteScheduler", "{\"shift\": 7.0}", steps, seed);
       case "CogVideoXTransformer3DModel" ->
-          Schedulers.create("CogVideoXDDIMScheduler", "{}", steps, seed);
-      default ->
-          Schedulers.create(
-              "UniPCMultistepScheduler",
-              "{\"prediction_type\": \"flow_prediction\", \"use_flow_sigmas\": true,"
-                  + " \"flow_shift\": 5.0}",
-              steps,
-              seed);
+          Schedulers.create("CogVideoXDDIMScheduler", Schedulers.COGVIDEOX, steps, seed);
+      default -> Schedulers.create("UniPCMultistepScheduler", Schedulers.wan(5), steps, seed);
     };
   }
 

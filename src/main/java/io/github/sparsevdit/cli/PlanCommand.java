@@ -3,14 +3,13 @@ package io.github.sparsevdit.cli;
 import io.github.sparsevdit.Backend;
 import io.github.sparsevdit.DispatchTable;
 import io.github.sparsevdit.Schedule;
-import io.github.sparsevdit.model.Geometry;
 import io.github.sparsevdit.model.ModelProfile;
-import io.github.sparsevdit.model.Pipeline;
 import io.github.sparsevdit.model.Speeds;
 import io.github.sparsevdit.tensor.ElementType;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
 import java.util.Map;
@@ -125,12 +124,13 @@ final class PlanCommand implements Callable<Integer> {
       PlanReport.list(console, json, ModelProfile.all(), type);
       return 0;
     }
-    PlannedRun run = run(profile());
+    Planned planned = planned();
+    PlannedRun run = run(planned);
     try (Backend backend = table == null && noTime ? null : backendOptions.open()) {
       Speeds speeds =
           noTime ? null : Speeds.measure(backend, type, run.shape().headDim(), width(run));
       double[][] densities = table == null ? uniform(run) : densities(backend, run);
-      PlanReport report = new PlanReport(run, type, densities, speeds, backend);
+      PlanReport report = new PlanReport(run, type, densities, speeds, backend, planned.assumed());
       if (json) {
         Json.print(console.out(), report.json());
       } else {
@@ -150,37 +150,34 @@ final class PlanCommand implements Callable<Integer> {
     return run.shape().heads() * run.shape().headDim();
   }
 
-  private ModelProfile profile() throws IOException {
+  /**
+   * What is planned.
+   *
+   * @param assumed what neither the command nor the model says
+   */
+  private record Planned(ModelProfile model, List<String> assumed) {}
+
+  private Planned planned() throws IOException {
     Path path = Path.of(model);
-    ModelProfile profile = Files.exists(path) ? own(path) : ModelProfile.named(model);
-    return entries.isEmpty() ? profile : profile.with(entries);
+    List<String> assumed = new ArrayList<>();
+    ModelProfile profile =
+        Files.exists(path) ? PlannedFolder.read(path, assumed) : ModelProfile.named(model);
+    return new Planned(entries.isEmpty() ? profile : profile.with(entries), assumed);
   }
 
-  /** A checkpoint's, with what its family usually has. */
-  private static ModelProfile own(Path path) throws IOException {
-    Geometry geometry = Geometry.read(path);
-    Path name = path.toAbsolutePath().normalize().getFileName();
-    return new ModelProfile(
-        name == null ? "" : name.toString(),
-        path.toString(),
-        1,
-        geometry,
-        Files.readString(Geometry.configFile(path)),
-        Pipeline.inPixels(path) ? 1 : 4,
-        Pipeline.inPixels(path) ? 1 : 8,
-        geometry.usualText(),
-        geometry.usualImage(),
-        List.of(),
-        List.of(path.toString()));
-  }
-
-  private PlannedRun run(ModelProfile profile) {
+  private PlannedRun run(Planned planned) {
+    ModelProfile profile = planned.model();
     ModelProfile.Run usual = profile.runs().isEmpty() ? null : profile.runs().getFirst();
     if (usual == null && (size == null || frames == null)) {
       throw new CommandFailure(
           profile.title() + " says nothing of a video's size; give --size HxW and --frames N");
     }
-    int[] pixels = size == null ? new int[] {usual.height(), usual.width()} : pixels();
+    int[] pixels = size == null ? new int[] {usual.height(), usual.width()} : pixels(profile);
+    if (frames != null) {
+      String refusal = VideoSizes.refuseFrames(frames, profile.vaeFrames());
+      require(refusal == null, "--frames " + refusal);
+    }
+    boolean one = profile.geometry().embedsGuidance();
     PlannedRun run =
         new PlannedRun(
             profile,
@@ -188,8 +185,30 @@ final class PlanCommand implements Callable<Integer> {
             pixels[1],
             frames == null ? usual.frames() : frames,
             steps != null ? steps : usual == null ? 50 : usual.steps(),
-            passes != null ? passes : usual == null ? 2 : usual.passes(),
+            passes != null ? passes : one ? 1 : usual == null ? 2 : usual.passes(),
             null);
+    List<String> assumed = planned.assumed();
+    if (size == null) {
+      assumed.add("--size %dx%d, of its usual run".formatted(run.height(), run.width()));
+    }
+    if (frames == null) {
+      assumed.add("--frames %d, of its usual run".formatted(run.frames()));
+    }
+    if (steps == null) {
+      assumed.add("--steps %d%s".formatted(run.steps(), usual == null ? "" : ", of its usual run"));
+    }
+    if (passes == null) {
+      assumed.add(
+          one
+              ? "--passes 1: the guidance scale is embedded"
+              : "--passes %d: %s classifier-free guidance"
+                  .formatted(run.passes(), run.passes() == 1 ? "no" : "with"));
+    }
+    assumed.add(
+        "%d tokens of a prompt%s"
+            .formatted(
+                profile.text(),
+                profile.image() == 0 ? "" : " and " + profile.image() + " of an image's features"));
     // The paper's figures are for its own runs only.
     for (ModelProfile.Run known :
         entries.isEmpty() ? profile.runs() : List.<ModelProfile.Run>of()) {
@@ -201,11 +220,17 @@ final class PlanCommand implements Callable<Integer> {
     return run;
   }
 
-  private int[] pixels() {
+  private int[] pixels(ModelProfile profile) {
     require(
         size.matches("[1-9]\\d{0,5}x[1-9]\\d{0,5}"),
         "--size " + size + " is no size; write HEIGHTxWIDTH, as in 720x1280");
-    return Arrays.stream(size.split("x")).mapToInt(Integer::parseInt).toArray();
+    int[] pixels = Arrays.stream(size.split("x")).mapToInt(Integer::parseInt).toArray();
+    int[] patch = profile.geometry().patch();
+    String refusal =
+        VideoSizes.refuseSize(
+            pixels, profile.vaePixels() * patch[1], profile.vaePixels() * patch[2]);
+    require(refusal == null, "--size " + size + refusal);
+    return pixels;
   }
 
   /** Null where nothing says how sparse it is. */

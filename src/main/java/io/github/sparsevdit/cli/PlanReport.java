@@ -18,9 +18,15 @@ import java.util.Locale;
  * @param densities by step and layer; null where only the dense run is asked for
  * @param speeds null where nothing was measured
  * @param backend that the speeds are of
+ * @param assumed what neither the command nor the model said
  */
 record PlanReport(
-    PlannedRun run, ElementType type, double[][] densities, Speeds speeds, Backend backend) {
+    PlannedRun run,
+    ElementType type,
+    double[][] densities,
+    Speeds speeds,
+    Backend backend,
+    List<String> assumed) {
 
   /** A line for each usual run of each published model. */
   static void list(Console console, boolean json, List<ModelProfile> models, ElementType type) {
@@ -32,7 +38,7 @@ record PlanReport(
     for (ModelProfile model : models) {
       for (ModelProfile.Run usual : model.runs()) {
         PlannedRun run = PlannedRun.of(model, usual);
-        lines.add(new PlanReport(run, type, null, null, null).json());
+        lines.add(new PlanReport(run, type, null, null, null, List.of()).json());
         table.add(
             model.name(),
             run.height() + "x" + run.width() + "x" + run.frames(),
@@ -87,6 +93,7 @@ record PlanReport(
     printWork(out);
     printPaper(out);
     printPhases(out);
+    assumed.forEach(each -> line(out, "assumed", "%s", each));
     run.model().sources().forEach(source -> line(out, "source", "%s", source));
   }
 
@@ -220,6 +227,7 @@ record PlanReport(
         estimate.put("sparseSeconds", run.seconds(speeds, density()));
       }
     }
+    assumed.forEach(each -> report.withArray("assumed").add(each));
     run.model().sources().forEach(source -> report.withArray("sources").add(source));
     return report;
   }

@@ -126,7 +126,8 @@ final class SearchCommand implements Callable<Integer> {
   private static RunMemory memory(Checkpoint checkpoint, SearchOptions options) {
     return checkpoint
         .memory(Policy.dense(checkpoint.shape(), options.block()))
-        .withSearch(checkpoint.shape(), checkpoint.sequence(), options.block());
+        .withSearch(
+            checkpoint.shape(), checkpoint.sequence(), options.block(), checkpoint.networks());
   }
 
   private SearchOptions searchOptions() {

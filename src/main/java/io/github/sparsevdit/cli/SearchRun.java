@@ -31,16 +31,19 @@ final class SearchRun {
       Path resume) {
     SearchOptions priced = options;
     if (cost == SearchRuleOptions.Cost.MEASURED) {
-      console.err().println("search: timing some plans for the cost model");
-      CostModel model =
-          CostMeasurement.measure(
-              backend,
-              points.sequence(),
-              points.type(),
-              points.model().headDim(),
-              points.model().heads(),
-              options.block(),
-              COST_ROUNDS);
+      CostModel model = kept(console, resume);
+      if (model == null) {
+        console.err().println("search: timing some plans for the cost model");
+        model =
+            CostMeasurement.measure(
+                backend,
+                points.sequence(),
+                points.type(),
+                points.model().headDim(),
+                points.model().heads(),
+                options.block(),
+                COST_ROUNDS);
+      }
       console
           .err()
           .printf(
@@ -63,5 +66,15 @@ final class SearchRun {
           });
       return search.measure(points);
     }
+  }
+
+  /** The measured costs a search that is resumed began with; null where there are none. */
+  private static CostModel kept(Console console, Path resume) {
+    CostModel kept = resume == null ? null : OfflineSearch.keptCost(resume);
+    if (kept == null || !kept.name().equals("measured")) {
+      return null;
+    }
+    console.err().println("search: the cost model is the one " + resume + " began with");
+    return kept;
   }
 }

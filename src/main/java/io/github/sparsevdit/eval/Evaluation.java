@@ -1,7 +1,6 @@
 package io.github.sparsevdit.eval;
 
 import io.github.sparsevdit.Backend;
-import io.github.sparsevdit.DispatchTable;
 import io.github.sparsevdit.Mode;
 import io.github.sparsevdit.Pattern;
 import io.github.sparsevdit.Policy;
@@ -23,13 +22,19 @@ import io.github.sparsevdit.search.WholeRun;
 import io.github.sparsevdit.tensor.ElementType;
 import io.github.sparsevdit.tensor.Tensor;
 import java.lang.foreign.Arena;
+import java.nio.charset.StandardCharsets;
 import java.nio.file.Path;
+import java.security.MessageDigest;
+import java.security.NoSuchAlgorithmException;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.EnumMap;
 import java.util.HashMap;
+import java.util.HexFormat;
+import java.util.IdentityHashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.stream.Collectors;
 
 /**
  * Generates clips densely and with policies, from the same noise, and compares them. For
@@ -158,10 +163,6 @@ public final class Evaluation {
   }
 
   private RunFile runFile(Clip clip, Policy policy, Path file) {
-    String attention =
-        policy instanceof DispatchTable table
-            ? table.toJson()
-            : policy.toString() + ", block " + policy.block();
     return new RunFile(
         file,
         RunFile.identity(
@@ -170,10 +171,41 @@ public final class Evaluation {
             guidance,
             clip.prompt(),
             clip.negative(),
-            attention,
+            fingerprint(policy, loop.schedule()),
             attentionType,
             clip.seed(),
             clip.noise()));
+  }
+
+  /** "dense" where all is, else the digest of every pattern that a run asks for, and the block. */
+  static String fingerprint(Policy policy, Schedule schedule) {
+    try {
+      MessageDigest digest = MessageDigest.getInstance("SHA-256");
+      Map<List<Pattern>, byte[]> known = new IdentityHashMap<>(); // steps of a phase share lists
+      boolean dense = true;
+      for (double timestep : schedule.timesteps()) {
+        for (int layer = 0; layer < policy.model().layers(); layer++) {
+          List<Pattern> patterns = policy.patterns(timestep, layer);
+          byte[] text = known.get(patterns);
+          if (text == null) {
+            text =
+                patterns.stream()
+                    .map(Pattern::toJson)
+                    .collect(Collectors.joining(",", "[", "]"))
+                    .getBytes(StandardCharsets.UTF_8);
+            known.put(patterns, text);
+            dense &= patterns.stream().allMatch(pattern -> pattern.mode() == Mode.FULL);
+          }
+          digest.update(text);
+        }
+      }
+      // The block decides nothing where all is seen, but sums may run in its order.
+      return (dense ? "dense" : "patterns " + HexFormat.of().formatHex(digest.digest()))
+          + ", block "
+          + policy.block();
+    } catch (NoSuchAlgorithmException e) {
+      throw new AssertionError(e); // every JDK has it
+    }
   }
 
   /** The clip that a run of it gave. */

@@ -16,6 +16,7 @@ abstract class BaseTransformer<W extends Workspace> implements VideoTransformer 
   final Backend backend;
   final Operations ops;
   private final List<AutoCloseable> embeddings = new ArrayList<>();
+  private String configuration = "";
   private W workspace; // for the last sequence
   private BlockGraphs graphs; // of its passes; null on the CPU
   private boolean closed;
@@ -34,7 +35,12 @@ abstract class BaseTransformer<W extends Workspace> implements VideoTransformer 
 
   @Override
   public final String fingerprint() {
-    return weights.fingerprint();
+    return weights.fingerprint() + " configured " + configuration;
+  }
+
+  @Override
+  public final String weightNotFinite(double timestep) {
+    return weights.notFinite();
   }
 
   @Override
@@ -80,6 +86,11 @@ abstract class BaseTransformer<W extends Workspace> implements VideoTransformer 
   /** Whether the buffers serve these inputs. */
   boolean fits(W workspace, Tensor latents, Conditioning conditioning) {
     return workspace.sequence.equals(sequence(latents.shape(), conditioning.textTokens()));
+  }
+
+  /** Tells what it was made from, for the fingerprint. */
+  final void configuredBy(ConfigFile config) {
+    configuration = config.fingerprint();
   }
 
   /** New buffers for these inputs. */

@@ -99,6 +99,7 @@ final class Checkpoints {
                         + " is not supported; WanTransformer3DModel, HunyuanVideoTransformer3DModel and"
                         + " CogVideoXTransformer3DModel are");
           };
+      transformer.configuredBy(config);
       weights.requireAllUsed();
       return transformer;
     } catch (RuntimeException | Error failure) {

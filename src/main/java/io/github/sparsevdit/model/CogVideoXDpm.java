@@ -7,10 +7,7 @@ import java.util.Objects;
 import java.util.function.Supplier;
 import java.util.random.RandomGenerator;
 
-/**
- * The stochastic second-order DPM-Solver++ of CogVideoX's official demo, the model predicting v. λ
- * = ½ ln(ᾱ / (1 − ᾱ)).
- */
+/** The stochastic second-order DPM-Solver++ of CogVideoX's official demo. λ = ½ ln(ᾱ / (1 − ᾱ)). */
 public final class CogVideoXDpm implements Scheduler {
   private final CogVideoXSchedule levels;
   private final Supplier<RandomGenerator> noise;
@@ -27,7 +24,11 @@ public final class CogVideoXDpm implements Scheduler {
       double betaEnd,
       double snrShiftScale,
       Supplier<RandomGenerator> noise) {
-    levels = new CogVideoXSchedule(steps, trainTimesteps, betaStart, betaEnd, snrShiftScale);
+    this(new CogVideoXSchedule(steps, trainTimesteps, betaStart, betaEnd, snrShiftScale), noise);
+  }
+
+  CogVideoXDpm(CogVideoXSchedule levels, Supplier<RandomGenerator> noise) {
+    this.levels = levels;
     this.noise = noise;
   }
 
@@ -49,8 +50,8 @@ public final class CogVideoXDpm implements Scheduler {
     double now = levels.alpha(step);
     double next = levels.alphaAfter(step);
     double h = lambda(next) - lambda(now);
-    float signal = (float) Math.sqrt(now);
-    float noisy = (float) Math.sqrt(1 - now);
+    float ofSample = levels.ofSample(step);
+    float ofOutput = levels.ofOutput(step);
     float keep = (float) (Math.sqrt((1 - next) / (1 - now)) * Math.exp(-h));
     float towards = (float) (Math.expm1(-2 * h) * Math.sqrt(next));
     float spread = (float) (Math.sqrt(1 - next) * Math.sqrt(1 - Math.exp(-2 * h)));
@@ -59,7 +60,7 @@ public final class CogVideoXDpm implements Scheduler {
     float newer = (float) (1 + half);
     float older = (float) half;
     for (int i = 0; i < sample.length; i++) {
-      float x0 = signal * sample[i] - noisy * modelOutput[i];
+      float x0 = ofSample * sample[i] + ofOutput * modelOutput[i];
       float x = keep * sample[i] - towards * (newer * x0 - older * previous[i]);
       previous[i] = x0;
       sample[i] = random == null ? x : x + spread * (float) random.nextGaussian();
@@ -84,5 +85,12 @@ public final class CogVideoXDpm implements Scheduler {
 
   private static double lambda(double alpha) {
     return 0.5 * (Math.log(alpha) - Math.log(1 - alpha));
+  }
+
+  @Override
+  public String fingerprint() {
+    return "CogVideoX DPM "
+        + levels.fingerprint()
+        + (noise == null ? "without noise" : "noise " + noise.get().nextLong());
   }
 }

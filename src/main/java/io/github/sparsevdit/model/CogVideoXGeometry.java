@@ -50,6 +50,11 @@ record CogVideoXGeometry(CogVideoXConfig config) implements Geometry {
   }
 
   @Override
+  public int[] patch() {
+    return new int[] {config.patchFrames(), config.patch(), config.patch()};
+  }
+
+  @Override
   public int latentChannels() {
     return config.outChannels();
   }

@@ -4,8 +4,15 @@ import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.ObjectMapper;
 import com.fasterxml.jackson.databind.node.MissingNode;
 import java.io.IOException;
+import java.io.InputStream;
 import java.io.UncheckedIOException;
 import java.nio.file.Path;
+import java.util.HashSet;
+import java.util.List;
+import java.util.Map;
+import java.util.Set;
+import java.util.TreeMap;
+import java.util.TreeSet;
 
 /** A JSON configuration; what is missing or of the wrong kind is reported by name. */
 final class ConfigFile {
@@ -13,6 +20,7 @@ final class ConfigFile {
 
   private final String where;
   private final JsonNode root;
+  private final Set<String> read = new HashSet<>();
 
   private ConfigFile(String where, JsonNode root) {
     if (!root.isObject()) {
@@ -36,6 +44,17 @@ final class ConfigFile {
     } catch (IOException e) {
       throw new UncheckedIOException(where + ": " + e.getMessage(), e);
     }
+  }
+
+  /** All entries but those that begin with an underscore, in order of their names. */
+  String fingerprint() {
+    Map<String, JsonNode> entries = new TreeMap<>();
+    for (Map.Entry<String, JsonNode> entry : root.properties()) {
+      if (!entry.getKey().startsWith("_")) {
+        entries.put(entry.getKey(), entry.getValue());
+      }
+    }
+    return entries.toString();
   }
 
   /** Where it came from, for messages. */
@@ -116,6 +135,86 @@ final class ConfigFile {
     return triple;
   }
 
+  /** A list of integers of at least 0; empty where there is none. */
+  Set<Integer> integers(String key) {
+    Set<Integer> integers = new TreeSet<>();
+    JsonNode node = at(key);
+    if (!node.isMissingNode() && !node.isArray()) {
+      throw wrong(key, node, "a list of integers");
+    }
+    for (JsonNode each : node) {
+      if (!each.isIntegralNumber() || !each.canConvertToInt() || each.intValue() < 0) {
+        throw wrong(key, node, "a list of integers of at least 0");
+      }
+      integers.add(each.intValue());
+    }
+    return integers;
+  }
+
+  /** A number that is finite and above 0. */
+  double positive(String key, double otherwise) {
+    double value = number(key, otherwise);
+    if (!(value > 0 && value < Double.POSITIVE_INFINITY)) {
+      throw wrong(key, at(key), "a number above 0");
+    }
+    return value;
+  }
+
+  /** One of some words. */
+  String oneOf(String key, String otherwise, String... words) {
+    String value = text(key, otherwise);
+    if (!List.of(words).contains(value)) {
+      throw wrong(key, at(key), "one of " + String.join(", ", words));
+    }
+    return value;
+  }
+
+  /**
+   * Throws unless the key has this value, be it by what diffusers takes where it is absent.
+   *
+   * @param absent diffusers' value for an absent key
+   */
+  void require(String key, String value, String absent) {
+    if (!has(key) && !absent.equals(value)) {
+      throw new IllegalArgumentException(
+          "%s: %s is absent, which means %s; only %s is supported"
+              .formatted(where, key, absent, value));
+    }
+    expect(key, value);
+  }
+
+  /**
+   * Throws for an entry that nothing has asked for and that {@code settings.json} does not list
+   * among those that change nothing: it would be ignored in silence.
+   *
+   * @param className whose entries these are
+   */
+  void requireAllKnown(String className) {
+    JsonNode harmless = Harmless.SETTINGS.path(className);
+    for (Map.Entry<String, JsonNode> entry : root.properties()) {
+      String key = entry.getKey();
+      boolean known = key.startsWith("_") || read.contains(key) || harmless.has(key);
+      if (!known && !entry.getValue().isNull()) {
+        throw new IllegalArgumentException(
+            "%s: %s is %s, and %s has no such setting that is known here; take it out if it changes nothing"
+                .formatted(where, key, entry.getValue(), className));
+      }
+    }
+  }
+
+  /** Entries that change nothing, by class, each with its reason. */
+  private static final class Harmless {
+    static final JsonNode SETTINGS = load();
+
+    private static JsonNode load() {
+      try (InputStream in = ConfigFile.class.getResourceAsStream("settings.json")) {
+        return MAPPER.readTree(in);
+      } catch (IOException e) {
+        throw new UncheckedIOException(e);
+      }
+    }
+  }
+
   /** Throws unless the key is absent or has this value. */
   void expect(String key, String value) {
     if (has(key) && !at(key).asText().equals(value)) {
@@ -125,6 +224,7 @@ final class ConfigFile {
   }
 
   private JsonNode at(String key) {
+    read.add(key);
     JsonNode node = root.path(key);
     return node.isNull() ? MissingNode.getInstance() : node;
   }
@@ -135,6 +235,11 @@ final class ConfigFile {
       throw new IllegalArgumentException(where + ": " + key + " is missing");
     }
     return node;
+  }
+
+  /** What is wrong with the value of a key. */
+  IllegalArgumentException wrong(String key, String expected) {
+    return wrong(key, at(key), expected);
   }
 
   private IllegalArgumentException wrong(String key, JsonNode node, String expected) {

@@ -92,7 +92,11 @@ public final class DenoiserSource implements CalibrationSource {
             + " "
             + sequence
             + " "
+            + transformer.type()
+            + " "
             + scheduler.schedule()
+            + " "
+            + scheduler.fingerprint()
             + " "
             + guidance
             + " "
@@ -172,6 +176,7 @@ public final class DenoiserSource implements CalibrationSource {
             .getBytes(StandardCharsets.UTF_8));
     for (Tensor tensor :
         new Tensor[] {c.text(), c.pooled(), c.image(), c.latents(), c.firstFrames()}) {
+      digest.update((byte) (tensor == null ? 0 : 1)); // which parts there are
       update(digest, tensor);
     }
   }

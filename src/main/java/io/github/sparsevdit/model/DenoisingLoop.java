@@ -1,6 +1,7 @@
 package io.github.sparsevdit.model;
 
 import io.github.sparsevdit.AttentionPlan;
+import io.github.sparsevdit.NotFiniteException;
 import io.github.sparsevdit.Schedule;
 import io.github.sparsevdit.tensor.Tensor;
 import java.lang.foreign.Arena;
@@ -45,6 +46,8 @@ public final class DenoisingLoop {
    * @param negative the unconditional branch; null for a model without one, when the guidance scale
    *     is not used
    * @throws CancellationException if progress says so
+   * @throws NotFiniteException if a result is NaN or infinite: the latents are then, too, as they
+   *     were before the step, and so is what is kept in a file
    */
   public void run(
       Tensor latents,
@@ -97,17 +100,27 @@ public final class DenoisingLoop {
     prepare(latents);
     Schedule schedule = scheduler.schedule();
     latents.copyTo(sampleSegment);
+    FiniteRun finite = new FiniteRun(transformer, schedule.steps());
+    if (first < steps) {
+      finite.requireBegin(sample, first, prompt, negative);
+    }
     for (int step = first; step < steps; step++) {
       double timestep = schedule.timesteps().get(step);
       forward(latents, step, 0, timestep, prompt, attention, progress, conditional);
+      finite.requireOutput(conditional, step, 0, timestep);
+      double scale = 1;
       if (negative != null) {
         forward(latents, step, 1, timestep, negative, attention, progress, unconditional);
-        float scale = (float) guidance.at(timestep, schedule.steps());
+        finite.requireOutput(unconditional, step, 1, timestep);
+        scale = guidance.at(timestep, schedule.steps());
+        float factor = (float) scale;
         for (int i = 0; i < conditional.length; i++) {
-          conditional[i] = unconditional[i] + scale * (conditional[i] - unconditional[i]);
+          conditional[i] = unconditional[i] + factor * (conditional[i] - unconditional[i]);
         }
       }
       scheduler.step(step, conditional, sample);
+      // Before anything takes it over: what was kept of the step before is still whole.
+      finite.requireSample(sample, step, timestep, scheduler, scale);
       latents.copyFrom(sampleSegment);
       if (step + 1 == schedule.steps() && prompt.firstFrames() != null) {
         latents.slice(1, 0, prompt.firstFrames().size(1)).copyFrom(prompt.firstFrames());

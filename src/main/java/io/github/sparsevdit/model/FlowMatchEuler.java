@@ -2,6 +2,7 @@ package io.github.sparsevdit.model;
 
 import io.github.sparsevdit.Schedule;
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.List;
 
 /**
@@ -10,17 +11,83 @@ import java.util.List;
  * FlowMatchEulerDiscreteScheduler does with those σ.
  */
 public final class FlowMatchEuler implements Scheduler {
+  private static final double KARRAS_RHO = 7;
+
+  /** How σ are spread between the first and the last of the shifted ones. */
+  enum Spacing {
+    /** As they are. */
+    SHIFTED,
+    /** Evenly in σ to the power of 1/7 (Karras et al., arXiv 2206.00364). */
+    KARRAS,
+    /** Evenly in ln σ. */
+    EXPONENTIAL
+  }
+
   private final float[] sigmas; // of each step, and 0
   private final Schedule schedule;
 
+  /**
+   * @param shift above 0
+   */
   public FlowMatchEuler(int steps, double shift, int trainTimesteps) {
+    this(steps, shift, trainTimesteps, 0, Spacing.SHIFTED);
+  }
+
+  /**
+   * @param terminal what the last σ is stretched to; 0 for none
+   */
+  FlowMatchEuler(int steps, double shift, int trainTimesteps, double terminal, Spacing spacing) {
+    if (steps < 1) {
+      throw new IllegalArgumentException("steps must be at least 1: " + steps);
+    }
+    requireShift(shift);
+    double[] exact = new double[steps];
+    for (int i = 0; i < steps; i++) {
+      exact[i] = (float) shifted((float) (1 - (double) i / steps), shift);
+    }
+    stretch(exact, steps, terminal);
+    if (spacing != Spacing.SHIFTED) {
+      double first = exact[0];
+      double last = exact[steps - 1];
+      for (int i = 0; i < steps; i++) {
+        double part = steps == 1 ? 0 : (double) i / (steps - 1);
+        exact[i] =
+            spacing == Spacing.KARRAS
+                ? karras(first, last, part)
+                : Math.exp(Math.log(first) + part * (Math.log(last) - Math.log(first)));
+      }
+    }
     sigmas = new float[steps + 1];
     List<Double> timesteps = new ArrayList<>();
     for (int i = 0; i < steps; i++) {
-      sigmas[i] = (float) shifted((float) (1 - (double) i / steps), shift);
+      sigmas[i] = (float) exact[i];
       timesteps.add((double) (sigmas[i] * trainTimesteps));
     }
     schedule = new Schedule(timesteps);
+  }
+
+  private static double karras(double first, double last, double part) {
+    double high = Math.pow(first, 1 / KARRAS_RHO);
+    double low = Math.pow(last, 1 / KARRAS_RHO);
+    return Math.pow(high + part * (low - high), KARRAS_RHO);
+  }
+
+  /** Makes the last of the σ terminal, with 1 − σ in proportion; 0 for nothing. */
+  static void stretch(double[] sigmas, int steps, double terminal) {
+    if (terminal == 0) {
+      return;
+    }
+    double scale = (1 - sigmas[steps - 1]) / (1 - terminal);
+    for (int i = 0; i < steps; i++) {
+      sigmas[i] = 1 - (1 - sigmas[i]) / scale;
+    }
+  }
+
+  /** Refuses what makes no schedule. */
+  static void requireShift(double shift) {
+    if (!(shift > 0 && shift < Double.POSITIVE_INFINITY)) {
+      throw new IllegalArgumentException("the shift must be a number above 0: " + shift);
+    }
   }
 
   /** σ after a shift s: s σ / (1 + (s − 1) σ). */
@@ -40,5 +107,11 @@ public final class FlowMatchEuler implements Scheduler {
     for (int i = 0; i < sample.length; i++) {
       sample[i] += difference * modelOutput[i];
     }
+  }
+
+  @Override
+  public String fingerprint() {
+    return "flow-match Euler sigmas %s timesteps %s"
+        .formatted(Arrays.toString(sigmas), schedule.timesteps());
   }
 }

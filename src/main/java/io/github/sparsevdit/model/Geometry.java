@@ -27,6 +27,14 @@ public sealed interface Geometry permits WanGeometry, HunyuanGeometry, CogVideoX
   /** Tokens of an image's features in the published pipelines; 0 for a model without them. */
   int usualImage();
 
+  /** Frames, rows and columns of the latents that make a token. */
+  int[] patch();
+
+  /** Whether the guidance scale is embedded, so that a step is one forward pass. */
+  default boolean embedsGuidance() {
+    return false;
+  }
+
   /** Channels of the latents that a run begins from. */
   int latentChannels();
 

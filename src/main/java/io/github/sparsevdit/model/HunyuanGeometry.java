@@ -61,6 +61,16 @@ record HunyuanGeometry(HunyuanConfig config) implements Geometry {
   }
 
   @Override
+  public int[] patch() {
+    return new int[] {config.patchFrames(), config.patch(), config.patch()};
+  }
+
+  @Override
+  public boolean embedsGuidance() {
+    return config.guidance();
+  }
+
+  @Override
   public int latentChannels() {
     return config.outChannels();
   }

@@ -27,7 +27,7 @@ import java.util.Map;
  */
 public final class RunFile {
   private static final String FORMAT = "sparse-vdit/run";
-  private static final String VERSION = "2";
+  private static final String VERSION = "3";
   private static final String IDENTITY = "is.";
 
   private final Path file;
@@ -46,7 +46,7 @@ public final class RunFile {
    * What a run is: a state that differs in any of it is another run's.
    *
    * @param negative the unconditional branch, or null
-   * @param attention what gives heads their patterns: a table's JSON, or "dense"
+   * @param attention all that decides which patterns heads have, or its digest
    * @param attentionType that self-attention is computed in
    * @param seed of the noise, and of the scheduler's random term
    * @param noise what the run begins with instead; null for the seed's
@@ -66,6 +66,9 @@ public final class RunFile {
     identity.put("element type", transformer.type().toString());
     identity.put("scheduler", scheduler.getClass().getSimpleName());
     identity.put("timesteps", scheduler.schedule().timesteps().toString());
+    identity.put(
+        "scheduler's settings",
+        sha256(digest -> digest.update(scheduler.fingerprint().getBytes(StandardCharsets.UTF_8))));
     identity.put("guidance", guidance.toString());
     identity.put("prompt", sha256(digest -> DenoiserSource.update(digest, prompt)));
     identity.put(

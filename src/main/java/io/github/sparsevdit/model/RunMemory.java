@@ -111,13 +111,15 @@ public record RunMemory(long weights, long converted, long activations, long att
 
   /**
    * The same with what a search keeps beside the run: the attention mass of every head and block, a
-   * layer's output projection and what it gives, and its squares for each head.
+   * layer's output projection and what it gives, and its squares for each head of each network.
+   *
+   * @param networks that the run has, one after the other
    */
-  public RunMemory withSearch(ModelShape shape, Sequence sequence, int block) {
+  public RunMemory withSearch(ModelShape shape, Sequence sequence, int block, int networks) {
     long heads = (long) shape.layers() * shape.heads();
     long mass = heads * sequence.videoBlocks(block) * MASSES_OF_BLOCK * Double.BYTES;
     long width = (long) shape.heads() * shape.headDim();
-    long squares = heads * shape.headDim() * shape.headDim() * Float.BYTES;
+    long squares = networks * heads * shape.headDim() * shape.headDim() * Float.BYTES;
     return new RunMemory(
         weights,
         converted,

@@ -25,6 +25,12 @@ public interface Scheduler {
   void step(int step, float[] modelOutput, float[] sample);
 
   /**
+   * All that its steps depend on besides their inputs: schedulers that agree in it take a sample
+   * the same way, bit for bit. A random term is in it with the number it begins with.
+   */
+  String fingerprint();
+
+  /**
    * What the next step takes over from those before it, besides the sample: copies, each as long as
    * the sample. Empty for a scheduler whose steps stand alone.
    */

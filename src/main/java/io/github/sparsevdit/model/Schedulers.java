@@ -3,10 +3,28 @@ package io.github.sparsevdit.model;
 import io.github.sparsevdit.UnsupportedException;
 import java.nio.file.Path;
 import java.util.Random;
+import java.util.Set;
 
-/** Makes schedulers from diffusers' {@code scheduler_config.json}. */
+/**
+ * Makes schedulers from diffusers' {@code scheduler_config.json}. Every entry is followed or
+ * refused by file, name and value, but for those that change nothing ({@code settings.json}, each
+ * with its reason); an absent one means what it means to diffusers.
+ */
 public final class Schedulers {
+  /** What the published CogVideoX1.5 pipelines set apart from diffusers' defaults. */
+  public static final String COGVIDEOX =
+      "{\"prediction_type\": \"v_prediction\", \"timestep_spacing\": \"trailing\","
+          + " \"rescale_betas_zero_snr\": true, \"snr_shift_scale\": 1.0}";
+
   private Schedulers() {}
+
+  /** What the published Wan pipelines set apart from diffusers' defaults. */
+  public static String wan(double flowShift) {
+    return "{\"prediction_type\": \"flow_prediction\", \"use_flow_sigmas\": true,"
+        + " \"flow_shift\": "
+        + flowShift
+        + "}";
+  }
 
   /**
    * The scheduler a configuration names in {@code _class_name}.
@@ -31,51 +49,138 @@ public final class Schedulers {
   }
 
   private static Scheduler create(String className, ConfigFile config, int steps, Long seed) {
-    int train = config.integer("num_train_timesteps", 1000);
-    switch (className) {
-      case "UniPCMultistepScheduler" -> {
-        config.expect("prediction_type", "flow_prediction");
-        config.expect("use_flow_sigmas", "true");
-        config.expect("predict_x0", "true");
-        config.expect("solver_type", "bh2");
-        config.expect("lower_order_final", "true");
-        config.expect("thresholding", "false");
-        config.expect("use_dynamic_shifting", "false");
-        config.expect("final_sigmas_type", "zero");
-        return new UniPc(
-            steps, config.number("flow_shift", 1), config.integer("solver_order", 2), train);
-      }
-      case "FlowMatchEulerDiscreteScheduler" -> {
-        config.expect("use_dynamic_shifting", "false");
-        config.expect("invert_sigmas", "false");
-        config.expect("use_karras_sigmas", "false");
-        config.expect("use_exponential_sigmas", "false");
-        config.expect("use_beta_sigmas", "false");
-        config.expect("stochastic_sampling", "false");
-        return new FlowMatchEuler(steps, config.number("shift", 1), train);
-      }
-      case "CogVideoXDDIMScheduler", "CogVideoXDPMScheduler" -> {
-        config.expect("beta_schedule", "scaled_linear");
-        config.expect("prediction_type", "v_prediction");
-        config.expect("timestep_spacing", "trailing");
-        config.expect("rescale_betas_zero_snr", "true");
-        config.expect("set_alpha_to_one", "true");
-        config.expect("clip_sample", "false");
-        double start = config.number("beta_start", 0.00085);
-        double end = config.number("beta_end", 0.012);
-        double snr = config.number("snr_shift_scale", 1);
-        return className.equals("CogVideoXDDIMScheduler")
-            ? new CogVideoXDdim(steps, train, start, end, snr)
-            : new CogVideoXDpm(
-                steps, train, start, end, snr, seed == null ? null : () -> new Random(seed));
-      }
-      default ->
-          throw new UnsupportedException(
-              config.where()
-                  + ": scheduler "
-                  + className
-                  + " is not supported; UniPCMultistepScheduler, FlowMatchEulerDiscreteScheduler,"
-                  + " CogVideoXDDIMScheduler and CogVideoXDPMScheduler are");
+    Scheduler scheduler =
+        switch (className) {
+          case "UniPCMultistepScheduler" -> uniPc(config, steps);
+          case "FlowMatchEulerDiscreteScheduler" -> flowMatchEuler(config, steps);
+          case "CogVideoXDDIMScheduler" -> new CogVideoXDdim(cogVideoX(config, steps));
+          case "CogVideoXDPMScheduler" ->
+              new CogVideoXDpm(
+                  cogVideoX(config, steps), seed == null ? null : () -> new Random(seed));
+          default ->
+              throw new UnsupportedException(
+                  config.where()
+                      + ": scheduler "
+                      + className
+                      + " is not supported; UniPCMultistepScheduler, FlowMatchEulerDiscreteScheduler,"
+                      + " CogVideoXDDIMScheduler and CogVideoXDPMScheduler are");
+        };
+    config.requireAllKnown(className);
+    return scheduler;
+  }
+
+  private static UniPc uniPc(ConfigFile config, int steps) {
+    config.require("prediction_type", "flow_prediction", "epsilon");
+    config.require("use_flow_sigmas", "true", "false");
+    // These three go before flow sigmas in diffusers.
+    config.require("use_karras_sigmas", "false", "false");
+    config.require("use_exponential_sigmas", "false", "false");
+    config.require("use_beta_sigmas", "false", "false");
+    config.require("predict_x0", "true", "true");
+    // With bh1, and without lower orders at the end, diffusers' own last step to sigma 0 is NaN.
+    if (!Set.of("bh2", "midpoint", "heun", "logrho").contains(config.text("solver_type", "bh2"))) {
+      throw config.wrong("solver_type", "bh2");
     }
+    config.require("lower_order_final", "true", "true");
+    config.require("thresholding", "false", "false");
+    config.require("use_dynamic_shifting", "false", "false");
+    if (config.has("solver_p")) {
+      throw config.wrong("solver_p", "null: no other solver is supported beside UniC");
+    }
+    int order = config.integer("solver_order", 2);
+    if (order < 1 || order > 2) {
+      throw config.wrong("solver_order", "1 or 2");
+    }
+    String end = config.oneOf("final_sigmas_type", "zero", "zero", "sigma_min");
+    return new UniPc(
+        steps,
+        config.positive("flow_shift", 1),
+        order,
+        trainTimesteps(config),
+        terminal(config, steps),
+        end.equals("sigma_min"),
+        config.integers("disable_corrector"));
+  }
+
+  private static FlowMatchEuler flowMatchEuler(ConfigFile config, int steps) {
+    config.require("use_dynamic_shifting", "false", "false");
+    config.require("invert_sigmas", "false", "false");
+    config.require("use_beta_sigmas", "false", "false");
+    config.require("stochastic_sampling", "false", "false");
+    boolean karras = config.flag("use_karras_sigmas", false);
+    boolean exponential = config.flag("use_exponential_sigmas", false);
+    if (karras && exponential) {
+      throw config.wrong("use_exponential_sigmas", "false beside use_karras_sigmas");
+    }
+    return new FlowMatchEuler(
+        steps,
+        config.positive("shift", 1),
+        trainTimesteps(config),
+        terminal(config, steps),
+        karras
+            ? FlowMatchEuler.Spacing.KARRAS
+            : exponential ? FlowMatchEuler.Spacing.EXPONENTIAL : FlowMatchEuler.Spacing.SHIFTED);
+  }
+
+  private static CogVideoXSchedule cogVideoX(ConfigFile config, int steps) {
+    String betas = config.oneOf("beta_schedule", "scaled_linear", "scaled_linear", "linear");
+    if (config.has("trained_betas")) {
+      throw config.wrong("trained_betas", "null");
+    }
+    int train = trainTimesteps(config);
+    if (steps > train) {
+      throw new IllegalArgumentException(
+          "%s: %d steps; num_train_timesteps allows at most %d"
+              .formatted(config.where(), steps, train));
+    }
+    String spacing = config.oneOf("timestep_spacing", "leading", "leading", "linspace", "trailing");
+    int offset = config.integer("steps_offset", 0);
+    if (spacing.equals("leading") && (steps - 1L) * (train / steps) + offset >= train) {
+      throw config.wrong("steps_offset", "an offset that stays below num_train_timesteps " + train);
+    }
+    double start = config.positive("beta_start", 0.00085);
+    double end = config.positive("beta_end", 0.012);
+    if (start >= 1 || end >= 1) {
+      throw config.wrong(start >= 1 ? "beta_start" : "beta_end", "a number below 1");
+    }
+    CogVideoXSchedule levels =
+        new CogVideoXSchedule(
+            steps,
+            train,
+            betas.equals("linear"),
+            start,
+            end,
+            config.positive("snr_shift_scale", 3),
+            config.flag("rescale_betas_zero_snr", false),
+            config.flag("set_alpha_to_one", true),
+            spacing,
+            offset,
+            config.oneOf("prediction_type", "epsilon", "epsilon", "sample", "v_prediction"));
+    if (levels.prediction().equals("epsilon") && levels.alpha(0) == 0) {
+      throw config.wrong(
+          "prediction_type",
+          "sample or v_prediction, where the first step is pure noise (rescale_betas_zero_snr)");
+    }
+    return levels;
+  }
+
+  private static int trainTimesteps(ConfigFile config) {
+    int train = config.integer("num_train_timesteps", 1000);
+    if (train < 2 || train > 1000) {
+      throw config.wrong("num_train_timesteps", "2 to 1000");
+    }
+    return train;
+  }
+
+  /** What the last sigma is stretched to; 0 for none, as diffusers takes it. */
+  private static double terminal(ConfigFile config, int steps) {
+    double terminal = config.number("shift_terminal", 0);
+    if (!(terminal >= 0 && terminal < 1)) {
+      throw config.wrong("shift_terminal", "null, or a number from 0 to below 1");
+    }
+    if (terminal > 0 && steps == 1) {
+      throw config.wrong("shift_terminal", "null for a run of one step, which has no last sigma");
+    }
+    return terminal;
   }
 }

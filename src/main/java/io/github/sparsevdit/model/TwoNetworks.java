@@ -109,6 +109,11 @@ final class TwoNetworks implements VideoTransformer {
   }
 
   @Override
+  public String weightNotFinite(double timestep) {
+    return at(timestep).weightNotFinite(timestep);
+  }
+
+  @Override
   public String fingerprint() {
     return high.fingerprint() + " from " + boundary + ", below " + low.fingerprint();
   }

@@ -4,6 +4,8 @@ import io.github.sparsevdit.Schedule;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
+import java.util.Set;
+import java.util.TreeSet;
 
 /**
  * UniPC (arXiv 2302.04867) of order 2 in its B(h) = e^h − 1 form, predicting x0 from a
@@ -14,8 +16,9 @@ import java.util.List;
 public final class UniPc implements Scheduler {
   private static final double SIGMA_BELOW_ONE = 1e-6; // λ is finite at the first step
 
-  private final double[] sigmas; // of each step, and 0
+  private final double[] sigmas; // of each step, and where the last one leads
   private final int order;
+  private final Set<Integer> uncorrected; // steps whose result is not corrected by the next
   private final Schedule schedule;
 
   // The run so far: x0 predicted at this step and the one before, and the sample this step
@@ -31,24 +34,46 @@ public final class UniPc implements Scheduler {
    * @param order 1 or 2
    */
   public UniPc(int steps, double shift, int order, int trainTimesteps) {
+    this(steps, shift, order, trainTimesteps, 0, false, Set.of());
+  }
+
+  /**
+   * @param terminal what the last σ is stretched to; 0 for none
+   * @param endsAtLast whether the run ends at the last σ, and not at 0
+   * @param uncorrected steps whose result is not corrected by the next
+   */
+  UniPc(
+      int steps,
+      double shift,
+      int order,
+      int trainTimesteps,
+      double terminal,
+      boolean endsAtLast,
+      Set<Integer> uncorrected) {
     if (steps < 1) {
       throw new IllegalArgumentException("steps must be at least 1: " + steps);
     }
     if (order < 1 || order > 2) {
       throw new IllegalArgumentException("order must be 1 or 2: " + order);
     }
+    FlowMatchEuler.requireShift(shift);
     this.order = order;
+    this.uncorrected = Set.copyOf(uncorrected);
     sigmas = new double[steps + 1];
     List<Double> timesteps = new ArrayList<>();
     for (int i = 0; i < steps; i++) {
-      double sigma = 1 + (1.0 / trainTimesteps - 1) * i / steps;
-      sigma = FlowMatchEuler.shifted(sigma, shift);
+      sigmas[i] = FlowMatchEuler.shifted(1 + (1.0 / trainTimesteps - 1) * i / steps, shift);
+    }
+    FlowMatchEuler.stretch(sigmas, steps, terminal);
+    for (int i = 0; i < steps; i++) {
+      double sigma = sigmas[i];
       if (Math.abs(sigma - 1) < SIGMA_BELOW_ONE) {
         sigma -= SIGMA_BELOW_ONE;
       }
       timesteps.add(Math.floor(sigma * trainTimesteps));
       sigmas[i] = (float) sigma;
     }
+    sigmas[steps] = endsAtLast ? sigmas[steps - 1] : 0;
     schedule = new Schedule(timesteps);
   }
 
@@ -71,7 +96,7 @@ public final class UniPc implements Scheduler {
     for (int i = 0; i < sample.length; i++) {
       modelOutput[i] = sample[i] - sigma * modelOutput[i]; // x0
     }
-    if (step > 0) {
+    if (step > 0 && !uncorrected.contains(step - 1)) {
       correct(step, modelOutput, sample);
     }
     float[] oldest = previousPrediction;
@@ -162,8 +187,15 @@ public final class UniPc implements Scheduler {
   }
 
   @Override
+  public String fingerprint() {
+    return "UniPC order %d sigmas %s timesteps %s uncorrected %s"
+        .formatted(
+            order, Arrays.toString(sigmas), schedule.timesteps(), new TreeSet<>(uncorrected));
+  }
+
+  @Override
   public String toString() {
-    return "UniPC of order " + order + ", sigmas " + Arrays.toString(sigmas);
+    return fingerprint();
   }
 
   /** x' = keep · x − towards · x0 − bend · (differences of x0). */

@@ -81,10 +81,18 @@ public interface VideoTransformer extends AutoCloseable {
   }
 
   /**
-   * Tells checkpoints apart, cheaply: a digest of all weights' names, types and shapes, and of a
-   * part of their values.
+   * Tells checkpoints apart: a digest of the configuration and of all weights' names, types, shapes
+   * and values. Reads them all when it is first asked for.
    */
   String fingerprint();
+
+  /**
+   * The name of a weight, of the network that serves a timestep, that holds NaN or an infinity;
+   * null where none does. Reads them all.
+   */
+  default String weightNotFinite(double timestep) {
+    return null;
+  }
 
   /** Frees its buffers and closes its weights; waits for a running forward. May be called twice. */
   @Override

@@ -53,6 +53,11 @@ record WanGeometry(WanConfig config) implements Geometry {
   }
 
   @Override
+  public int[] patch() {
+    return config.patch().clone();
+  }
+
+  @Override
   public int latentChannels() {
     return config.outChannels();
   }

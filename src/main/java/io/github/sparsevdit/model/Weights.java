@@ -24,7 +24,7 @@ import java.util.TreeSet;
  */
 final class Weights implements AutoCloseable {
   private static final int NAMES_SHOWN = 5;
-  private static final long BYTES_DIGESTED = 4096; // of each weight
+  private static final long BYTES_AT_ONCE = 1L << 30;
 
   private final TensorSource source;
   private final Backend backend;
@@ -33,6 +33,7 @@ final class Weights implements AutoCloseable {
   private final Operations operations;
   private final Set<String> taken = new HashSet<>();
   private final List<Tensor> owned = new ArrayList<>();
+  private String fingerprint; // null until it is asked for
 
   Weights(TensorSource source, Backend backend, ElementType type, String where) {
     this.source = source;
@@ -156,20 +157,46 @@ final class Weights implements AutoCloseable {
     }
   }
 
-  /** SHA-256 of all names, types and shapes, and of the first bytes of each weight. */
-  String fingerprint() {
+  /** SHA-256 of all names, types, shapes and values. Reads them all when it is first asked for. */
+  synchronized String fingerprint() {
+    if (fingerprint == null) {
+      List<byte[]> parts =
+          List.copyOf(new TreeSet<>(source.names())).parallelStream().map(this::digest).toList();
+      MessageDigest digest = sha256();
+      parts.forEach(digest::update);
+      fingerprint = HexFormat.of().formatHex(digest.digest());
+    }
+    return fingerprint;
+  }
+
+  private byte[] digest(String name) {
+    MessageDigest digest = sha256();
+    Tensor tensor = source.tensor(name);
+    digest.update((name + " " + tensor + "\n").getBytes(StandardCharsets.UTF_8));
+    MemorySegment bytes = tensor.segment();
+    for (long at = 0; at < bytes.byteSize(); at += BYTES_AT_ONCE) {
+      long size = Math.min(BYTES_AT_ONCE, bytes.byteSize() - at);
+      digest.update(bytes.asSlice(at, size).asByteBuffer());
+    }
+    return digest.digest();
+  }
+
+  private static MessageDigest sha256() {
     try {
-      MessageDigest digest = MessageDigest.getInstance("SHA-256");
-      for (String name : new TreeSet<>(source.names())) {
-        Tensor tensor = source.tensor(name);
-        digest.update((name + " " + tensor + "\n").getBytes(StandardCharsets.UTF_8));
-        MemorySegment bytes = tensor.segment();
-        digest.update(bytes.asSlice(0, Math.min(bytes.byteSize(), BYTES_DIGESTED)).asByteBuffer());
-      }
-      return HexFormat.of().formatHex(digest.digest());
+      return MessageDigest.getInstance("SHA-256");
     } catch (NoSuchAlgorithmException e) {
       throw new IllegalStateException(e);
     }
+  }
+
+  /** The name of a weight that holds NaN or an infinity; null where none does. */
+  String notFinite() {
+    for (String name : new TreeSet<>(taken)) {
+      if (source.has(name) && source.tensor(name).firstNotFinite() >= 0) {
+        return name;
+      }
+    }
+    return null;
   }
 
   private Tensor as(ElementType wanted, Tensor tensor) {

@@ -35,7 +35,8 @@ record CaptureManifest(
     int branches,
     List<Integer> networkStarts,
     boolean tokensFirst,
-    CapturedPart part) {
+    CapturedPart part,
+    String source) { // sha256 of what is captured; empty where a capture does not say
   static final String FILE = "capture.json";
   static final String FORMAT = "sparse-vdit/capture";
   static final int VERSION = 1;
@@ -150,7 +151,8 @@ record CaptureManifest(
               integer(json, "branches"),
               networkStarts(json),
               layout.equals("BSHD"),
-              CapturedPart.read(json, shape, video));
+              CapturedPart.read(json, shape, video),
+              json.path("source").asText());
       if (manifest.samples < 1 || manifest.branches < 1) {
         throw new IllegalArgumentException(
             "%d samples and %d branches; at least 1 of each"
@@ -195,6 +197,9 @@ record CaptureManifest(
       networkStarts.forEach(json.putArray("networkStarts")::add);
     }
     part.write(json);
+    if (!source.isEmpty()) {
+      json.put("source", source);
+    }
     Path temporary = folder.resolve(FILE + ".new");
     try {
       Files.createDirectories(folder);

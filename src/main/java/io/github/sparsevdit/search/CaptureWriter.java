@@ -22,11 +22,17 @@ public final class CaptureWriter implements CalibrationSource.Visitor {
   private final Path folder;
   private final CaptureManifest manifest;
   private final Predicate<Key> wanted;
+  private final CalibrationSource.QueryBlocks queries;
 
-  private CaptureWriter(Path folder, CaptureManifest manifest, Predicate<Key> wanted) {
+  private CaptureWriter(
+      Path folder,
+      CaptureManifest manifest,
+      Predicate<Key> wanted,
+      CalibrationSource.QueryBlocks queries) {
     this.folder = folder;
     this.manifest = manifest;
     this.wanted = wanted;
+    this.queries = queries;
   }
 
   /**
@@ -50,7 +56,8 @@ public final class CaptureWriter implements CalibrationSource.Visitor {
             branches,
             source.networkStarts(),
             false,
-            CapturedPart.WHOLE);
+            CapturedPart.WHOLE,
+            source.sha256());
     if (Files.exists(folder.resolve(CaptureManifest.FILE))) {
       CaptureManifest there = CaptureManifest.read(folder);
       if (!there.equals(manifest)) {
@@ -61,7 +68,7 @@ public final class CaptureWriter implements CalibrationSource.Visitor {
     } else {
       manifest.write(folder);
     }
-    return new CaptureWriter(folder, manifest, wanted);
+    return new CaptureWriter(folder, manifest, wanted, source.queryBlocks());
   }
 
   /** Bytes that Q, K and V of that many points take, of one batch row each. */
@@ -76,8 +83,20 @@ public final class CaptureWriter implements CalibrationSource.Visitor {
     return wanted.test(key) && !Files.exists(file(key));
   }
 
+  /**
+   * Writes a point.
+   *
+   * @throws io.github.sparsevdit.NotFiniteException if its Q, K or V hold NaN or infinities: they
+   *     are not written, and the points before stay
+   */
   @Override
   public void accept(Point point) {
+    FinitePoint.require(
+        point,
+        manifest.sequence(),
+        queries == null ? 1 : queries.block(),
+        queries == null ? null : queries.blocks().stream().mapToInt(Integer::intValue).toArray(),
+        manifest.networkStarts());
     int layer = point.key().layer();
     int network = manifest.network(point.key().step());
     Path projection =

@@ -8,7 +8,7 @@ import io.github.sparsevdit.tensor.ElementType;
 import io.github.sparsevdit.tensor.Safetensors;
 import io.github.sparsevdit.tensor.Tensor;
 import java.io.IOException;
-import java.io.RandomAccessFile;
+import java.io.InputStream;
 import java.io.UncheckedIOException;
 import java.lang.foreign.Arena;
 import java.nio.charset.StandardCharsets;
@@ -53,7 +53,7 @@ import java.util.stream.Stream;
  * they must not be changed meanwhile.
  */
 public final class CapturedSource implements CalibrationSource {
-  private static final int HASHED_ENDS = 1 << 16;
+  private static final int HASHED_AT_ONCE = 1 << 20;
 
   private final CaptureManifest manifest;
   private final Path folder;
@@ -62,12 +62,13 @@ public final class CapturedSource implements CalibrationSource {
   private final Map<Path, Safetensors> openProjections = new HashMap<>();
   private final Map<String, Tensor> usedProjections = new HashMap<>(); // by name
   private final Arena arena = Arena.ofAuto();
-  private final String sha256;
+  private final List<Path> shards;
+  private String sha256; // null until it is asked for
 
   private CapturedSource(Path folder) {
     this.folder = folder;
     this.manifest = CaptureManifest.read(folder);
-    List<Path> shards = shards(folder);
+    this.shards = shards(folder);
     for (Path shard : shards) {
       try (Safetensors tensors = Safetensors.open(shard)) {
         index(shard, tensors);
@@ -78,7 +79,6 @@ public final class CapturedSource implements CalibrationSource {
     if (files.isEmpty()) {
       throw new IllegalArgumentException("the capture " + folder + " holds no points");
     }
-    this.sha256 = hash(shards);
   }
 
   /**
@@ -150,7 +150,10 @@ public final class CapturedSource implements CalibrationSource {
 
   /** Of the manifest, and of each file's name, length and first and last 64 KiB. */
   @Override
-  public String sha256() {
+  public synchronized String sha256() {
+    if (sha256 == null) {
+      sha256 = hash();
+    }
     return sha256;
   }
 
@@ -324,27 +327,37 @@ public final class CapturedSource implements CalibrationSource {
     }
   }
 
-  private String hash(List<Path> shards) {
+  /** Of the manifest and of every byte of every file: a capture is read more than once anyway. */
+  private String hash() {
+    MessageDigest digest = newDigest();
     try {
-      MessageDigest digest = MessageDigest.getInstance("SHA-256");
       digest.update(Files.readAllBytes(folder.resolve(CaptureManifest.FILE)));
-      for (Path shard : shards) {
-        try (RandomAccessFile file = new RandomAccessFile(shard.toFile(), "r")) {
-          String name = folder.relativize(shard) + ":" + file.length();
-          digest.update(name.getBytes(StandardCharsets.UTF_8));
-          byte[] end = new byte[(int) Math.min(HASHED_ENDS, file.length())];
-          file.readFully(end);
-          digest.update(end);
-          file.seek(file.length() - end.length);
-          file.readFully(end);
-          digest.update(end);
-        }
-      }
-      return HexFormat.of().formatHex(digest.digest());
-    } catch (NoSuchAlgorithmException e) {
-      throw new AssertionError(e); // every JDK has it
     } catch (IOException e) {
       throw new UncheckedIOException("cannot read the capture " + folder, e);
+    }
+    shards.parallelStream().map(this::hash).toList().forEach(digest::update);
+    return HexFormat.of().formatHex(digest.digest());
+  }
+
+  private byte[] hash(Path shard) {
+    MessageDigest digest = newDigest();
+    digest.update(folder.relativize(shard).toString().getBytes(StandardCharsets.UTF_8));
+    byte[] buffer = new byte[HASHED_AT_ONCE];
+    try (InputStream in = Files.newInputStream(shard)) {
+      for (int read = in.read(buffer); read >= 0; read = in.read(buffer)) {
+        digest.update(buffer, 0, read);
+      }
+    } catch (IOException e) {
+      throw new UncheckedIOException("cannot read the capture's " + shard, e);
+    }
+    return digest.digest();
+  }
+
+  private static MessageDigest newDigest() {
+    try {
+      return MessageDigest.getInstance("SHA-256");
+    } catch (NoSuchAlgorithmException e) {
+      throw new AssertionError(e); // every JDK has it
     }
   }
 }

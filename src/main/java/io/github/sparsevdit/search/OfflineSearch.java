@@ -2,6 +2,7 @@ package io.github.sparsevdit.search;
 
 import io.github.sparsevdit.Backend;
 import io.github.sparsevdit.DispatchTable;
+import io.github.sparsevdit.NotFiniteException;
 import io.github.sparsevdit.internal.SearchEvent;
 import io.github.sparsevdit.internal.SearchPointEvent;
 import io.github.sparsevdit.search.CalibrationSource.Key;
@@ -58,6 +59,17 @@ public final class OfflineSearch {
     return this;
   }
 
+  /**
+   * The costs that a half-done search goes by, from its checkpoint: measured anew they would
+   * differ, and the search with them.
+   *
+   * @return null where there is no such file
+   * @throws IllegalArgumentException if the file is no checkpoint
+   */
+  public static CostModel keptCost(Path checkpoint) {
+    return Files.exists(checkpoint) ? SearchState.readCost(checkpoint) : null;
+  }
+
   OfflineSearch checkpointEvery(Duration value) {
     this.checkpointEvery = value;
     return this;
@@ -80,6 +92,8 @@ public final class OfflineSearch {
    * Measures the candidates.
    *
    * @throws CancellationException if cancelled
+   * @throws NotFiniteException if a point's Q, K, V or what follows from them are no finite
+   *     numbers; what was found before is in the checkpoint
    * @throws IllegalArgumentException if source and options do not fit each other, a point does not
    *     fit the source, or the checkpoint is another search's
    */
@@ -120,7 +134,7 @@ public final class OfflineSearch {
       while (state.stage < SearchStage.values().length) {
         SearchStage stage = SearchStage.values()[state.stage];
         if (needed(stage, setup)) {
-          source.visit(new StageVisitor(setup, state, stage, scorer, progress, fingerprint));
+          visit(source, new StageVisitor(setup, state, stage, scorer, progress, fingerprint));
         }
         state.done.clear();
         state.stage++;
@@ -133,6 +147,22 @@ public final class OfflineSearch {
     return new Findings(setup, state);
   }
 
+  /** A visit that fails between two points leaves what it found in the checkpoint. */
+  private void visit(CalibrationSource source, StageVisitor visitor) {
+    try {
+      source.visit(visitor);
+    } catch (RuntimeException | Error failure) {
+      if (!visitor.scoring) { // else the state holds a part of a point
+        try {
+          save(visitor.state, visitor.fingerprint);
+        } catch (RuntimeException second) {
+          failure.addSuppressed(second);
+        }
+      }
+      throw failure;
+    }
+  }
+
   private static boolean needed(SearchStage stage, SearchSetup setup) {
     return switch (stage) {
       case SURVEY -> true;
@@ -143,7 +173,7 @@ public final class OfflineSearch {
 
   private void save(SearchState state, String fingerprint) {
     if (checkpoint != null) {
-      state.write(checkpoint, fingerprint);
+      state.write(checkpoint, fingerprint, options.cost());
     }
   }
 
@@ -155,6 +185,7 @@ public final class OfflineSearch {
     private final Progress progress;
     private final String fingerprint;
     private long saved = System.nanoTime();
+    private boolean scoring;
 
     StageVisitor(
         SearchSetup setup,
@@ -190,14 +221,17 @@ public final class OfflineSearch {
     @Override
     public void accept(Point point) {
       if (cancelled) {
-        save(state, fingerprint);
         throw new CancellationException(
             "the search was cancelled"
                 + (checkpoint == null ? "" : "; it can go on from " + checkpoint));
       }
+      FinitePoint.require(
+          point, setup.sequence, setup.options.block(), setup.available, setup.networkStarts);
       SearchPointEvent event = new SearchPointEvent();
       event.begin();
+      scoring = true;
       scorer.score(point, stage);
+      scoring = false;
       event.end();
       if (event.shouldCommit()) {
         event.stage = stage.name();

@@ -1,5 +1,6 @@
 package io.github.sparsevdit.search;
 
+import io.github.sparsevdit.NotFiniteException;
 import io.github.sparsevdit.SweepRequest;
 import io.github.sparsevdit.SweepResult;
 import io.github.sparsevdit.search.CalibrationSource.Key;
@@ -25,10 +26,12 @@ final class PointScorer implements AutoCloseable {
   private final SearchState state;
   private final Sweeper sweeper;
 
-  /** Per layer [H, D, D]; a layer's projection is the same at every point. */
-  private final Map<Integer, Tensor> grams = new HashMap<>();
+  /** [H, D, D] of each network's layers; a layer's projection is the same at all its points. */
+  private final Map<NetworkLayer, Tensor> grams = new HashMap<>();
 
   private final Arena arena = Arena.ofShared();
+
+  private record NetworkLayer(int network, int layer) {}
 
   PointScorer(SearchSetup setup, SearchState state, Sweeper sweeper) {
     this.setup = setup;
@@ -156,9 +159,13 @@ final class PointScorer implements AutoCloseable {
 
     private void add(int head, int candidate, double share) {
       if (!Double.isFinite(share)) {
-        throw new IllegalArgumentException(
-            "%s, head %d: the error of %s is %s; Q, K, V or the projection hold values that are not finite"
-                .formatted(point.key(), head, setup.candidates.all().get(candidate), share));
+        throw new NotFiniteException(
+            "%s, head %d: the error of %s is %s; the projection holds values that are not finite, or Q, K, V such that their sums pass float's range"
+                .formatted(
+                    FinitePoint.name(point, setup.network(point.key().step()), setup.networks()),
+                    head,
+                    setup.candidates.all().get(candidate),
+                    share));
       }
       state.score(phase, point.key().layer(), head, candidate, share);
     }
@@ -258,8 +265,8 @@ final class PointScorer implements AutoCloseable {
 
     private Tensor gram() {
       return grams.computeIfAbsent(
-          point.key().layer(),
-          layer -> {
+          new NetworkLayer(setup.network(point.key().step()), point.key().layer()),
+          key -> {
             int dim = setup.model.headDim();
             OutputProjection weight = new OutputProjection(point.outProjection(), state.heads, dim);
             long bytes = (long) state.heads * dim * dim * Float.BYTES;

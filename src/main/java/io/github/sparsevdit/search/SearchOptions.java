@@ -275,7 +275,17 @@ public final class SearchOptions {
             refine,
             seed,
             refine
-                ? ", lambda %s, targets %s %s".formatted(lambda, targetDensity, targetSpeedup)
+                // What decides which heads are undecided.
+                ? ", rule %s, lambda %s, epsilon %s, max error %s, targets %s %s, dense steps %d, %s"
+                    .formatted(
+                        rule,
+                        lambda,
+                        epsilon,
+                        maxError,
+                        targetDensity,
+                        targetSpeedup,
+                        denseSteps,
+                        cost)
                 : "");
   }
 

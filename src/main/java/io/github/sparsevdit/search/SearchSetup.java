@@ -28,10 +28,13 @@ final class SearchSetup {
   final List<Integer> phaseStarts;
   final int videoBlocks;
 
+  /** Steps at which another network takes over, ascending. */
+  final List<Integer> networkStarts;
+
   private final Set<Integer> layersThere;
 
-  /** Video query blocks to draw from; null for all. */
-  private final int[] available;
+  /** Video query blocks to draw from, whose queries alone are there; null for all. */
+  final int[] available;
 
   /** Steps that are looked at, ascending. */
   final List<Integer> wantedSteps;
@@ -51,7 +54,8 @@ final class SearchSetup {
             options.phaseStarts().isEmpty()
                 ? SearchOptions.standardPhases(timesteps.size())
                 : options.phaseStarts());
-    starts.addAll(source.networkStarts()); // heads of two networks have nothing in common
+    this.networkStarts = List.copyOf(source.networkStarts());
+    starts.addAll(networkStarts); // heads of two networks have nothing in common
     this.phaseStarts = List.copyOf(starts);
     int last = phaseStarts.getLast();
     if (last >= timesteps.size()) {
@@ -106,6 +110,15 @@ final class SearchSetup {
       phase++;
     }
     return phase;
+  }
+
+  int networks() {
+    return networkStarts.size() + 1;
+  }
+
+  /** Which network computes a step, from 0. */
+  int network(int step) {
+    return (int) networkStarts.stream().filter(start -> start <= step).count();
   }
 
   /** Whether the source has points of a layer. */

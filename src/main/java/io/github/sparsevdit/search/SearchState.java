@@ -31,7 +31,7 @@ final class SearchState {
   static final int HALVES = 2;
 
   private static final long MAGIC = 0x7376646974736561L; // "svditsea"
-  private static final int VERSION = 1;
+  private static final int VERSION = 2;
 
   final int phases;
   final int layers;
@@ -140,7 +140,7 @@ final class SearchState {
   }
 
   /** Writes all of it to a temporary file beside {@code file} and moves that into place. */
-  void write(Path file, String fingerprint) {
+  void write(Path file, String fingerprint, CostModel cost) {
     Path temporary = file.resolveSibling(file.getFileName() + ".new");
     try {
       Path folder = file.toAbsolutePath().getParent();
@@ -149,6 +149,7 @@ final class SearchState {
           new DataOutputStream(new BufferedOutputStream(Files.newOutputStream(temporary)))) {
         out.writeLong(MAGIC);
         out.writeInt(VERSION);
+        write(out, cost);
         out.writeUTF(fingerprint);
         for (int size : new int[] {phases, layers, heads, candidates, blocks, stage}) {
           out.writeInt(size);
@@ -193,9 +194,7 @@ final class SearchState {
   static SearchState read(Path file, String fingerprint) {
     try (DataInputStream in =
         new DataInputStream(new BufferedInputStream(Files.newInputStream(file)))) {
-      if (in.readLong() != MAGIC || in.readInt() != VERSION) {
-        throw new IllegalArgumentException(file + " is not a checkpoint of this version's search");
-      }
+      readCost(in, file);
       if (!in.readUTF().equals(fingerprint)) {
         throw new IllegalArgumentException(
             "the checkpoint %s belongs to another search: source, candidates or options differ"
@@ -235,6 +234,48 @@ final class SearchState {
     } catch (IOException e) {
       throw new UncheckedIOException("cannot read the search's checkpoint " + file, e);
     }
+  }
+
+  /**
+   * The costs a search goes by, as its checkpoint has them.
+   *
+   * @throws IllegalArgumentException if the file is no checkpoint
+   */
+  static CostModel readCost(Path file) {
+    try (DataInputStream in =
+        new DataInputStream(new BufferedInputStream(Files.newInputStream(file)))) {
+      return readCost(in, file);
+    } catch (EOFException e) {
+      throw new IllegalArgumentException("the checkpoint " + file + " is cut short", e);
+    } catch (IOException e) {
+      throw new UncheckedIOException("cannot read the search's checkpoint " + file, e);
+    }
+  }
+
+  private static CostModel readCost(DataInputStream in, Path file) throws IOException {
+    if (in.readLong() != MAGIC || in.readInt() != VERSION) {
+      throw new IllegalArgumentException(file + " is not a checkpoint of this version's search");
+    }
+    return new CostModel(
+        in.readUTF(),
+        in.readDouble(),
+        in.readDouble(),
+        in.readDouble(),
+        in.readDouble(),
+        in.readUTF(),
+        in.readDouble(),
+        in.readDouble());
+  }
+
+  private static void write(DataOutputStream out, CostModel cost) throws IOException {
+    out.writeUTF(cost.name());
+    out.writeDouble(cost.perGroup());
+    out.writeDouble(cost.perHead());
+    out.writeDouble(cost.perPermutedHead());
+    out.writeDouble(cost.perDensity());
+    out.writeUTF(cost.device());
+    out.writeDouble(cost.fitError());
+    out.writeDouble(cost.heldOutError());
   }
 
   private static void write(DataOutputStream out, Key key) throws IOException {

@@ -361,6 +361,46 @@ public final class Tensor implements AutoCloseable {
   }
 
   /**
+   * The first element that is NaN or infinite, as its place in row-major order; −1 where all are
+   * finite. From a device in copies of one index of the first dimension each.
+   */
+  public long firstNotFinite() {
+    if (elements() == 0) {
+      return -1;
+    }
+    if (memory.device() != Memory.HOST) {
+      return firstNotFiniteOnDevice();
+    }
+    if (contiguous()) {
+      return FiniteScan.first(host("firstNotFinite()"), offset, elements(), type);
+    }
+    for (long i = 0; i < shape[0]; i++) {
+      long found = select(0, i).firstNotFinite();
+      if (found >= 0) {
+        return i * (elements() / shape[0]) + found;
+      }
+    }
+    return -1;
+  }
+
+  private long firstNotFiniteOnDevice() {
+    Tensor parts = rank() > 1 ? this : view(1, elements());
+    try (Arena arena = Arena.ofConfined()) {
+      MemorySegment span = arena.allocate(parts.select(0, 0).spanBytes(), 64);
+      for (long i = 0; i < parts.size(0); i++) {
+        Tensor part = parts.select(0, i);
+        DeviceCopy.toHost(part.memory, part.offset, span);
+        Tensor copy = new Tensor(Memory.of(span), 0, type, part.shape, part.strides, false);
+        long found = copy.firstNotFinite();
+        if (found >= 0) {
+          return i * part.elements() + found;
+        }
+      }
+    }
+    return -1;
+  }
+
+  /**
    * Frees the memory if this tensor owns it, once no call uses it any more. May be called twice.
    */
   @Override

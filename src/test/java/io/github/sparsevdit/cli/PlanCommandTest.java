@@ -12,7 +12,9 @@ import io.github.sparsevdit.DispatchTable.Phase;
 import io.github.sparsevdit.ModelShape;
 import io.github.sparsevdit.Pattern;
 import io.github.sparsevdit.Sequence;
+import io.github.sparsevdit.model.ModelProfile;
 import java.io.IOException;
+import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.Collections;
 import java.util.List;
@@ -128,6 +130,119 @@ class PlanCommandTest {
     JsonNode changed = json("plan", "hunyuanvideo", "--set", "num_layers=0", "--no-time", "--json");
     assertFalse(changed.has("paper"));
     assertEquals(2. / 3, changed.get("densePflop").doubleValue() / 603.43, 1e-4);
+  }
+
+  /** A folder gives what its name gives. */
+  @ParameterizedTest
+  @CsvSource(
+      delimiter = '|',
+      value = {
+        "wan2.2-ti2v-5b | 1 | {'_class_name': 'AutoencoderKLWan', 'scale_factor_spatial': 16} | 27280 | 51.69",
+        "wan2.2-ti2v-5b | 1 | | 27280 | 51.69",
+        "wan2.2-t2v-a14b | 2 | {'_class_name': 'AutoencoderKLWan'} | 75600 | 521.87",
+        "wan2.1-t2v-14b | 1 | {'_class_name': 'AutoencoderKLWan'} | 75600 | 652.34",
+        "hunyuanvideo | 1 | {'spatial_compression_ratio': 8, 'temporal_compression_ratio': 4} | 119056 | 603.43",
+        "cogvideox1.5-5b | 1 | {'_class_name': 'AutoencoderKLCogVideoX', 'block_out_channels': [128, 256, 256, 512]} | 45106 | 147.92",
+      })
+  void aFolderGivesWhatItsNameGives(String name, int networks, String vae, int tokens, double pflop)
+      throws IOException {
+    Path pipeline = pipeline(name, networks, vae);
+    JsonNode named = json("plan", name, "--no-time", "--json");
+    JsonNode plan = json("plan", pipeline.toString(), "--no-time", "--json");
+    for (String same :
+        new String[] {
+          "height", "width", "frames", "steps", "passes", "sequence", "densePflop", "weightBytes"
+        }) {
+      assertEquals(named.get(same), plan.get(same), same);
+    }
+    assertEquals(tokens, plan.at("/sequence/tokens").intValue());
+    assertEquals(pflop, plan.get("densePflop").doubleValue(), 0.02);
+    assertTrue(plan.get("assumed").toString().contains("of its usual run"), plan.toString());
+    assertEquals(vae == null, plan.get("assumed").toString().contains("no vae/config.json"));
+    String text = Run.svdit("plan", pipeline.toString(), "--no-time").out();
+    assertTrue(text.contains("assumed         --steps "), text);
+
+    // What is given is not assumed, and the same.
+    String size = plan.get("height") + "x" + plan.get("width");
+    String frames = plan.get("frames").toString();
+    JsonNode given =
+        json(
+            "plan", pipeline.toString(), "--size", size, "--frames", frames, "--no-time", "--json");
+    assertEquals(plan.get("densePflop"), given.get("densePflop"));
+    assertFalse(given.get("assumed").toString().contains("--size"), given.toString());
+  }
+
+  /** A transformer alone is one network, whatever lies beside it. */
+  @Test
+  void aPartOfAPipelineIsPlannedAlone() throws IOException {
+    Path pipeline = pipeline("wan2.2-t2v-a14b", 2, "{'_class_name': 'AutoencoderKLWan'}");
+    double whole =
+        json("plan", pipeline.toString(), "--no-time", "--json").get("weightBytes").asDouble();
+    for (String part : new String[] {"transformer", "transformer_2", "transformer/config.json"}) {
+      JsonNode plan = json("plan", pipeline.resolve(part).toString(), "--no-time", "--json");
+      assertEquals(whole / 2, plan.get("weightBytes").asDouble(), part);
+    }
+    assertEquals(57.2, whole * 1e-9, 0.05);
+  }
+
+  private Path pipeline(String name, int networks, String vae) throws IOException {
+    Path pipeline = Files.createDirectories(folder.resolve("pipeline"));
+    String config = ModelProfile.named(name).config();
+    for (int i = 1; i <= networks; i++) {
+      Path home = pipeline.resolve(i == 1 ? "transformer" : "transformer_2");
+      Files.writeString(Files.createDirectories(home).resolve("config.json"), config);
+    }
+    Files.writeString(
+        pipeline.resolve("model_index.json"),
+        "{\"vae\": [\"diffusers\", \"X\"]" + (networks == 2 ? ", \"boundary_ratio\": 0.9}" : "}"));
+    if (vae != null) {
+      Path home = Files.createDirectories(pipeline.resolve("vae"));
+      Files.writeString(home.resolve("config.json"), vae.replace("'", "\""));
+    }
+    return pipeline;
+  }
+
+  /** Videos that no model makes are refused: option, value, nearest that do. */
+  @ParameterizedTest
+  @CsvSource(
+      delimiter = '|',
+      value = {
+        "wan2.1-t2v-14b | --frames 80 | --frames 80 is no length | 77 and 81",
+        "wan2.1-t2v-14b | --size 481x833 | --size 481x833: height and width must be multiples of 16 | height 480 or 496 and width 832 or 848",
+        "wan2.1-t2v-14b | --size 488x840 | --size 488x840: height and width must be multiples of 16 | height 480 or 496 and width 832 or 848",
+        "wan2.1-t2v-14b | --size 8x832 | --size 8x832: height | height 16 and width 832",
+        "wan2.2-ti2v-5b | --size 720x1280 | --size 720x1280: height and width must be multiples of 32 | height 704 or 736 and width 1280",
+        "hunyuanvideo | --frames 130 | --frames 130 is no length | 129 and 133",
+        "cogvideox1.5-5b | --size 768x1352 | multiples of 16 | height 768 and width 1344 or 1360",
+      })
+  void videosThatNoModelMakesAreRefused(
+      String model, String option, String expected, String nearest) {
+    String[] words = option.split(" ");
+    Run run = Run.svdit("plan", model, words[0], words[1], "--no-time");
+    assertEquals(2, run.code(), run.out());
+    assertTrue(run.err().contains(expected) && run.err().contains(nearest), run.err());
+  }
+
+  @ParameterizedTest
+  @CsvSource({
+    "generate calibration/tiny-wan --prompt bunny, 8x50x64, height 48 or 52 and width 64",
+    "search calibration/tiny-wan --out none.json, 8x48x66, height 48 and width 64 or 68",
+    "capture calibration/tiny-wan --prompts bunny --out none, 8x2x64, height 4 and width 64",
+    "generate src/test/resources/cases/denoisers/cogvideox1.5-t2v-tiny --prompt p, 3x8x12, 2 or 4",
+  })
+  void latentsThatAreNoPatchesAreRefused(String command, String latents, String nearest) {
+    String[] words = (command + " --backend cpu --latents " + latents).split(" ");
+    if (command.contains("cogvideox")) {
+      words =
+          (command
+                  + " --embeddings calibration/tiny-wan/prompt_embeds.safetensors --latents "
+                  + latents)
+              .split(" ");
+    }
+    Run run = Run.svdit(words);
+    assertEquals(1, run.code(), run.out());
+    assertTrue(run.err().contains("--latents " + latents), run.err());
+    assertTrue(run.err().contains("the nearest are " + nearest), run.err());
   }
 
   @Test

@@ -1,6 +1,7 @@
 package io.github.sparsevdit.model;
 
 import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertNotEquals;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
@@ -51,6 +52,36 @@ class CheckpointTest {
       assertEquals("tiny-wan: 6 layers x 4 heads x 64", tiny.transformer().shape().toString());
       assertTrue(tiny.pixels());
       assertEquals(20, tiny.scheduler(20, 0).schedule().steps());
+    }
+  }
+
+  /** A run or a search goes on only with the very same network. */
+  @Test
+  void everyWeightAndSettingIsInTheFingerprint() throws IOException {
+    Path file = folder.resolve("diffusion_pytorch_model.safetensors");
+    Path config = folder.resolve("config.json");
+    Files.copy(WAN.resolve("config.json"), config);
+    byte[] weights = Files.readAllBytes(WAN.resolve("diffusion_pytorch_model.safetensors"));
+    Files.write(file, weights);
+    String before = fingerprint();
+    assertEquals(before, fingerprint());
+    // Of 32 KiB matrices, mostly, and in the last of all.
+    for (int at : new int[] {weights.length / 2, weights.length * 2 / 3, weights.length - 2}) {
+      weights[at] ^= 1;
+      Files.write(file, weights);
+      assertNotEquals(before, fingerprint(), "byte " + at);
+      weights[at] ^= 1;
+    }
+    Files.write(file, weights);
+    String text = Files.readString(config);
+    Files.writeString(config, text.replaceFirst("\"eps\": *1e-0?6", "\"eps\": 1e-5"));
+    assertNotEquals(text, Files.readString(config));
+    assertNotEquals(before, fingerprint());
+  }
+
+  private String fingerprint() {
+    try (VideoTransformer wan = VideoTransformer.load(folder, backend, ElementType.FP32)) {
+      return wan.fingerprint();
     }
   }
 

@@ -188,6 +188,35 @@ class DenoisingLoopTest {
     }
   }
 
+  /** All that changes the points, one at a time. */
+  @Test
+  void sourceDigestKnowsSchedulerTypeAndGuidance() {
+    Scheduler usual = new UniPc(STEPS, 3, 2, 1000);
+    String plain = digest(wan, usual, Guidance.of(4));
+    assertEquals(plain, digest(wan, new UniPc(STEPS, 3, 2, 1000), Guidance.of(4)));
+    List<String> all = new ArrayList<>(List.of(plain));
+    all.add(digest(wan, new UniPc(STEPS, 3, 1, 1000), Guidance.of(4)));
+    all.add(digest(wan, usual, Guidance.of(5)));
+    all.add(digest(wan, usual, Guidance.dynamic(4)));
+    for (long seed : new long[] {1, 2}) {
+      Scheduler dpm = new CogVideoXDpm(STEPS, 1000, 0.00085, 0.012, 1, () -> new Random(seed));
+      all.add(digest(wan, dpm, Guidance.of(4)));
+    }
+    Path folder = Path.of("src/test/resources/cases/denoisers/wan2.1-t2v-tiny");
+    try (VideoTransformer exact = VideoTransformer.load(folder, backend, ElementType.FP32)) {
+      all.add(digest(exact, usual, Guidance.of(4)));
+    }
+    assertEquals(all.size(), all.stream().distinct().count());
+  }
+
+  private static String digest(VideoTransformer model, Scheduler scheduler, Guidance guidance) {
+    List<DenoiserSource.Sample> samples = List.of(new DenoiserSource.Sample(prompt, negative, 5));
+    try (DenoiserSource source =
+        new DenoiserSource(backend, model, scheduler, guidance, LATENTS, samples)) {
+      return source.sha256();
+    }
+  }
+
   private static DenoiserSource source(long... seeds) {
     List<DenoiserSource.Sample> samples =
         Arrays.stream(seeds)

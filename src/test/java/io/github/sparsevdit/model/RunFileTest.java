@@ -7,6 +7,7 @@ import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import io.github.sparsevdit.Backend;
+import io.github.sparsevdit.NotFiniteException;
 import io.github.sparsevdit.Policy;
 import io.github.sparsevdit.SparseAttention;
 import io.github.sparsevdit.tensor.ElementType;
@@ -90,6 +91,78 @@ class RunFileTest {
     assertArrayEquals(whole, run(scheduler("unipc 2"), false, file, -1)); // all is done
   }
 
+  /** The state before the step that failed stays, so that a mended run goes on from there. */
+  @Test
+  void aStepThatGivesNaNIsNotKept() {
+    float[] whole = run(scheduler("unipc 2"), false, null, -1);
+    Path file = folder.resolve("run.state");
+    Tensor latents = Tensor.of(arena.allocate(4 * 4 * 3 * 16 * 12, 64), ElementType.FP32, LATENTS);
+    Noise.fill(latents, 7);
+    Scheduler scheduler = scheduler("unipc 2");
+    RunFile kept = new RunFile(file, identity(scheduler));
+    try (SparseAttention dense =
+        SparseAttention.of(
+            backend,
+            Policy.dense(wan.shape(), 128),
+            wan.sequence(LATENTS),
+            scheduler.schedule(),
+            ElementType.BF16)) {
+      AttentionProvider damaged =
+          (step, branch) ->
+              (layer, q, k, v, textValid, out) -> {
+                AttentionProvider.of(dense).at(step, branch).attend(layer, q, k, v, textValid, out);
+                if (step == 3 && branch == 1 && layer == 1) {
+                  float[] values = out.toFloats();
+                  values[9] = Float.NaN;
+                  out.copyFrom(values);
+                }
+              };
+      NotFiniteException e =
+          assertThrows(
+              NotFiniteException.class,
+              () ->
+                  new DenoisingLoop(wan, scheduler, Guidance.of(4))
+                      .run(latents, prompt, negative, damaged, DenoisingProgress.NONE, kept));
+      for (String part :
+          new String[] {
+            "step 4 of 6", "the negative prompt", "network wan2.1-t2v-tiny", "range of BF16"
+          }) {
+        assertTrue(e.getMessage().contains(part), e::getMessage);
+      }
+    }
+    assertEquals(-1, latents.firstNotFinite());
+    try (Safetensors state = Safetensors.open(file)) {
+      assertEquals("3", state.metadata().get("step"));
+      assertArrayEquals(state.tensor("latents").toFloats(), latents.toFloats());
+    }
+    assertArrayEquals(whole, run(scheduler("unipc 2"), false, file, -1));
+  }
+
+  private static Map<String, String> identity(Scheduler scheduler) {
+    return RunFile.identity(
+        wan, scheduler, Guidance.of(4), prompt, negative, "dense", ElementType.BF16, 7, null);
+  }
+
+  /** Guidance may pass float's range where both branches are finite. */
+  @Test
+  void aSchedulersStepThatPassesTheRangeIsNotKept() {
+    NotFiniteException e =
+        assertThrows(
+            NotFiniteException.class,
+            () ->
+                run(
+                    scheduler("euler"),
+                    Guidance.of(3e38),
+                    prompt,
+                    7,
+                    "dense",
+                    ElementType.BF16,
+                    null,
+                    -1));
+    assertTrue(e.getMessage().contains("step 1 of 6"), e::getMessage);
+    assertTrue(e.getMessage().contains("FlowMatchEuler, guidance 3.0E38"), e::getMessage);
+  }
+
   @Test
   void anotherRunsStateIsRefusedByName() {
     Path file = folder.resolve("run.state");
@@ -102,6 +175,16 @@ class RunFileTest {
         "dense",
         file);
     refused("timesteps is [", new FlowMatchEuler(STEPS, 5, 1000), prompt, 7, "dense", file);
+    assertThrows(
+        CancellationException.class,
+        () -> run(scheduler("unipc 1"), false, folder.resolve("other.state"), 2));
+    refused(
+        "scheduler's settings is ",
+        scheduler("unipc 2"),
+        prompt,
+        7,
+        "dense",
+        folder.resolve("other.state"));
     refused("prompt is ", scheduler("euler"), negative, 7, "dense", file);
     refused("seed is 7, this one's is 8", scheduler("euler"), prompt, 8, "dense", file);
     refused(

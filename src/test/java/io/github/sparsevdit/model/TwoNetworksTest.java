@@ -177,6 +177,24 @@ class TwoNetworksTest {
     }
   }
 
+  /** Points of two sources in one folder would be searched as one. */
+  @Test
+  void aCaptureOfOtherNoiseIsNotGoneOnWith() {
+    try (DenoiserSource source = source()) {
+      source.visit(CaptureWriter.begin(folder, source, 1, key -> key.step() == 0));
+      CaptureWriter.begin(folder, source, 1, key -> true);
+    }
+    List<DenoiserSource.Sample> samples = List.of(new DenoiserSource.Sample(prompt(), null, 4));
+    try (DenoiserSource other =
+        new DenoiserSource(backend, both, scheduler(), Guidance.of(1), LATENTS, samples)) {
+      IllegalArgumentException e =
+          assertThrows(
+              IllegalArgumentException.class,
+              () -> CaptureWriter.begin(folder, other, 1, key -> true));
+      assertTrue(e.getMessage().contains("holds the capture of another source"), e::getMessage);
+    }
+  }
+
   @Test
   void whatDoesNotFitTogetherIsNamed() throws IOException {
     copy(folder);

@@ -91,8 +91,7 @@ class CapturedSourceTest {
               assertArrayEquals(qkv[i][1][0], tensors[i].select(0, 1).select(0, 0).toFloats());
               assertArrayEquals(qkv[i][0][1], tensors[i].select(0, 0).select(0, 1).toFloats());
             }
-            assertArrayEquals(
-                source.projection(point.key().layer()), point.outProjection().toFloats());
+            assertArrayEquals(source.projection(point.key()), point.outProjection().toFloats());
             assertArrayEquals(new int[] {4, 1}, point.textValid());
             assertEquals(source.schedule().timesteps().get(point.key().step()), point.timestep());
           });
@@ -224,6 +223,37 @@ class CapturedSourceTest {
     }
   }
 
+  /** One byte anywhere makes it another source. */
+  @Test
+  void everyByteIsInTheDigest() throws IOException {
+    manifest(false);
+    Path file = folder.resolve("points.safetensors");
+    try (Arena arena = Arena.ofShared()) {
+      Map<String, Tensor> tensors = new HashMap<>();
+      for (String part : List.of("q", "k", "v")) {
+        tensors.put(
+            "0.0.0.0." + part,
+            Tensor.of(arena.allocate(4 * 288, 64), ElementType.FP32, 1, 2, 18, 8));
+      }
+      Safetensors.write(file, tensors, Map.of());
+    }
+    byte[] bytes = Files.readAllBytes(file);
+    String before = digest();
+    assertEquals(before, digest());
+    for (int at : new int[] {bytes.length - 1, bytes.length - 1500, bytes.length - 3400}) {
+      bytes[at] ^= 1;
+      Files.write(file, bytes);
+      assertNotEquals(before, digest());
+      bytes[at] ^= 1;
+    }
+  }
+
+  private String digest() {
+    try (CapturedSource source = CapturedSource.open(folder)) {
+      return source.sha256();
+    }
+  }
+
   private void manifest(boolean tokensFirst) {
     new CaptureManifest(
             new ModelShape("tiny", 2, 2, 8),
@@ -234,7 +264,8 @@ class CapturedSourceTest {
             1,
             List.of(),
             tokensFirst,
-            CapturedPart.WHOLE)
+            CapturedPart.WHOLE,
+            "")
         .write(folder);
   }
 

@@ -89,14 +89,14 @@ class LayerErrorTest {
         }
       }
       for (int i = 0; i < tokens; i++) {
-        all += norm(source, key.layer(), was[i]);
-        disturbed += norm(source, key.layer(), difference[i]);
+        all += norm(source, key, was[i]);
+        disturbed += norm(source, key, difference[i]);
       }
     }
     return disturbed / all;
   }
 
-  private static double norm(SyntheticSource source, int layer, double[] row) {
+  private static double norm(SyntheticSource source, Key key, double[] row) {
     double sum = 0;
     if (source.outputs == 0) {
       for (double value : row) {
@@ -104,7 +104,7 @@ class LayerErrorTest {
       }
       return sum;
     }
-    float[] weight = source.projection(layer);
+    float[] weight = source.projection(key);
     for (int o = 0; o < source.outputs; o++) {
       double y = 0;
       for (int i = 0; i < row.length; i++) {

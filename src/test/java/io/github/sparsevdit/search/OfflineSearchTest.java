@@ -7,6 +7,7 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 import io.github.sparsevdit.Backend;
 import io.github.sparsevdit.DispatchTable;
 import io.github.sparsevdit.Mode;
+import io.github.sparsevdit.NotFiniteException;
 import io.github.sparsevdit.Order;
 import io.github.sparsevdit.Pattern;
 import io.github.sparsevdit.Sequence;
@@ -61,10 +62,24 @@ class OfflineSearchTest {
     agrees(Sequence.video(2, 6, 7), 24, null, RuleName.PAPER);
   }
 
+  /** The same layer of another network has a projection of its own. */
+  @Test
+  void twoNetworksAgreeWithBruteForce() {
+    SyntheticSource source =
+        new SyntheticSource(
+            Sequence.video(3, 4, 7), 2, HEAD_DIM, 4, 2, 24, null, Collections.nCopies(3, RANDOM));
+    source.secondNetworkFrom = 1; // where the second phase begins, too
+    agrees(source, RuleName.LAGRANGIAN);
+  }
+
   private static void agrees(Sequence sequence, int outputs, int[] textValid, RuleName rule) {
     SyntheticSource source =
         new SyntheticSource(
             sequence, 2, HEAD_DIM, 4, 2, outputs, textValid, Collections.nCopies(3, RANDOM));
+    agrees(source, rule);
+  }
+
+  private static void agrees(SyntheticSource source, RuleName rule) {
     Candidates candidates =
         Candidates.builder()
             .diagonal(List.of(0L, 16L, 33L))
@@ -177,12 +192,10 @@ class OfflineSearchTest {
                 difference[head][row][d] = out[row][d] - dense[head][row][d];
               }
             }
-            error[head][i] +=
-                raw ? squares(difference) : projected(source, key.layer(), difference);
+            error[head][i] += raw ? squares(difference) : projected(source, key, difference);
           }
         }
-        denominator +=
-            raw ? (double) dense[0].length * HEAD_DIM : projected(source, key.layer(), dense);
+        denominator += raw ? (double) dense[0].length * HEAD_DIM : projected(source, key, dense);
       }
       for (double[] head : error) {
         for (int i = 0; i < head.length; i++) {
@@ -211,11 +224,11 @@ class OfflineSearchTest {
   }
 
   /** ‖Σ_h x_h W_O,h‖² by multiplying out; Σ_h ‖x_h‖² without W_O. */
-  private static double projected(SyntheticSource source, int layer, double[][][] heads) {
+  private static double projected(SyntheticSource source, Key key, double[][][] heads) {
     if (source.outputs == 0) {
       return squares(heads);
     }
-    float[] weight = source.projection(layer);
+    float[] weight = source.projection(key);
     int width = heads.length * HEAD_DIM;
     double sum = 0;
     for (int row = 0; row < heads[0].length; row++) {
@@ -325,6 +338,107 @@ class OfflineSearchTest {
       OfflineSearch cut = new OfflineSearch(backend, options).checkpoint(checkpoint);
       assertThrows(IllegalArgumentException.class, () -> cut.run(source), "cut to " + length);
     }
+  }
+
+  /** Each option that decides which heads are refined belongs to the checkpoint's search. */
+  @Test
+  void aSearchWithAnyOtherOptionIsAnother(@TempDir Path folder) {
+    SyntheticSource source = source(1, null, 0, 0);
+    SearchOptions options =
+        options(null).withShare(0.4).withRefine(true).withPhaseStarts(List.of(0));
+    CostModel cost = new CostModel("measured", 0.1, 0.02, 0.03, 0.9, "here", 0.01, 0.02);
+    Path checkpoint = folder.resolve("search.checkpoint");
+    assertEquals(null, OfflineSearch.keptCost(checkpoint));
+    new OfflineSearch(backend, options.withCost(cost)).checkpoint(checkpoint).run(source);
+    assertEquals(cost, OfflineSearch.keptCost(checkpoint));
+    int visits = source.visits;
+    new OfflineSearch(backend, options.withCost(cost)).checkpoint(checkpoint).run(source);
+    assertEquals(visits, source.visits); // goes on where it was: at the end
+    for (SearchOptions other :
+        List.of(
+            options,
+            options.withCost(new CostModel("measured", 0.1, 0.02, 0.03, 0.8, "here", 0.01, 0.02)),
+            options.withCost(cost).withMaxError(0.5),
+            options.withCost(cost).withEpsilon(0.9),
+            options.withCost(cost).withLambda(0.4),
+            options.withCost(cost).withTargetDensity(0.5),
+            options.withCost(cost).withTargetSpeedup(2),
+            options.withCost(cost).withDenseSteps(1),
+            options.withCost(cost).withSeed(7),
+            options.withCost(cost).withShare(0.5),
+            options.withCost(cost).withRefine(false),
+            options.withCost(cost).withStepsPerPhase(1),
+            options.withCost(cost).withRule(RuleName.PAPER),
+            options.withCost(cost).withPhaseStarts(List.of(0, 1)),
+            options.withCost(cost).withBlock(32))) {
+      OfflineSearch search = new OfflineSearch(backend, other).checkpoint(checkpoint);
+      IllegalArgumentException e =
+          assertThrows(IllegalArgumentException.class, () -> search.run(source));
+      assertTrue(e.getMessage().contains("belongs to another search"), e.getMessage());
+    }
+  }
+
+  /** Kernels make numbers of some of these that look like any other. */
+  @Test
+  void whatIsNoNumberIsRefusedWithItsPlace() {
+    for (int part = 0; part < 3; part++) {
+      for (float value : new float[] {Float.NaN, Float.POSITIVE_INFINITY}) {
+        SyntheticSource source = source(part, new Key(1, 2, 1, 0), 40, value);
+        NotFiniteException e =
+            assertThrows(
+                NotFiniteException.class,
+                () -> new OfflineSearch(backend, options(null)).measure(source));
+        String expected =
+            "sample 1, step 2, layer 1, branch 0: %s holds NaN or an infinity, at batch row 0, head 1, token 40"
+                .formatted("QKV".charAt(part));
+        assertTrue(e.getMessage().startsWith(expected), e.getMessage());
+      }
+    }
+    // Text past the valid is no key, and may hold anything.
+    for (int part = 1; part < 3; part++) {
+      SyntheticSource source = source(part, new Key(1, 2, 1, 0), 86, Float.NaN);
+      new OfflineSearch(backend, options(null)).measure(source);
+    }
+  }
+
+  @Test
+  void aSearchThatMeetsNaNKeepsWhatItFound(@TempDir Path folder) {
+    Path checkpoint = folder.resolve("search.checkpoint");
+    SyntheticSource damaged = source(1, new Key(1, 2, 1, 0), 40, Float.NaN);
+    SyntheticSource whole = source(1, null, 0, 0);
+    SearchOptions options = options(null);
+    OfflineSearch search = new OfflineSearch(backend, options).checkpoint(checkpoint);
+    assertThrows(NotFiniteException.class, () -> search.run(damaged));
+    int[] points = {0};
+    DispatchTable table =
+        new OfflineSearch(backend, options)
+            .checkpoint(checkpoint)
+            .listener(progress -> points[0]++)
+            .run(whole);
+    assertEquals(new OfflineSearch(backend, options).run(whole).toJson(), table.toJson());
+    // 22 points come before the damaged one; two stages of 24 in all.
+    assertEquals(2 * 24 - 22, points[0]);
+  }
+
+  /** Three steps, two samples, two layers; of one point, head 1 holds value at a token. */
+  private static SyntheticSource source(int part, Key damaged, int token, float value) {
+    Head head =
+        (key, random, q, k, v) -> {
+          RANDOM.fill(key, random, q, k, v);
+          if (key.equals(damaged)) {
+            float[] values = part == 0 ? q : part == 1 ? k : v;
+            values[token * HEAD_DIM + 3] = value;
+          }
+        };
+    return new SyntheticSource(
+        Sequence.video(3, 4, 7).withText(5, false), // tokens 84 to 88 are text
+        2,
+        HEAD_DIM,
+        3,
+        2,
+        24,
+        new int[] {2},
+        List.of(RANDOM, head, RANDOM));
   }
 
   @Test

@@ -27,6 +27,7 @@ final class SyntheticSource implements CalibrationSource {
   final int outputs;
   final List<Head> heads;
   final int[] textValid;
+  int secondNetworkFrom = Integer.MAX_VALUE; // the step it takes over at
   int visits;
 
   /**
@@ -68,9 +69,10 @@ final class SyntheticSource implements CalibrationSource {
     return qkv;
   }
 
-  /** The projection [outputs, H · D] of a layer. */
-  float[] projection(int layer) {
-    Random random = new Random(77 + layer);
+  /** The projection [outputs, H · D] of a layer of the network that computes a point. */
+  float[] projection(Key key) {
+    int network = key.step() < secondNetworkFrom ? 0 : 1;
+    Random random = new Random(77 + key.layer() + 1000L * network);
     float[] weight = new float[outputs * heads.size() * model.headDim()];
     for (int i = 0; i < weight.length; i++) {
       weight[i] = (float) random.nextGaussian() * 0.2f;
@@ -114,6 +116,11 @@ final class SyntheticSource implements CalibrationSource {
   }
 
   @Override
+  public List<Integer> networkStarts() {
+    return secondNetworkFrom < steps ? List.of(secondNetworkFrom) : List.of();
+  }
+
+  @Override
   public int samples() {
     return samples;
   }
@@ -146,8 +153,7 @@ final class SyntheticSource implements CalibrationSource {
         Tensor projection =
             outputs == 0
                 ? null
-                : tensor(
-                    arena, projection(key.layer()), outputs, (long) heads.size() * model.headDim());
+                : tensor(arena, projection(key), outputs, (long) heads.size() * model.headDim());
         visitor.accept(
             new Point(
                 key,

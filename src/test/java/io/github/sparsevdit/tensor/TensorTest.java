@@ -159,4 +159,33 @@ class TensorTest {
   private static String refused(Executable call) {
     return assertThrows(IllegalArgumentException.class, call).getMessage();
   }
+
+  @ParameterizedTest
+  @EnumSource(
+      value = ElementType.class,
+      names = {"BF16", "FP16", "FP32"})
+  void theFirstThatIsNotFiniteIsFound(ElementType type) {
+    Tensor tensor = counting(type, 7, 5, 3);
+    float largest = type == ElementType.FP16 ? 65504 : 3e38f;
+    float[] values = new float[105];
+    for (int i = 0; i < values.length; i++) {
+      values[i] = i % 2 == 0 ? largest : -largest;
+    }
+    assertEquals(-1, tensor.copyFrom(values).firstNotFinite());
+    for (int at = 0; at < values.length; at++) {
+      float before = values[at];
+      for (float bad : new float[] {Float.NaN, Float.POSITIVE_INFINITY, Float.NEGATIVE_INFINITY}) {
+        values[at] = bad;
+        tensor.copyFrom(values);
+        assertEquals(at, tensor.firstNotFinite());
+        Tensor turned = tensor.transpose(0, 1); // [5, 7, 3]
+        assertEquals(at / 3 % 5 * 21 + at / 15 * 3 + at % 3, turned.firstNotFinite());
+      }
+      values[at] = before;
+    }
+    values[104] = Float.NaN;
+    tensor.copyFrom(values);
+    assertEquals(-1, tensor.slice(0, 0, 6).firstNotFinite());
+    assertEquals(14, tensor.slice(0, 6, 7).firstNotFinite());
+  }
 }

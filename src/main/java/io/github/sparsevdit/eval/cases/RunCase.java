@@ -110,11 +110,15 @@ record RunCase(Path path, Path denoisers) implements ReferenceCase {
   private static Scheduler scheduler(String description, int steps) {
     String[] words = description.split("[ =]");
     return switch (words[0]) {
-      case "unipc" -> Schedulers.create("UniPCMultistepScheduler", json(words), steps, null);
+      case "unipc" ->
+          Schedulers.create(
+              "UniPCMultistepScheduler", Schedulers.wan(Double.parseDouble(words[2])), steps, null);
       case "flow-match-euler" ->
           Schedulers.create("FlowMatchEulerDiscreteScheduler", json(words), steps, null);
-      case "cogvideox-ddim" -> Schedulers.create("CogVideoXDDIMScheduler", "{}", steps, null);
-      case "cogvideox-dpm" -> Schedulers.create("CogVideoXDPMScheduler", "{}", steps, null);
+      case "cogvideox-ddim" ->
+          Schedulers.create("CogVideoXDDIMScheduler", Schedulers.COGVIDEOX, steps, null);
+      case "cogvideox-dpm" ->
+          Schedulers.create("CogVideoXDPMScheduler", Schedulers.COGVIDEOX, steps, null);
       default -> throw new UnsupportedException("scheduler " + description + " is not known");
     };
   }

@@ -1,0 +1,154 @@
+package io.github.sparsevdit.cli;
+
+import com.fasterxml.jackson.databind.JsonNode;
+import com.fasterxml.jackson.databind.ObjectMapper;
+import io.github.sparsevdit.model.Geometry;
+import io.github.sparsevdit.model.ModelProfile;
+import io.github.sparsevdit.model.Pipeline;
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.List;
+
+/**
+ * A checkpoint's folder as a profile: what its files say, and where they say nothing what the
+ * published model of the same sizes has.
+ */
+final class PlannedFolder {
+  private static final ObjectMapper JSON = new ObjectMapper();
+  private static final int[] USUAL_VAE = {4, 8}; // frames, pixels of a latent
+
+  private final Path path;
+  private final Path pipeline; // null where the transformer stands alone
+  private final Geometry geometry;
+  private final List<String> assumed;
+
+  private PlannedFolder(Path path, List<String> assumed) {
+    this.path = path;
+    this.assumed = assumed;
+    geometry = Geometry.read(path);
+    Path home = Geometry.configFile(path).toAbsolutePath().normalize().getParent();
+    Path name = home.getFileName();
+    boolean inside = name != null && name.toString().matches("transformer(_2)?");
+    pipeline = inside ? home.getParent() : null;
+  }
+
+  /**
+   * Reads a pipeline's folder, a transformer's, or a config.json.
+   *
+   * @param assumed is told what the files do not say
+   */
+  static ModelProfile read(Path path, List<String> assumed) throws IOException {
+    return new PlannedFolder(path, assumed).profile();
+  }
+
+  private ModelProfile profile() throws IOException {
+    int networks = networks();
+    ModelProfile like = like(networks);
+    int[] vae = vae(like);
+    List<ModelProfile.Run> runs = List.of();
+    if (like != null) {
+      runs = like.runs();
+      assumed.add("a usual run like that of %s, which has the same sizes".formatted(like.title()));
+    }
+    Path name = path.toAbsolutePath().normalize().getFileName();
+    return new ModelProfile(
+        name == null ? "" : name.toString(),
+        path.toString(),
+        networks,
+        geometry,
+        Files.readString(Geometry.configFile(path)),
+        vae[0],
+        vae[1],
+        geometry.usualText(),
+        geometry.usualImage(),
+        runs,
+        List.of(path.toString()));
+  }
+
+  /** A part of a pipeline is planned alone, a pipeline with all networks that take turns. */
+  private int networks() throws IOException {
+    boolean whole = pipeline != null && path.toAbsolutePath().normalize().equals(pipeline);
+    if (!whole) {
+      return 1;
+    }
+    JsonNode index = json(pipeline.resolve("model_index.json"));
+    boolean second = Files.exists(pipeline.resolve("transformer_2/config.json"));
+    if (index.path("boundary_ratio").isNumber()) {
+      if (!second) {
+        assumed.add("a second network like the first: boundary_ratio is set, transformer_2 lacks");
+      }
+      return 2;
+    }
+    if (second) {
+      assumed.add("two networks: transformer_2 is there, though no boundary_ratio");
+    }
+    return second ? 2 : 1;
+  }
+
+  /** The published model of the same sizes; null where there is none. */
+  private ModelProfile like(int networks) {
+    ModelProfile like = null;
+    for (ModelProfile published : ModelProfile.all()) {
+      Geometry other = published.geometry();
+      boolean same =
+          other.className().equals(geometry.className())
+              && other.shape("").equals(geometry.shape(""))
+              && other.parameters() == geometry.parameters()
+              && other.latentChannels() == geometry.latentChannels();
+      if (same && (like == null || like.networks() != networks)) {
+        like = published.networks() == networks || like == null ? published : like;
+      }
+    }
+    return like;
+  }
+
+  /** Frames and pixels of a latent. */
+  private int[] vae(ModelProfile like) throws IOException {
+    if (Files.isDirectory(path) && Pipeline.inPixels(path)) {
+      return new int[] {1, 1};
+    }
+    Path file = pipeline == null ? null : pipeline.resolve("vae/config.json");
+    int[] usual = like == null ? USUAL_VAE : new int[] {like.vaeFrames(), like.vaePixels()};
+    if (file == null || !Files.exists(file)) {
+      assumed.add(
+          "%d frames and %d x %d pixels a latent, %s: there is no vae/config.json"
+              .formatted(
+                  usual[0],
+                  usual[1],
+                  usual[1],
+                  like == null ? "as most VAEs have" : "as " + like.title() + " has"));
+      return usual;
+    }
+    JsonNode config = json(file);
+    int blocks = config.path("block_out_channels").size();
+    // Where a key is absent: diffusers' defaults of the three families' classes.
+    boolean cogVideoX = config.path("_class_name").asText().equals("AutoencoderKLCogVideoX");
+    int frames =
+        first(config, file, USUAL_VAE[0], "scale_factor_temporal", "temporal_compression_ratio");
+    int pixels =
+        cogVideoX && blocks > 0
+            ? 1 << (blocks - 1)
+            : first(
+                config, file, USUAL_VAE[1], "scale_factor_spatial", "spatial_compression_ratio");
+    return new int[] {frames, pixels};
+  }
+
+  private static int first(JsonNode config, Path file, int otherwise, String... keys) {
+    for (String key : keys) {
+      JsonNode value = config.path(key);
+      if (!value.isMissingNode() && !value.isNull()) {
+        if (!value.canConvertToInt() || value.intValue() < 1) {
+          throw new CommandFailure(
+              file + ": " + key + " is " + value + "; expected a positive integer");
+        }
+        return value.intValue();
+      }
+    }
+    return otherwise;
+  }
+
+  private static JsonNode json(Path file) throws IOException {
+    return Files.exists(file) ? JSON.readTree(file.toFile()) : JSON.createObjectNode();
+  }
+}
