@@ -130,6 +130,12 @@ $(TESTS) $(BENCHES): $(NATIVE)/test/%: $(NATIVE)/obj/test/%.cpp.o $(call object,
 	@mkdir -p $(@D)
 	$(Q)$(CXX) -pthread $(SANITIZE) $^ $(LDFLAGS) $(CUDA_LIBRARIES) -ldl -o $@
 
+# What allocation_test multiplies with.
+$(NATIVE)/test/allocation_test: | $(NATIVE)/test/libdnnl-standin.so
+$(NATIVE)/test/libdnnl-standin.so: native/test/dnnl/standin.cpp $(NATIVE)/flags
+	@mkdir -p $(@D)
+	$(Q)$(CXX) $(CXX_COMMON) -shared $< -o $@
+
 # The double-precision reference has one thread and takes most of the time, so it is not slowed down more.
 $(NATIVE)/obj/test/reference.cpp.o: override SANITIZE :=
 

@@ -46,6 +46,52 @@ void test_every_item_once() {
   }
 }
 
+// Who throws: the caller, workers, or everyone. Each caller gets an exception of its own bodies,
+// and the pool works as before.
+void test_exceptions() {
+  for (const char *who : {"caller", "workers", "all"}) {
+    report.run(std::string("an exception of ") + who + " reaches its caller, 6 callers", [&] {
+      ThreadPool pool(3);
+      const bool of_caller = *who != 'w', of_workers = *who != 'c';
+      std::atomic<int> wrong{0}, caught{0};
+      std::vector<std::thread> callers;
+      for (int caller = 0; caller < 6; ++caller) {
+        callers.emplace_back([&, caller] {
+          for (int round = 0; round < 200; ++round) {
+            const int64_t count = 400;
+            std::atomic<bool> thrown{false};
+            std::atomic<int> inside{0};
+            try {
+              pool.run(count, [&](ThreadPool::Items &items) {
+                ++inside;
+                while (items.next() >= 0) {
+                  if (items.participant() == 0 ? of_caller : of_workers) {
+                    thrown = true;
+                    --inside;
+                    throw caller * 1000 + round;
+                  }
+                  std::this_thread::yield();
+                }
+                --inside;
+              });
+              wrong += thrown;
+            } catch (int mine) {
+              ++caught;
+              wrong += mine != caller * 1000 + round || !thrown || inside != 0;
+            }
+          }
+          std::atomic<int64_t> sum{0};
+          pool.for_each(100, [&](int64_t item) { sum += item; });
+          wrong += sum != 4950;
+        });
+      }
+      for (auto &caller : callers) caller.join();
+      EXPECT(wrong == 0, "%d", wrong.load());
+      EXPECT(caught > 0, "nothing was thrown");
+    });
+  }
+}
+
 struct Shared {
   TestCase c;
   svdit_backend *backend = nullptr;
@@ -176,6 +222,7 @@ void test_cgroups() {
 
 int main() {
   test_every_item_once();
+  test_exceptions();
   test_one_plan_many_threads(SVDIT_FP32);
   test_one_plan_many_threads(SVDIT_E4M3);
 #if !defined(__SANITIZE_THREAD__)  // ThreadSanitizer does not follow a fork of a threaded process
