@@ -160,13 +160,18 @@ void check_stops(const svdit_sweep_args &args, int32_t heads) {
 
 }  // namespace
 
-int32_t text_valid_of(const Plan &plan, const int32_t *text_valid, int32_t row) {
-  if (text_valid == nullptr) return plan.layout.key_text;
-  if (text_valid[row] < 0 || text_valid[row] > plan.layout.key_text) {
-    fail(SVDIT_INVALID_ARGUMENT, "text_valid[%d] is %d, expected 0 to %d", row, text_valid[row],
-         plan.layout.key_text);
+TextValid::TextValid(const Plan &plan, const int32_t *text_valid, int32_t batch) {
+  if (text_valid == nullptr) return;
+  if (batch > kUsual) many_.resize(batch);
+  data_ = batch > kUsual ? many_.data() : few_;
+  const int32_t most = plan.layout.key_text;
+  for (int32_t row = 0; row < batch; ++row) {
+    const int32_t valid = __atomic_load_n(&text_valid[row], __ATOMIC_RELAXED);
+    if (valid < 0 || valid > most) {
+      fail(SVDIT_INVALID_ARGUMENT, "text_valid[%d] is %d, expected 0 to %d", row, valid, most);
+    }
+    data_[row] = valid;
   }
-  return text_valid[row];
 }
 
 svdit_attention_args check_attention(const svdit_plan &handle, const svdit_attention_args *given) {
@@ -241,7 +246,7 @@ svdit_sweep_args check_sweep(const svdit_plan &handle, const svdit_sweep_args *g
   const int32_t heads = args.head_end - args.head_begin;
   check_first(args, heads, plan.layout.key_video_blocks);
   check_stops(args, heads);
-  for (int32_t row = 0; row < args.batch; ++row) text_valid_of(plan, args.text_valid, row);
+  const TextValid checked(plan, args.text_valid, args.batch);
   require(args.norm, "norm");
   return args;
 }

@@ -130,6 +130,12 @@ $(TESTS) $(BENCHES): $(NATIVE)/test/%: $(NATIVE)/obj/test/%.cpp.o $(call object,
 	@mkdir -p $(@D)
 	$(Q)$(CXX) -pthread $(SANITIZE) $^ $(LDFLAGS) $(CUDA_LIBRARIES) -ldl -o $@
 
+# What allocation_test multiplies with.
+$(NATIVE)/test/allocation_test: | $(NATIVE)/test/libdnnl-standin.so
+$(NATIVE)/test/libdnnl-standin.so: native/test/dnnl/standin.cpp $(NATIVE)/flags
+	@mkdir -p $(@D)
+	$(Q)$(CXX) $(CXX_COMMON) -shared $< -o $@
+
 # The double-precision reference has one thread and takes most of the time, so it is not slowed down more.
 $(NATIVE)/obj/test/reference.cpp.o: override SANITIZE :=
 
@@ -147,9 +153,11 @@ cuda-sass-test:
 include native/sim/sim.mk
 include native/gpu/gpu.mk
 
-# Runs every test, as many at a time as there are processors; one line each, the whole output of those that fail.
+# Says which processor and CPU tiers are tested and which are not. Then runs every test, as many at a time as there are
+# processors; one line each, the whole output of those that fail.
 .PHONY: native-test
 native-test: $(TESTS) $(SIM_TESTS) $(if $(WITH_CUDA),cuda-resources cuda-sass cuda-sass-test)
+	@$(NATIVE)/test/tiers_test --say
 	@printf '%s\n' $(TESTS) $(SIM_TESTS) | xargs -P $(or $(JOBS),$(shell nproc)) -n 1 tools/run-test
 
 # Times the kernels on random data; nothing else should run meanwhile.

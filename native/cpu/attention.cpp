@@ -2,8 +2,6 @@
 
 #include <algorithm>
 
-#include "api_check.h"
-
 namespace svdit {
 
 void StoredTokens::list(int32_t begin, int32_t end, int32_t *tokens) const {
@@ -73,7 +71,6 @@ void compute_block(const Plan &plan, const BlockKernels &kernels, const svdit_at
 
 void compute_attention(const Plan &plan, const TierKernels &kernels, ThreadPool &pool,
                        ScratchPool &scratches, const svdit_attention_args &args) {
-  for (int32_t row = 0; row < args.batch; ++row) text_valid_of(plan, args.text_valid, row);
   const ScratchPool::Lease lease(scratches);
   const int64_t work = (int64_t)plan.work.size();
   pool.run(work * args.batch, [&](ThreadPool::Items &items) {

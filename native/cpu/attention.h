@@ -54,11 +54,11 @@ inline Rows rows_of(const svdit_tensor &t, int32_t row, int32_t head, int32_t el
 // scale times log2(e), so that weights are powers of two.
 float log2_scale(float scale);
 
-// svdit_attention on args that check_attention passed.
+// svdit_attention on args that check_attention passed, with a text_valid of TextValid.
 void compute_attention(const Plan &plan, const TierKernels &kernels, ThreadPool &pool,
                        ScratchPool &scratches, const svdit_attention_args &args);
 
-// svdit_sweep on args that check_sweep passed.
+// svdit_sweep on args that check_sweep passed, with a text_valid of TextValid.
 void compute_sweep(const Plan &plan, const TierKernels &kernels, ThreadPool &pool,
                    ScratchPool &scratches, const svdit_sweep_args &args);
 

@@ -50,9 +50,10 @@ struct Groups {
 #include "cpu/fp32_dot_inl.h"
 
 struct Fp32Dot : Fp32Units<Fp32Dot> {
-  // 2^x: 2^floor(x) by the exponent bits. Below -126 it stays 2^-126.
+  // 2^x: 2^floor(x) by the exponent bits. Below -126 it stays 2^-126; NaN and +inf give NaN, whose
+  // integer, 2^31, has no bit left once it is shifted.
   static F exp2(F x) {
-    x = max(x, set1(-126));
+    x = max(set1(-126), x);
     const F whole = _mm256_floor_ps(x);
     const F f = sub(x, whole);
     const __m256i exponent = _mm256_slli_epi32(_mm256_cvtps_epi32(whole), 23);

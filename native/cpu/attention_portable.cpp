@@ -45,13 +45,15 @@ struct Groups {
 #include "cpu/fp32_dot_inl.h"
 
 struct Fp32Dot : Fp32Units<Fp32Dot> {
-  // 2^x: 2^floor(x) by the exponent bits. Below -126 it stays 2^-126.
+  // 2^x: 2^floor(x) by the exponent bits. Below -126 it stays 2^-126; NaN and +inf give NaN, to
+  // which adding the exponent may have given a number's bits.
   static F exp2(F x) {
-    x = max(x, set1(-126));
+    x = max(set1(-126), x);
     const F magic = set1(0x1.8p23f);  // adding it rounds to an integer in the low bits
     const F rounded = (x - set1(0.5f)) + magic;
     const F f = x - (rounded - magic);
-    return (F)((I)exp2_fraction(f) + ((I)rounded << 23));
+    const I nan = f != f;
+    return (F)(((I)exp2_fraction(f) + ((I)rounded << 23)) | nan);
   }
 
   template <class Element>

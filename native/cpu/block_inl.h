@@ -1,13 +1,16 @@
 // A query block's step and its beginning and end, over the vectors and loaders of one tier.
 // Included in a tier's anonymous namespace.
 //
-// The tier provides vectors of fp32 (kLanes, F, load, store, set1, add, sub, mul, fma, max,
-// any_greater), Groups (how queries fill tiles, and the tiles' heights), pack_queries and
-// write_rows, and for each way of multiplying a Dot:
+// The tier provides vectors of fp32 (kLanes, F, load, store, set1, add, sub, mul, fma, max, which
+// gives its second operand where either is NaN, any_greater), Groups (how queries fill tiles, and
+// the tiles' heights), pack_queries and write_rows, and for each way of multiplying a Dot:
 //   kPack                          elements per unit
 //   Operand, load, broadcast, madd units, and the multiplication of two
 //   load_key, load_values          the loader: rows of any Element as units
 //   exp2, store_weights, weights   the softmax's weights as units
+//
+// A NaN score makes its row NaN by its own weight, which exp2 must leave NaN: a maximum may have
+// passed over it.
 #include "cpu/product_inl.h"
 
 // Natural logarithm of 2, to turn base-2 sums into the natural LSE.

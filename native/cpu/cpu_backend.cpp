@@ -6,6 +6,7 @@
 #include <cstring>
 #include <new>
 
+#include "api_check.h"
 #include "cpu/attention.h"
 #include "cpu/processor.h"
 #include "cpu/quantise.h"
@@ -24,14 +25,19 @@ class CpuPlan : public svdit_plan {
 
   void attention(const svdit_attention_args &args, svdit_stream stream) const override {
     require_no_stream(stream);
-    compute_attention(
-        plan, backend_.kernels(), backend_.pool(), backend_.scratches(),
-        plan.element_type == SVDIT_E4M3 ? quantise(plan, backend_.pool(), args) : args);
+    const TextValid text_valid(plan, args.text_valid, args.batch);
+    svdit_attention_args own = args;
+    own.text_valid = text_valid.data();
+    compute_attention(plan, backend_.kernels(), backend_.pool(), backend_.scratches(),
+                      plan.element_type == SVDIT_E4M3 ? quantise(plan, backend_.pool(), own) : own);
   }
 
   void sweep(const svdit_sweep_args &args, svdit_stream stream) const override {
     require_no_stream(stream);
-    compute_sweep(plan, backend_.kernels(), backend_.pool(), backend_.scratches(), args);
+    const TextValid text_valid(plan, args.text_valid, args.batch);
+    svdit_sweep_args own = args;
+    own.text_valid = text_valid.data();
+    compute_sweep(plan, backend_.kernels(), backend_.pool(), backend_.scratches(), own);
   }
 
  private:

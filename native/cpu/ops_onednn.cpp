@@ -218,6 +218,10 @@ std::unique_ptr<MatmulLibrary> MatmulLibrary::open(const char *path, std::string
     *reason = std::string("oneDNN made no CPU engine: ") + status_name(status);
     return nullptr;
   }
+  std::string refused;
+  const ProductShape probe = {64, 64, 64, 64, 64, 64, SVDIT_BF16, -1, SVDIT_BF16, 0};
+  const std::shared_ptr<Product> product = library->compile(probe, &refused);
+  library->fast_bf16_ = product != nullptr && product->implementation.rfind("ref", 0) != 0;
   return library;
 }
 
@@ -308,7 +312,12 @@ std::shared_ptr<MatmulLibrary::Product> MatmulLibrary::product(const ProductShap
   const auto found = cache_.find(shape);
   if (found != cache_.end()) return found->second->second;
   recent_.emplace_front(shape, made);
-  cache_.emplace(shape, recent_.begin());
+  try {
+    cache_.emplace(shape, recent_.begin());
+  } catch (...) {
+    recent_.pop_front();
+    throw;
+  }
   if (recent_.size() > kProductsKept) {
     cache_.erase(recent_.back().first);
     recent_.pop_back();
@@ -368,16 +377,6 @@ std::string MatmulLibrary::run(const ProductShape &shape, const void *x, const v
   if (status == 0) status = f.stream_wait(context->stream.get());
   give_back(std::move(context));
   return status == 0 ? "" : std::string("oneDNN failed in the product: ") + status_name(status);
-}
-
-bool MatmulLibrary::fast_bf16() {
-  std::call_once(bf16_once_, [this] {
-    std::string reason;
-    const ProductShape probe = {64, 64, 64, 64, 64, 64, SVDIT_BF16, -1, SVDIT_BF16, 0};
-    const std::shared_ptr<Product> p = compile(probe, &reason);
-    fast_bf16_ = p != nullptr && p->implementation.rfind("ref", 0) != 0;
-  });
-  return fast_bf16_;
 }
 
 }  // namespace svdit::cpu

@@ -41,7 +41,7 @@ class MatmulLibrary {
 
   // Whether this processor has instructions for products of bf16 numbers that oneDNN uses; without
   // them it would fall back to a loop hundreds of times slower.
-  bool fast_bf16();
+  bool fast_bf16() const { return fast_bf16_; }
 
   // "3.8.1"
   std::string version() const;
@@ -67,8 +67,7 @@ class MatmulLibrary {
   Order recent_;  // most recently used first
   std::unordered_map<ProductShape, Order::iterator, ShapeHash> cache_;
   std::vector<std::unique_ptr<Context>> idle_;
-  std::once_flag bf16_once_;
-  bool fast_bf16_ = false;
+  bool fast_bf16_ = false;  // found out by open()
 };
 
 }  // namespace svdit::cpu

@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <bit>
 
-#include "api_check.h"
 #include "cpu/attention.h"
 #include "error.h"
 #include "plan/e4m3.h"
@@ -29,6 +28,18 @@ Extent extent_of(const uint16_t *row, int32_t head_dim) {
   return extent;
 }
 
+constexpr int16_t kInfinity = 0x7f80;  // as the bits of a bf16 number; beyond it are NaNs
+
+// The largest |element| that is no NaN.
+int16_t largest_number(const uint16_t *row, int32_t head_dim) {
+  int16_t largest = 0;
+  for (int32_t i = 0; i < head_dim; ++i) {
+    const auto magnitude = static_cast<int16_t>(row[i] & 0x7fff);
+    largest = std::max(largest, magnitude > kInfinity ? int16_t{0} : magnitude);
+  }
+  return largest;
+}
+
 // Of the seven bits behind an element's first three stay; ties to even.
 void round_normal(const uint16_t *__restrict from, uint16_t *__restrict to, int32_t head_dim) {
   for (int32_t i = 0; i < head_dim; ++i) {
@@ -50,7 +61,9 @@ void round_any(const uint16_t *__restrict from, uint16_t *__restrict to, int32_t
   for (int32_t i = 0; i < head_dim; ++i) {
     const float x = std::bit_cast<float>(static_cast<uint32_t>(from[i]) << 16) * inverse;
     const int32_t power = std::max(std::bit_cast<int32_t>(x) & 0x7f800000, kLeastNormal);
-    const float large = std::bit_cast<float>(power + kTimesLarge);
+    // Unsigned, because that of infinity and NaN runs over; both stay what they are all the same.
+    const float large =
+        std::bit_cast<float>(static_cast<uint32_t>(power) + static_cast<uint32_t>(kTimesLarge));
     to[i] = static_cast<uint16_t>(std::bit_cast<uint32_t>((x + large - large) * scale) >> 16);
   }
 }
@@ -112,12 +125,21 @@ void quantise_rows(const Rows &from, const Rows &to, const int32_t *tokens, int3
     least[i] = extent.least;
     largest = std::max(largest, extent.largest);
   }
+  // A NaN stays one in its place and has no say in the scale, which is its neighbours' too. Looked
+  // for apart, because hardly any call has one.
+  const bool nan = largest > kInfinity;
+  if (nan) {
+    largest = 0;
+    for (int32_t i = 0; i < count; ++i) {
+      largest = std::max(largest, largest_number(row(from, i), head_dim));
+    }
+  }
   const int32_t exponent =
       scale_exponent(std::bit_cast<float>(static_cast<uint32_t>(largest) << 16));
   const auto least_normal =
       static_cast<int16_t>(std::bit_cast<uint32_t>(power_of_two(exponent - 6)) >> 16);
   for (int32_t i = 0; i < count; ++i) {
-    if (least[i] >= least_normal) {
+    if (least[i] >= least_normal && !nan) {
       round_normal(row(from, i), row(to, i), head_dim);
     } else {
       round_any(row(from, i), row(to, i), head_dim, exponent);
@@ -135,7 +157,6 @@ uint64_t quantised_bytes(const Plan &plan, int32_t batch) {
 
 svdit_attention_args quantise(const Plan &plan, ThreadPool &pool,
                               const svdit_attention_args &args) {
-  for (int32_t row = 0; row < args.batch; ++row) text_valid_of(plan, args.text_valid, row);
   if (reinterpret_cast<uintptr_t>(args.workspace) % 16 != 0) {
     fail(SVDIT_INVALID_ARGUMENT, "workspace is %p, an E4M3 plan needs a multiple of 16",
          args.workspace);

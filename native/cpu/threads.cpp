@@ -4,6 +4,7 @@
 #include <signal.h>
 
 #include <chrono>
+#include <exception>
 #include <memory>
 #include <mutex>
 #include <vector>
@@ -74,8 +75,22 @@ struct ThreadPool::Job {
   std::atomic<int> active{
       0};  // workers inside; raised under the mutex, only while the job is listed
   Job *link = nullptr;
+  std::exception_ptr failure{};  // the first of any participant; written under the mutex
 
   bool has_items() const { return next.load(std::memory_order_relaxed) < count; }
+
+  // Runs the body as one participant. What it throws may leave neither a worker, which would end
+  // the process, nor the caller, on whose stack others still work.
+  void participate(int participant, std::mutex &mutex) noexcept {
+    Items items(&next, count, participant);
+    try {
+      body(context, items);
+    } catch (...) {
+      next.store(count, std::memory_order_relaxed);
+      std::lock_guard<std::mutex> lock(mutex);
+      if (failure == nullptr) failure = std::current_exception();
+    }
+  }
 };
 
 struct ThreadPool::State {
@@ -128,8 +143,7 @@ void *ThreadPool::work(void *argument) {
     if (Job *job = state.pick()) {
       ++job->active;
       lock.unlock();
-      Items items(&job->next, job->count, worker->participant);
-      job->body(job->context, items);
+      job->participate(worker->participant, state.mutex);
       lock.lock();
       // Under the mutex, because the job is gone as soon as its caller sees no worker in it.
       if (--job->active == 0) state.done.notify_all();
@@ -151,7 +165,14 @@ void *ThreadPool::work(void *argument) {
 ThreadPool::ThreadPool(int threads) : threads_(threads), state_(nullptr) {
   count_forks();
   auto state = std::make_unique<State>();
+  // All memory first: with a thread already running, nothing may be given up by an exception.
   state->workers.reserve(threads - 1);
+  std::vector<std::unique_ptr<State::Worker>> unstarted(threads - 1);
+  for (int i = 1; i < threads; ++i) {
+    unstarted[i - 1] = std::make_unique<State::Worker>();
+    unstarted[i - 1]->state = state.get();
+    unstarted[i - 1]->participant = i;
+  }
   // Signals are for the host program's own threads.
   sigset_t all, old;
   sigfillset(&all);
@@ -159,9 +180,7 @@ ThreadPool::ThreadPool(int threads) : threads_(threads), state_(nullptr) {
   pthread_sigmask(SIG_SETMASK, &all, &old);
   int failed = 0;
   for (int i = 1; i < threads && failed == 0; ++i) {
-    auto worker = std::make_unique<State::Worker>();
-    worker->state = state.get();
-    worker->participant = i;
+    std::unique_ptr<State::Worker> &worker = unstarted[i - 1];
     failed = pthread_create(&worker->thread, nullptr, work, worker.get());
     if (failed == 0) {
       pthread_setname_np(worker->thread, "svdit-worker");
@@ -188,9 +207,9 @@ ThreadPool::~ThreadPool() {
 
 void ThreadPool::run_erased(int64_t count, Erased body, void *context) {
   Job job{body, context, count};
-  Items items(&job.next, count, 0);
   State &state = *state_;
   if (count <= 1 || threads_ == 1 || state.generation != fork_generation.load()) {
+    Items items(&job.next, count, 0);
     body(context, items);
     return;
   }
@@ -209,7 +228,7 @@ void ThreadPool::run_erased(int64_t count, Erased body, void *context) {
       state.wake.notify_one();
     }
   }
-  body(context, items);
+  job.participate(0, state.mutex);
   {
     std::lock_guard<std::mutex> lock(state.mutex);
     state.unlist(&job);
@@ -218,6 +237,8 @@ void ThreadPool::run_erased(int64_t count, Erased body, void *context) {
   spin_until([&] { return job.active == 0; });
   std::unique_lock<std::mutex> lock(state.mutex);
   while (job.active != 0) state.done.wait(lock);
+  lock.unlock();
+  if (job.failure != nullptr) std::rethrow_exception(job.failure);
 }
 
 }  // namespace svdit

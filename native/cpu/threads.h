@@ -44,7 +44,8 @@ class ThreadPool {
   int threads() const { return threads_; }
 
   // Calls body(Items &) once on each thread that takes part, until all count items are handed out,
-  // and returns when the last is done. body must not throw.
+  // and returns when the last is done. Where bodies throw, no further item is handed out, and the
+  // first exception is thrown again here once all that run are done.
   template <class Body>
   void run(int64_t count, Body &&body) {
     run_erased(
@@ -55,7 +56,7 @@ class ThreadPool {
         const_cast<void *>(static_cast<const void *>(&body)));
   }
 
-  // Calls body(item) for each of count items. body must not throw.
+  // Calls body(item) for each of count items; exceptions as with run().
   template <class Body>
   void for_each(int64_t count, Body &&body) {
     run(count, [&](Items &items) {

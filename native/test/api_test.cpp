@@ -108,12 +108,15 @@ void test_backend_options() {
 #if !SVDIT_WITH_CUDA
     open([](auto &o) { o.kind = SVDIT_BACKEND_CUDA; }, SVDIT_UNAVAILABLE, "not built into");
 #endif
+    const char *set = std::getenv("SVDIT_CPU_TIER");
+    const std::string before = set == nullptr ? "" : set;
+    const std::vector<uint32_t> tiers = present_tiers();
     setenv("SVDIT_CPU_TIER", "sse9", 1);
     open([](auto &) {}, SVDIT_INVALID_ARGUMENT, "sse9");
     // AUTO is what the environment says; a tier that is asked for by number is not.
     svdit_backend_info info{};
     info.struct_bytes = sizeof info;
-    for (uint32_t tier : present_tiers()) {
+    for (uint32_t tier : tiers) {
       setenv("SVDIT_CPU_TIER", tier_label(tier), 1);
       for (uint32_t asked : {(uint32_t)SVDIT_CPU_TIER_AUTO, (uint32_t)SVDIT_CPU_TIER_PORTABLE}) {
         svdit_backend *opened = open_cpu(asked, 0);
@@ -123,7 +126,11 @@ void test_backend_options() {
         svdit_backend_close(opened);
       }
     }
-    unsetenv("SVDIT_CPU_TIER");
+    if (before.empty()) {
+      unsetenv("SVDIT_CPU_TIER");
+    } else {
+      setenv("SVDIT_CPU_TIER", before.c_str(), 1);
+    }
     EXPECT(info.memory_bytes >= info.memory_free_bytes && info.memory_free_bytes > 0);
     svdit_backend_close(nullptr);
   });

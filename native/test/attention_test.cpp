@@ -253,6 +253,94 @@ void test_head_dims(svdit_backend *backend, const std::string &tier) {
   }
 }
 
+// Bits of NaNs: quiet and signalling, of either sign, with payloads that arithmetic on the bits of
+// a number may turn into one.
+std::vector<uint32_t> nans(uint32_t type) {
+  if (type == SVDIT_FP32) return {0x7FC00000, 0xFFC00000, 0x7FFFFFFF, 0xFFFFFFFF, 0x7F800001};
+  if (type == SVDIT_FP16) return {0x7E00, 0xFE00, 0x7FFF, 0xFFFF, 0x7C01};
+  return {0x7FC0, 0xFFC0, 0x7FFF, 0xFFFF, 0x7F81};
+}
+
+// How far a row that sees no NaN may be from its value in a run without any: the maxima are taken
+// for a group of rows together, so not a single rounding need be the same.
+double tolerance(uint32_t type) {
+  return type == SVDIT_FP32 ? 1e-5 : type == SVDIT_FP16 ? 4e-3 : 3e-2;
+}
+
+// One NaN in q, k or v is NaN in every row whose softmax it enters and nowhere else.
+void test_nan(svdit_backend *backend, const std::string &tier, uint32_t type, int32_t d) {
+  report.run(tier + " one NaN, type " + std::to_string(type) + ", head dim " + std::to_string(d),
+             [&] {
+               Random random(55);
+               const TestCase c = medium_case(type, d,
+                                              {SVDIT_MODE_FULL, SVDIT_MODE_DIAGONAL,
+                                               SVDIT_MODE_MULTI_DIAGONAL, SVDIT_MODE_VERTICAL_STRIPE,
+                                               SVDIT_MODE_BLOCKS, SVDIT_MODE_SKIP},
+                                              random);
+               const TestData data(c, random, Strides::kGaps);
+               const Planned planned(backend, c);
+               const int32_t bytes = element_bytes(type);
+               int64_t hidden = 0, spread = 0, tainted = 0, clean = 0;
+               // The first token, one amid a chunk, the last of the video and the last text token
+               // that counts.
+               for (const int32_t token : {0, 200, c.video() - 1, c.video() + c.valid(0) - 1}) {
+                 for (const auto tensor : {&TestData::q, &TestData::k, &TestData::v}) {
+                   const int32_t element = token % d;
+                   std::vector<char> before;
+                   for (int32_t h = 0; h < c.heads(); ++h) {
+                     char *at = (data.*tensor).row(0, h, token) + element * bytes;
+                     before.insert(before.end(), at, at + bytes);
+                     std::memset(at, 0, bytes);
+                   }
+                   if (!attend(planned, data.args(c))) return;
+                   std::vector<double> without;
+                   for (int32_t h = 0; h < c.heads(); ++h) {
+                     for (int32_t t = 0; t < c.queries(); ++t) {
+                       for (int32_t i = 0; i < d; ++i) without.push_back(data.out.at(0, h, t, i));
+                     }
+                   }
+                   for (const uint32_t nan : nans(type)) {
+                     for (int32_t h = 0; h < c.heads(); ++h) {
+                       std::memcpy((data.*tensor).row(0, h, token) + element * bytes, &nan, bytes);
+                     }
+                     if (!attend(planned, data.args(c))) return;
+                     const double *expected = without.data();
+                     for (int32_t h = 0; h < c.heads(); ++h) {
+                       const Visibility visibility(c, h);
+                       for (int32_t t = 0; t < c.queries(); ++t) {
+                         const bool is_v = tensor == &TestData::v;
+                         const bool sees = tensor == &TestData::q
+                                               ? t == token && c.patterns[h].mode != SVDIT_MODE_SKIP
+                                               : visibility.sees(t, token, c.valid(0));
+                         const bool nan_lse = sees && !is_v;
+                         hidden += nan_lse && !std::isnan(data.lse(c, 0, h, t));
+                         spread += !nan_lse && std::isnan(data.lse(c, 0, h, t));
+                         for (int32_t i = 0; i < d; ++i, ++expected) {
+                           const double x = data.out.at(0, h, t, i);
+                           if (sees && (!is_v || i == element)) {
+                             hidden += !std::isnan(x);
+                             ++tainted;
+                           } else {
+                             spread += !(std::fabs(x - *expected) <= tolerance(type));
+                             ++clean;
+                           }
+                         }
+                       }
+                     }
+                   }
+                   for (int32_t h = 0; h < c.heads(); ++h) {
+                     std::memcpy((data.*tensor).row(0, h, token) + element * bytes,
+                                 &before[(size_t)h * bytes], bytes);
+                   }
+                 }
+               }
+               EXPECT(tainted > 0 && hidden == 0, "%lld of %lld NaNs became numbers",
+                      (long long)hidden, (long long)tainted);
+               EXPECT(clean > 0 && spread == 0, "%lld of %lld numbers that see no NaN changed",
+                      (long long)spread, (long long)clean);
+             });
+}
+
 }  // namespace
 
 int main() {
@@ -271,6 +359,9 @@ int main() {
     test_ranges(backend, name, SVDIT_BF16);
     test_ranges(backend, name, SVDIT_E4M3);
     test_head_dims(backend, name);
+    for (uint32_t type : {SVDIT_BF16, SVDIT_FP16, SVDIT_FP32, SVDIT_E4M3}) {
+      for (int32_t d : {64, 40}) test_nan(backend, name, type, d);
+    }
     svdit_backend_close(backend);
   }
   return report.finish();

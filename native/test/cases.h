@@ -140,8 +140,15 @@ TestCase random_case(Random &random);
 TestPattern random_pattern(Random &random, const TestCase &c, uint32_t mode);
 
 svdit_backend *open_cpu(uint32_t tier, int32_t threads);
-std::vector<uint32_t> present_tiers();
 const char *tier_label(uint32_t tier);
+
+// Why a tier is not tested here: the processor lacks it, or SVDIT_CPU_TIER names a lower one, as on
+// a machine that has no more. Empty where it is tested.
+std::string why_absent(uint32_t tier);
+// The others, from portable up.
+std::vector<uint32_t> present_tiers();
+// Lines for people: the processor, the tiers tested, each absent one with its reason.
+std::string tested_tiers();
 
 }  // namespace svdit::test
 

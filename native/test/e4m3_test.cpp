@@ -140,6 +140,31 @@ void test_rounding_of_rows() {
   });
 }
 
+void test_rows_with_nan() {
+  report.run("a NaN stays one and leaves its neighbours their scale", [] {
+    const int32_t d = 24, tokens[] = {0, 1, 2};
+    // Rows that take the short way beside one that does not.
+    for (const uint16_t nan : {0x7FFF, 0xFFFF, 0x7FC0, 0x7F81, 0xFF81}) {
+      std::vector<uint16_t> rows(3 * d, (uint16_t)0x3F81), without;
+      for (int32_t i = 0; i < d; i += 2) rows[2 * d + i] = 0x3001;  // 2^-31: rounds to 0
+      std::vector<uint16_t> result(rows.size());
+      const svdit::Rows from{(char *)rows.data(), d * 2}, to{(char *)result.data(), d * 2};
+      svdit::quantise_rows(from, to, tokens, 3, d);
+      without = result;
+      for (const int32_t at : {0, 30, 2 * d + 1}) {
+        const uint16_t before = rows[at];
+        rows[at] = nan;
+        svdit::quantise_rows(from, to, tokens, 3, d);
+        rows[at] = before;
+        for (int32_t i = 0; i < 3 * d; ++i) {
+          const bool good = i == at ? (result[i] & 0x7FFF) > 0x7F80 : result[i] == without[i];
+          EXPECT(good, "NaN %04x at %d: element %d is %04x", nan, at, i, result[i]);
+        }
+      }
+    }
+  });
+}
+
 TestCase plan_case() {
   TestCase c;
   c.frames = 3;
@@ -321,6 +346,7 @@ int main() {
   test_reference_rounding();
   test_scale();
   test_rounding_of_rows();
+  test_rows_with_nan();
   test_workspace();
   test_what_is_copied();
   for (uint64_t seed = 1; seed <= 40; ++seed) test_copies(seed);

@@ -314,14 +314,12 @@ void test_residual(const Tier &tier, uint32_t x_type, uint32_t y_type, int64_t c
 }  // namespace
 
 int main() {
-  std::vector<Tier> tiers = {{"portable", &svdit::cpu::kRowKernelsPortable}};
-  __builtin_cpu_init();
-  if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma")) {
-    tiers.push_back({"avx2", &svdit::cpu::kRowKernelsAvx2});
-  }
-  if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
-      __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl")) {
-    tiers.push_back({"avx512", &svdit::cpu::kRowKernelsAvx512});
+  std::vector<Tier> tiers;
+  for (const uint32_t tier : svdit::test::present_tiers()) {
+    const char *name = svdit::test::tier_label(tier);
+    if (tier == SVDIT_CPU_TIER_PORTABLE) tiers.push_back({name, &svdit::cpu::kRowKernelsPortable});
+    if (tier == SVDIT_CPU_TIER_AVX2) tiers.push_back({name, &svdit::cpu::kRowKernelsAvx2});
+    if (tier == SVDIT_CPU_TIER_AVX512) tiers.push_back({name, &svdit::cpu::kRowKernelsAvx512});
   }
   const uint32_t types[] = {SVDIT_BF16, SVDIT_FP16, SVDIT_FP32};
   for (const Tier &tier : tiers) {
