@@ -98,8 +98,9 @@ $(NATIVE)/obj/%.cu.o: native/%.cu $(NATIVE)/flags native/native.mk
 # The hash names the header's text, so the file that carries it follows the header even where it need not.
 $(NATIVE)/obj/api.cpp.o $(NATIVE)/obj-cpu/api.cpp.o: native/include/svdit.h
 
+# nodelete, because class loaders share it and worker threads run in it.
 link = $(CXX) -shared -pthread $(SANITIZE) -Wl,--version-script=native/libsvdit.map \
-  -Wl,-soname,libsvdit.so -Wl,-z,defs -Wl,-z,relro -Wl,-z,now -Wl,--gc-sections -Wl,--build-id=sha1 $(LDFLAGS)
+  -Wl,-soname,libsvdit.so -Wl,-z,defs -Wl,-z,relro -Wl,-z,now -Wl,-z,nodelete -Wl,--gc-sections -Wl,--build-id=sha1 $(LDFLAGS)
 
 $(LIBRARY): $(OBJECTS) native/libsvdit.map
 	@mkdir -p $(@D)

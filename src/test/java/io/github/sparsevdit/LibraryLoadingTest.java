@@ -3,9 +3,15 @@ package io.github.sparsevdit;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import io.github.sparsevdit.tensor.ElementType;
+import io.github.sparsevdit.tensor.Tensor;
+import java.io.File;
+import java.net.URL;
+import java.net.URLClassLoader;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.List;
 import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Executors;
@@ -93,6 +99,69 @@ class LibraryLoadingTest {
         assertTrue(output.get().contains("origin=class path"), output.get());
       }
     }
+  }
+
+  /**
+   * Computes in two class loaders at once, as two web applications do, and in a third after the
+   * first is gone, as one deployed again does.
+   */
+  static final class ClassLoaders {
+    public static void main(String[] arguments) throws Exception {
+      List<URL> classPath = new ArrayList<>();
+      for (String entry : System.getProperty("java.class.path").split(File.pathSeparator)) {
+        classPath.add(Path.of(entry).toUri().toURL());
+      }
+      List<URLClassLoader> loaders = new ArrayList<>();
+      for (int i = 0; i < 3; i++) {
+        if (i == 2) {
+          loaders.removeFirst().close();
+          System.gc();
+        }
+        loaders.add(
+            new URLClassLoader(
+                classPath.toArray(URL[]::new), ClassLoader.getPlatformClassLoader()));
+        for (URLClassLoader loader : loaders) {
+          Class<?> probe = loader.loadClass(Probe.class.getName());
+          System.out.println(i + " " + probe.getDeclaredMethod("compute").invoke(null));
+        }
+      }
+    }
+  }
+
+  /** Loaded once by each class loader. */
+  public static final class Probe {
+    public static String compute() {
+      Sequence sequence = Sequence.video(1, 4, 8);
+      try (Backend backend = Backend.cpu();
+          AttentionPlan plan =
+              backend.plan(sequence, ElementType.FP32, 16, 16, List.of(Pattern.full()));
+          Tensor ones = backend.allocate(ElementType.FP32, 1, 1, 32, 16);
+          Tensor out = backend.allocate(ElementType.FP32, 1, 1, 32, 16)) {
+        float[] values = new float[32 * 16];
+        Arrays.fill(values, 1);
+        ones.copyFrom(values);
+        plan.run(ones, ones, ones, out);
+        return Backend.library().origin() + " " + Arrays.equals(values, out.toFloats());
+      }
+    }
+  }
+
+  @Test
+  void severalClassLoadersShareAnExplicitPath() throws Exception {
+    String output =
+        new OtherJvm().option("-Dsvdit.library=" + LIBRARY).run(ClassLoaders.class).strip();
+    String computed = " -Dsvdit.library true";
+    assertEquals(
+        List.of("0" + computed, "1" + computed, "1" + computed, "2" + computed, "2" + computed),
+        output.lines().toList());
+  }
+
+  @Test
+  void severalClassLoadersHaveACopyOfTheJarsEach() throws Exception {
+    String output = new OtherJvm().classPath(jarsCopy().toString()).run(ClassLoaders.class).strip();
+    assertEquals(
+        List.of("0", "1", "1", "2", "2").stream().map(i -> i + " class path true").toList(),
+        output.lines().toList());
   }
 
   @Test

@@ -3,11 +3,11 @@ package io.github.sparsevdit;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assumptions.assumeTrue;
 
+import io.github.sparsevdit.bindings.SvditSymbols;
 import java.lang.foreign.Arena;
 import java.lang.foreign.FunctionDescriptor;
 import java.lang.foreign.Linker;
 import java.lang.foreign.MemorySegment;
-import java.lang.foreign.SymbolLookup;
 import java.lang.foreign.ValueLayout;
 import java.util.Optional;
 
@@ -69,6 +69,6 @@ public final class SimulatedDevice {
 
   private static Optional<MemorySegment> symbol(String name) {
     Backend.library();
-    return SymbolLookup.loaderLookup().find(name);
+    return SvditSymbols.lookup().find(name);
   }
 }

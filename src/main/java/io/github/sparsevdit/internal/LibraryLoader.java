@@ -1,9 +1,12 @@
 package io.github.sparsevdit.internal;
 
 import io.github.sparsevdit.BackendUnavailableException;
+import io.github.sparsevdit.bindings.SvditSymbols;
 import java.io.File;
 import java.io.IOException;
 import java.io.InputStream;
+import java.lang.foreign.Arena;
+import java.lang.foreign.SymbolLookup;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
@@ -111,12 +114,16 @@ final class LibraryLoader {
     return null;
   }
 
+  /**
+   * Not System.load, which gives a file to one class loader of the process alone. The library stays
+   * in the process for good (it is linked nodelete): its threads do.
+   */
   private Found open(String origin, Path file, String shown) {
     try {
-      System.load(file.toString());
+      SvditSymbols.use(SymbolLookup.libraryLookup(file, Arena.global()));
       return new Found(shown, origin, List.copyOf(tried));
-    } catch (UnsatisfiedLinkError e) {
-      tried.add(origin + ": " + shown + ": " + e.getMessage());
+    } catch (IllegalArgumentException cannotBeOpened) {
+      tried.add(origin + ": " + shown + ": " + reason(file, cannotBeOpened));
       return null;
     } catch (IllegalCallerException e) {
       Module module = LibraryLoader.class.getModule();
@@ -125,6 +132,16 @@ final class LibraryLoader {
               + (module.isNamed() ? module.getName() : "ALL-UNNAMED"),
           e);
     }
+  }
+
+  /** What the dynamic linker says of a file it refuses; of the lookup's exception it is no part. */
+  private static String reason(Path file, IllegalArgumentException refused) {
+    try {
+      System.load(file.toString());
+    } catch (UnsatisfiedLinkError e) {
+      return e.getMessage();
+    }
+    return refused.getMessage();
   }
 
   /** {@code "linux-x86_64"}: where the jar keeps the library for this platform. */
