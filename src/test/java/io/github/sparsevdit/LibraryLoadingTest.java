@@ -88,6 +88,21 @@ class LibraryLoadingTest {
   }
 
   @Test
+  void theCacheFolderServesWhereTheTemporaryOneDoesNot() throws Exception {
+    Path cache = folder.resolve("cache");
+    String output =
+        new OtherJvm()
+            .option("-Djava.io.tmpdir=" + Files.createFile(folder.resolve("file")))
+            .environment("XDG_CACHE_HOME", cache.toString())
+            .classPath(jarsCopy().toString())
+            .run(Main.class);
+    assertTrue(output.contains("origin=class path path=" + RESOURCE), output);
+    try (Stream<Path> left = Files.list(cache.resolve("sparse-vdit").resolve("native"))) {
+      assertEquals(List.of(), left.toList());
+    }
+  }
+
+  @Test
   void processesExtractAtTheSameTime() throws Exception {
     Path jar = jarsCopy();
     try (ExecutorService threads = Executors.newFixedThreadPool(4)) {

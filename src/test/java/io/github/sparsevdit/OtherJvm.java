@@ -16,6 +16,7 @@ public final class OtherJvm {
   private final List<String> options =
       new ArrayList<>(List.of("--enable-native-access=ALL-UNNAMED"));
   private final List<String> classPath = new ArrayList<>();
+  private final List<String> prefix = new ArrayList<>();
   private final Map<String, String> environment = new HashMap<>();
 
   public OtherJvm() {
@@ -37,6 +38,12 @@ public final class OtherJvm {
     return this;
   }
 
+  /** Started by another command, which is given Java's as its last arguments. */
+  public OtherJvm within(List<String> command) {
+    prefix.addAll(command);
+    return this;
+  }
+
   OtherJvm withoutNativeAccess() {
     options.set(0, "--illegal-native-access=deny");
     return this;
@@ -44,7 +51,7 @@ public final class OtherJvm {
 
   /** What it printed, on both streams. */
   public String run(Class<?> main, String... arguments) throws Exception {
-    List<String> command = new ArrayList<>();
+    List<String> command = new ArrayList<>(prefix);
     command.add(System.getProperty("java.home") + "/bin/java");
     command.addAll(options);
     command.addAll(List.of("-cp", String.join(File.pathSeparator, classPath), main.getName()));

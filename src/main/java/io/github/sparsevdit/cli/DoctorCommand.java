@@ -147,8 +147,8 @@ final class DoctorCommand implements Callable<Integer> {
 
   /** What multiplies a denoiser's matrices; attention does without. */
   private static void matrixProducts(ObjectNode node) {
-    try {
-      node.put("oneDNN", MatrixLibrary.find().toString());
+    try (Backend backend = Backend.cpu()) {
+      node.put("oneDNN", MatrixLibrary.open(backend.handle()));
     } catch (SvditException e) {
       node.put("not found", e.getMessage());
     }

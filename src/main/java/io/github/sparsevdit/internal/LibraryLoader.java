@@ -74,24 +74,39 @@ final class LibraryLoader {
         tried.add(origin + ": " + resource + ": no such resource; " + howToGet(classifier));
         return null;
       }
-      Path folder = Files.createTempDirectory("svdit-");
+      byte[] contents = in.readAllBytes();
+      Found found =
+          openCopy(origin, contents, resource, () -> Path.of(System.getProperty("java.io.tmpdir")));
+      return found != null
+          ? found
+          : openCopy( // the temporary folder may be mounted noexec
+              origin,
+              contents,
+              resource,
+              () -> UnpackFolder.of(UnpackFolder.places().getFirst(), "native").path());
+    } catch (IOException e) {
+      tried.add(origin + ": " + resource + ": it could not be read: " + e);
+      return null;
+    }
+  }
+
+  private interface Folder {
+    Path get() throws IOException;
+  }
+
+  private Found openCopy(String origin, byte[] contents, String resource, Folder parent) {
+    try {
+      Path folder = Files.createTempDirectory(parent.get(), "svdit-");
       Path copy = folder.resolve(System.mapLibraryName(NAME));
       try {
-        Files.copy(in, copy);
+        Files.write(copy, contents);
         return open(origin, copy, resource);
       } finally {
         Files.deleteIfExists(copy);
         Files.deleteIfExists(folder);
       }
     } catch (IOException e) {
-      tried.add(
-          origin
-              + ": "
-              + resource
-              + ": it could not be copied to "
-              + System.getProperty("java.io.tmpdir")
-              + ": "
-              + e);
+      tried.add(origin + ": " + resource + ": it could not be copied: " + e);
       return null;
     }
   }

@@ -1,18 +1,17 @@
 package io.github.sparsevdit.internal;
 
 import io.github.sparsevdit.BackendUnavailableException;
+import io.github.sparsevdit.SvditException;
 import io.github.sparsevdit.bindings.Svdit;
 import java.io.IOException;
-import java.io.InputStream;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.net.JarURLConnection;
 import java.net.URL;
-import java.nio.file.Files;
 import java.nio.file.Path;
-import java.nio.file.StandardCopyOption;
-import java.nio.file.attribute.PosixFilePermissions;
+import java.util.ArrayList;
 import java.util.Collections;
+import java.util.List;
 import java.util.Map;
 import java.util.WeakHashMap;
 
@@ -25,7 +24,8 @@ import java.util.WeakHashMap;
  * <p>On the CPU it is oneDNN: the shared object named by {@code -Dsvdit.matmul}, which is final
  * where it is set; else the one in the jars {@code org.bytedeco:dnnl} and {@code
  * org.bytedeco:opencl} (which oneDNN needs in order to load) of this platform on the class path,
- * unpacked once into the user's cache folder.
+ * unpacked once for all JVMs of the user into the cache folder, or the temporary folder where that
+ * does not serve.
  */
 public final class MatrixLibrary {
   private static final String PROPERTY = "svdit.matmul";
@@ -35,7 +35,8 @@ public final class MatrixLibrary {
     "org/bytedeco/dnnl/%s/libgomp.so.1", "org/bytedeco/opencl/%s/libOpenCL.so.1"
   };
 
-  private static final Map<BackendHandle, Boolean> OPENED =
+  /** The shared object of each backend. */
+  private static final Map<BackendHandle, String> OPENED =
       Collections.synchronizedMap(new WeakHashMap<>());
 
   private MatrixLibrary() {}
@@ -43,96 +44,89 @@ public final class MatrixLibrary {
   /**
    * Opens the library for backend if it has none yet; BackendUnavailableException says why it
    * cannot.
+   *
+   * @return the shared object that was opened; of CUDA's empty where no path was given
    */
-  public static void open(BackendHandle backend) {
+  public static String open(BackendHandle backend) {
     synchronized (OPENED) {
-      if (OPENED.containsKey(backend)) {
-        return;
+      String opened = OPENED.get(backend);
+      if (opened == null) {
+        backend.keep();
+        try {
+          opened =
+              backend.hostMemory()
+                  ? openOneDnn(backend)
+                  : open(backend, System.getProperty(CUDA_PROPERTY, ""));
+        } finally {
+          backend.release();
+        }
+        OPENED.put(backend, opened);
       }
-      backend.keep();
-      try (Arena arena = Arena.ofConfined()) {
-        String library =
-            backend.hostMemory()
-                ? find().toAbsolutePath().toString()
-                : System.getProperty(CUDA_PROPERTY, "");
-        MemorySegment path = arena.allocateFrom(library);
-        NativeCalls.check(error -> Svdit.svdit_matmul_library(backend.pointer(), path, error));
-        OPENED.put(backend, true);
-      } finally {
-        backend.release();
-      }
+      return opened;
     }
   }
 
-  /** The shared object to open, unpacked if need be. */
-  public static Path find() {
+  private static String open(BackendHandle backend, String library) {
+    try (Arena arena = Arena.ofConfined()) {
+      MemorySegment path = arena.allocateFrom(library);
+      NativeCalls.check(error -> Svdit.svdit_matmul_library(backend.pointer(), path, error));
+      return library;
+    }
+  }
+
+  /** From the first place where it can be unpacked and opened; one may be mounted noexec. */
+  private static String openOneDnn(BackendHandle backend) {
     String explicit = System.getProperty(PROPERTY);
     if (explicit != null) {
-      return Path.of(explicit);
+      return open(backend, Path.of(explicit).toAbsolutePath().toString());
     }
-    String platform = LibraryLoader.platform();
-    URL oneDnn = MatrixLibrary.class.getClassLoader().getResource(ONEDNN.formatted(platform));
+    URL oneDnn = resource(ONEDNN);
     if (oneDnn == null) {
+      String platform = LibraryLoader.platform();
       throw new BackendUnavailableException(
           "no matrix library: the class path has no "
               + ONEDNN.formatted(platform)
               + " (add org.bytedeco:dnnl and org.bytedeco:opencl with classifier "
               + platform
-              + "), and -D"
+              + "; on the module path: see docs/troubleshooting.md), and -D"
               + PROPERTY
               + " names no other oneDNN 3");
     }
-    try {
-      Path folder = cacheFolder(oneDnn);
-      for (String needed : NEEDED) {
-        URL url = MatrixLibrary.class.getClassLoader().getResource(needed.formatted(platform));
-        if (url != null) { // where it is absent, the system's own may serve
-          unpack(url, folder);
-        }
+    List<String> tried = new ArrayList<>();
+    for (Path place : UnpackFolder.places()) {
+      try {
+        return open(backend, unpack(oneDnn, place).toString());
+      } catch (IOException | SvditException e) {
+        tried.add(place + ": " + (e instanceof SvditException ? e.getMessage() : e));
       }
-      return unpack(oneDnn, folder);
-    } catch (IOException e) {
-      throw new BackendUnavailableException(
-          "oneDNN could not be unpacked from " + oneDnn + ": " + e, e);
     }
+    throw new BackendUnavailableException(
+        "oneDNN could not be unpacked from its jar and opened; set XDG_CACHE_HOME or"
+            + " -Djava.io.tmpdir to a folder that is yours and not mounted noexec, or -D"
+            + PROPERTY
+            + " to a libdnnl.so.3. Tried:\n  "
+            + String.join("\n  ", tried));
   }
 
-  /** One folder per version of the library, told apart by its checksum in the jar. */
-  private static Path cacheFolder(URL oneDnn) throws IOException {
-    String version = "unpacked";
-    if (oneDnn.openConnection() instanceof JarURLConnection connection) {
-      version = Long.toHexString(connection.getJarEntry().getCrc());
+  /** A folder per version of the library, told apart by its checksum in the jar. */
+  private static Path unpack(URL oneDnn, Path place) throws IOException {
+    String version =
+        oneDnn.openConnection() instanceof JarURLConnection connection
+            ? Long.toHexString(connection.getJarEntry().getCrc())
+            : "unpacked";
+    UnpackFolder folder = UnpackFolder.of(place, "onednn-" + version);
+    for (String needed : NEEDED) {
+      URL url = resource(needed);
+      if (url != null) { // where it is absent, the system's own may serve
+        folder.unpack(url);
+      }
     }
-    String cache = System.getenv("XDG_CACHE_HOME");
-    Path base =
-        cache != null && !cache.isEmpty()
-            ? Path.of(cache)
-            : Path.of(System.getProperty("user.home"), ".cache");
-    try {
-      return Files.createDirectories(base.resolve("sparse-vdit").resolve("onednn-" + version));
-    } catch (IOException readOnlyHome) {
-      return Files.createTempDirectory(
-          "svdit-onednn-",
-          PosixFilePermissions.asFileAttribute(PosixFilePermissions.fromString("rwx------")));
-    }
+    return folder.unpack(oneDnn);
   }
 
-  /**
-   * Copies a resource to folder unless it is there whole; written aside and moved, so that no other
-   * process sees half.
-   */
-  private static Path unpack(URL from, Path folder) throws IOException {
-    Path file = folder.resolve(Path.of(from.getPath()).getFileName().toString());
-    if (Files.exists(file) && Files.size(file) == from.openConnection().getContentLengthLong()) {
-      return file;
-    }
-    Path aside = Files.createTempFile(folder, "unpacking-", null);
-    try (InputStream in = from.openStream()) {
-      Files.copy(in, aside, StandardCopyOption.REPLACE_EXISTING);
-      Files.move(aside, file, StandardCopyOption.ATOMIC_MOVE);
-    } finally {
-      Files.deleteIfExists(aside);
-    }
-    return file;
+  private static URL resource(String name) {
+    return MatrixLibrary.class
+        .getClassLoader()
+        .getResource(name.formatted(LibraryLoader.platform()));
   }
 }
