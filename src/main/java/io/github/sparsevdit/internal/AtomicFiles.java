@@ -2,6 +2,7 @@ package io.github.sparsevdit.internal;
 
 import java.io.IOException;
 import java.io.UncheckedIOException;
+import java.nio.ByteBuffer;
 import java.nio.channels.FileChannel;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -45,6 +46,28 @@ public final class AtomicFiles {
       } catch (IOException leftover) {
         // the write's own outcome matters more than a leftover temporary file
       }
+    }
+  }
+
+  /** The same of bytes, in a folder that is made if need be. */
+  public static void write(Path path, byte[] bytes) {
+    createFolderOf(path);
+    write(
+        path,
+        channel -> {
+          ByteBuffer left = ByteBuffer.wrap(bytes);
+          while (left.hasRemaining()) {
+            channel.write(left);
+          }
+        });
+  }
+
+  /** Makes the folder that a file is to lie in. */
+  public static void createFolderOf(Path path) {
+    try {
+      Files.createDirectories(path.toAbsolutePath().getParent());
+    } catch (IOException e) {
+      throw new UncheckedIOException("cannot write " + path + ": " + e, e);
     }
   }
 }

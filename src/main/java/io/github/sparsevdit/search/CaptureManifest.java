@@ -1,5 +1,6 @@
 package io.github.sparsevdit.search;
 
+import com.fasterxml.jackson.core.JsonProcessingException;
 import com.fasterxml.jackson.databind.DeserializationFeature;
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.ObjectMapper;
@@ -9,13 +10,13 @@ import com.fasterxml.jackson.databind.node.ObjectNode;
 import io.github.sparsevdit.ModelShape;
 import io.github.sparsevdit.Schedule;
 import io.github.sparsevdit.Sequence;
+import io.github.sparsevdit.internal.AtomicFiles;
 import io.github.sparsevdit.search.CalibrationSource.Key;
 import io.github.sparsevdit.tensor.ElementType;
 import java.io.IOException;
 import java.io.UncheckedIOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
-import java.nio.file.StandardCopyOption;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Locale;
@@ -173,7 +174,7 @@ record CaptureManifest(
     }
   }
 
-  /** Writes it to a temporary file and moves that into place. */
+  /** Writes it, whole or not at all. */
   void write(Path folder) {
     ObjectNode json = JSON.createObjectNode().put("format", FORMAT).put("version", VERSION);
     json.putObject("model")
@@ -200,17 +201,10 @@ record CaptureManifest(
     if (!source.isEmpty()) {
       json.put("source", source);
     }
-    Path temporary = folder.resolve(FILE + ".new");
     try {
-      Files.createDirectories(folder);
-      Files.write(temporary, JSON.writeValueAsBytes(json));
-      Files.move(
-          temporary,
-          folder.resolve(FILE),
-          StandardCopyOption.ATOMIC_MOVE,
-          StandardCopyOption.REPLACE_EXISTING);
-    } catch (IOException e) {
-      throw new UncheckedIOException("cannot write the capture's " + folder.resolve(FILE), e);
+      AtomicFiles.write(folder.resolve(FILE), JSON.writeValueAsBytes(json));
+    } catch (JsonProcessingException e) {
+      throw new IllegalStateException(e); // a tree of numbers and text
     }
   }
 

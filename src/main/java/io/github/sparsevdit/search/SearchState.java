@@ -1,6 +1,7 @@
 package io.github.sparsevdit.search;
 
 import io.github.sparsevdit.Order;
+import io.github.sparsevdit.internal.AtomicFiles;
 import io.github.sparsevdit.search.CalibrationSource.Key;
 import java.io.BufferedInputStream;
 import java.io.BufferedOutputStream;
@@ -9,9 +10,9 @@ import java.io.DataOutputStream;
 import java.io.EOFException;
 import java.io.IOException;
 import java.io.UncheckedIOException;
+import java.nio.channels.Channels;
 import java.nio.file.Files;
 import java.nio.file.Path;
-import java.nio.file.StandardCopyOption;
 import java.util.Arrays;
 import java.util.Map;
 import java.util.Set;
@@ -139,50 +140,51 @@ final class SearchState {
     }
   }
 
-  /** Writes all of it to a temporary file beside {@code file} and moves that into place. */
+  /** Writes all of it, whole and on the disk or not at all: a search may run for days. */
   void write(Path file, String fingerprint, CostModel cost) {
-    Path temporary = file.resolveSibling(file.getFileName() + ".new");
-    try {
-      Path folder = file.toAbsolutePath().getParent();
-      Files.createDirectories(folder);
-      try (DataOutputStream out =
-          new DataOutputStream(new BufferedOutputStream(Files.newOutputStream(temporary)))) {
-        out.writeLong(MAGIC);
-        out.writeInt(VERSION);
-        write(out, cost);
-        out.writeUTF(fingerprint);
-        for (int size : new int[] {phases, layers, heads, candidates, blocks, stage}) {
-          out.writeInt(size);
-        }
-        out.writeInt(done.size());
-        for (Key key : done) {
-          write(out, key);
-        }
-        out.writeInt(norms.size());
-        for (Map.Entry<Key, double[]> entry : norms.entrySet()) {
-          write(out, entry.getKey());
-          for (double value : entry.getValue()) {
-            out.writeDouble(value);
-          }
-        }
-        for (int i = 0; i < count.length; i++) {
-          out.writeLong(count[i]);
-          out.writeDouble(sum[i]);
-          out.writeDouble(sumOfSquares[i]);
-        }
-        for (double value : mass) {
-          out.writeDouble(value);
-        }
-        for (boolean value : undecided) {
-          out.writeBoolean(value);
-        }
-        out.writeLong(MAGIC);
-      }
-      Files.move(
-          temporary, file, StandardCopyOption.ATOMIC_MOVE, StandardCopyOption.REPLACE_EXISTING);
-    } catch (IOException e) {
-      throw new UncheckedIOException("cannot write the search's checkpoint " + file, e);
+    AtomicFiles.createFolderOf(file);
+    AtomicFiles.write(
+        file,
+        channel -> {
+          DataOutputStream out =
+              new DataOutputStream(
+                  new BufferedOutputStream(Channels.newOutputStream(channel), 1 << 16));
+          write(out, fingerprint, cost);
+          out.flush();
+        });
+  }
+
+  private void write(DataOutputStream out, String fingerprint, CostModel cost) throws IOException {
+    out.writeLong(MAGIC);
+    out.writeInt(VERSION);
+    write(out, cost);
+    out.writeUTF(fingerprint);
+    for (int size : new int[] {phases, layers, heads, candidates, blocks, stage}) {
+      out.writeInt(size);
     }
+    out.writeInt(done.size());
+    for (Key key : done) {
+      write(out, key);
+    }
+    out.writeInt(norms.size());
+    for (Map.Entry<Key, double[]> entry : norms.entrySet()) {
+      write(out, entry.getKey());
+      for (double value : entry.getValue()) {
+        out.writeDouble(value);
+      }
+    }
+    for (int i = 0; i < count.length; i++) {
+      out.writeLong(count[i]);
+      out.writeDouble(sum[i]);
+      out.writeDouble(sumOfSquares[i]);
+    }
+    for (double value : mass) {
+      out.writeDouble(value);
+    }
+    for (boolean value : undecided) {
+      out.writeBoolean(value);
+    }
+    out.writeLong(MAGIC);
   }
 
   /**
