@@ -7,8 +7,10 @@
 NATIVE := target/native
 LIBRARY := $(NATIVE)/libsvdit.so
 
+# This folder, for a shell: its path may have spaces.
+HERE := $(subst $() ,\ ,$(CURDIR))
 CXX_COMMON := -std=c++20 -O3 -fPIC -fvisibility=hidden -fvisibility-inlines-hidden -pthread \
-  -fno-math-errno -Wall -Wextra -Werror -Inative/include -Inative -ffile-prefix-map=$(CURDIR)=.
+  -fno-math-errno -Wall -Wextra -Werror -Inative/include -Inative -ffile-prefix-map=$(HERE)=.
 
 AVX2 := -mavx2 -mfma -mf16c
 # gcc 12 warns of its own headers' _mm512_undefined (PR 105593), so those two warnings are off here.

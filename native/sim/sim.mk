@@ -10,7 +10,7 @@ SIM_SOURCES := $(wildcard native/sim/*.cpp native/plan/*.cpp) native/api_check.c
 SIM_REFERENCE := $(call object,native/test/cases.cpp native/test/reference.cpp native/test/quantised.cpp \
   native/test/fixture.cpp native/test/sweep_cases.cpp native/cpu/ops_rows_portable.cpp)
 SIM_FLAGS := -std=c++20 -O2 -g1 -pthread -fsanitize=address -DSVDIT_SIM \
-  -Wall -Wextra -Werror -Wno-unknown-pragmas -Wno-psabi -Inative/include -Inative -ffile-prefix-map=$(CURDIR)=.
+  -Wall -Wextra -Werror -Wno-unknown-pragmas -Wno-psabi -Inative/include -Inative -ffile-prefix-map=$(HERE)=.
 sim_object = $(patsubst native/%,$(NATIVE)/sim/%.o,$1)
 
 # The simulator switches stacks by hand on x86-64 only.
