@@ -1,8 +1,8 @@
 # The native library, its tests, and the flags of each file. Included by the Makefile.
 #
-# Found by wildcard: native/*.cpp, native/plan, native/cpu and, where nvcc is installed, native/cuda. A file
-# whose name ends in a tier gets that tier's instructions; every other file is baseline x86-64, because it runs before
-# (or without) a look at the processor.
+# Found by wildcard: native/api, native/plan, native/cpu and, where nvcc is installed, native/cuda. A file whose name ends
+# in a CPU tier is compiled with the flags that its line "// Compiled with:" gives; every other file is baseline x86-64,
+# because it runs before (or without) a look at the processor.
 
 NATIVE := target/native
 LIBRARY := $(NATIVE)/libsvdit.so
@@ -12,21 +12,17 @@ HERE := $(subst $() ,\ ,$(CURDIR))
 CXX_COMMON := -std=c++20 -O3 -fPIC -fvisibility=hidden -fvisibility-inlines-hidden -pthread \
   -fno-math-errno -Wall -Wextra -Werror -Inative/include -Inative -ffile-prefix-map=$(HERE)=.
 
-AVX2 := -mavx2 -mfma -mf16c
-# gcc 12 warns of its own headers' _mm512_undefined (PR 105593), so those two warnings are off here.
-AVX512 := -mavx512f -mavx512bw -mavx512dq -mavx512vl -mfma -mf16c -Wno-uninitialized \
-  -Wno-maybe-uninitialized
-AVX512_BF16 := $(AVX512) -mavx512bf16
-tier_flags = $(if $(filter %_avx2.cpp,$1),$(AVX2))$(if $(filter %_avx512.cpp,$1),$(AVX512))$(if \
-  $(filter %_avx512bf16.cpp,$1),$(AVX512_BF16))
+# From the lowest up, as in their table.
+TIERS := $(shell sed -n 's/^SVDIT_TIER.[A-Z0-9_]*, "\([a-z0-9_]*\)".*/\1/p' native/cpu/tiers.def)
+tier_flags = $(shell sed -n 's|^// Compiled with: ||p' $1)
 
 # Only the file that answers svdit_header_hash and the build's description depend on these.
 HEADER_HASH := $(firstword $(shell sha256sum native/include/svdit.h))
 API_FLAGS := -DSVDIT_HEADER_HASH='"$(HEADER_HASH)"' -DSVDIT_VERSION='"$(VERSION)"'
 
-CPU_SOURCES := $(wildcard native/*.cpp native/plan/*.cpp native/cpu/*.cpp)
-CUDA_SOURCES := $(wildcard native/cuda/*.cu)
-CUDA_HOST_SOURCES := $(wildcard native/cuda/*.cpp)
+CPU_SOURCES := $(wildcard native/api/*.cpp native/plan/*.cpp native/cpu/*.cpp native/cpu/*/*.cpp)
+CUDA_SOURCES := $(wildcard native/cuda/kernels/*.cu)
+CUDA_HOST_SOURCES := $(wildcard native/cuda/host/*.cpp native/cuda/ptx/*.cpp)
 TEST_SOURCES := $(wildcard native/test/*_test.cpp)
 BENCH_SOURCES := $(wildcard native/test/*_bench.cpp)
 TEST_COMMON := $(filter-out $(TEST_SOURCES) $(BENCH_SOURCES),$(wildcard native/test/*.cpp))
@@ -34,7 +30,7 @@ TEST_COMMON := $(filter-out $(TEST_SOURCES) $(BENCH_SOURCES),$(wildcard native/t
 object = $(patsubst native/%,$(NATIVE)/obj/%.o,$1)
 # From the lowest tier up: of an inline function that several files define the linker keeps the first copy, which must
 # be one that every processor that reaches it can run.
-TIER_SOURCES := $(foreach tier,avx2 avx512 avx512bf16,$(filter %_$(tier).cpp,$(CPU_SOURCES)))
+TIER_SOURCES := $(foreach tier,$(TIERS),$(filter %_$(tier).cpp,$(CPU_SOURCES)))
 OBJECTS = $(call object,$(filter-out $(TIER_SOURCES),$(CPU_SOURCES)) $(CUDA_ALL_SOURCES) $(TIER_SOURCES))
 
 # ---- CUDA ----------------------------------------------------------------------------------------
@@ -79,7 +75,7 @@ FORCE:
 
 # Only the .cpp files that mention SVDIT_WITH_CUDA, and the tests, are told of it.
 CUDA_AWARE := $(shell grep -l SVDIT_WITH_CUDA $(CPU_SOURCES) /dev/null)
-compile = $(CXX) $(CXX_COMMON) $(SANITIZE) $(call tier_flags,$<) $(if $(filter api.cpp,$(notdir $<)),$(API_FLAGS)) \
+compile = $(CXX) $(CXX_COMMON) $(SANITIZE) $(if $(filter $(TIER_SOURCES),$<),$(call tier_flags,$<)) $(if $(filter native/api/library.cpp,$<),$(API_FLAGS)) \
   $(if $(findstring native/cuda/,$<),$(CUDA_INCLUDES)) -MMD -MP -c $< -o $@
 
 $(NATIVE)/obj/%.cpp.o: native/%.cpp $(NATIVE)/flags native/native.mk
@@ -98,13 +94,13 @@ $(NATIVE)/obj/%.cu.o: native/%.cu $(NATIVE)/flags native/native.mk
 	  2> $(@:.o=.ptxas) || { cat $(@:.o=.ptxas) >&2; false; }
 
 # The hash names the header's text, so the file that carries it follows the header even where it need not.
-$(NATIVE)/obj/api.cpp.o $(NATIVE)/obj-cpu/api.cpp.o: native/include/svdit.h
+$(NATIVE)/obj/api/library.cpp.o $(NATIVE)/obj-cpu/api/library.cpp.o: native/include/svdit.h
 
 # nodelete, because class loaders share it and worker threads run in it.
-link = $(CXX) -shared -pthread $(SANITIZE) -Wl,--version-script=native/libsvdit.map \
+link = $(CXX) -shared -pthread $(SANITIZE) -Wl,--version-script=native/api/libsvdit.map \
   -Wl,-soname,libsvdit.so -Wl,-z,defs -Wl,-z,relro -Wl,-z,now -Wl,-z,nodelete -Wl,--gc-sections -Wl,--build-id=sha1 $(LDFLAGS)
 
-$(LIBRARY): $(OBJECTS) native/libsvdit.map
+$(LIBRARY): $(OBJECTS) native/api/libsvdit.map
 	@mkdir -p $(@D)
 	$(Q)$(link) $(OBJECTS) $(CUDA_LIBRARIES) -ldl -o $@
 	@$(if $(CUDA_LEFT_OUT),echo 'The CUDA backend is left out: $(CUDA_LEFT_OUT).')
@@ -119,7 +115,7 @@ JAR_LIBRARIES += $(call jar_library,linux-x86_64-cuda13)
 CPU_OBJECTS = $(patsubst $(NATIVE)/obj/%,$(NATIVE)/obj-cpu/%,$(call object,$(CUDA_AWARE)))
 CPU_ONLY_OBJECTS = $(filter-out $(call object,$(CUDA_AWARE) $(CUDA_ALL_SOURCES)),$(OBJECTS))
 
-$(call jar_library,linux-x86_64): $(CPU_OBJECTS) $(CPU_ONLY_OBJECTS) native/libsvdit.map
+$(call jar_library,linux-x86_64): $(CPU_OBJECTS) $(CPU_ONLY_OBJECTS) native/api/libsvdit.map
 	@mkdir -p $(@D)
 	$(Q)$(link) $(CPU_OBJECTS) $(CPU_ONLY_OBJECTS) -ldl -o $@
 endif
@@ -154,7 +150,7 @@ cuda-sass-test:
 	@native/cuda/check_sass_test.sh $(NVCC) $(filter-out -Werror all-warnings,$(NVCC_FLAGS)) $(call cuda_arch,any_sm90.cu)
 
 include native/sim/sim.mk
-include native/gpu/gpu.mk
+include native/test/device/gpu.mk
 
 # Says which processor and CPU tiers are tested and which are not. Then runs every test, as many at a time as there are
 # processors; one line each, the whole output of those that fail.

@@ -6,11 +6,11 @@
 #include <cstring>
 #include <new>
 
-#include "api_check.h"
-#include "cpu/attention.h"
+#include "cpu/attention/attention.h"
 #include "cpu/processor.h"
-#include "cpu/quantise.h"
-#include "error.h"
+#include "plan/text_valid.h"
+#include "cpu/attention/quantise.h"
+#include "base/error.h"
 
 namespace svdit {
 namespace {
@@ -67,32 +67,16 @@ void require_no_stream(svdit_stream stream) {
   }
 }
 
-const TierKernels &tier_kernels(uint32_t tier) {
-  switch (tier) {
-#if defined(__x86_64__)
-    case SVDIT_CPU_TIER_AVX2:
-      return kAvx2Kernels;
-    case SVDIT_CPU_TIER_AVX512:
-      return kAvx512Kernels;
-    case SVDIT_CPU_TIER_AVX512_BF16:
-      return kAvx512Bf16Kernels;
-#endif
-    default:
-      return kPortableKernels;
-  }
-}
-
-CpuBackend::CpuBackend(uint32_t tier, int32_t threads)
+CpuBackend::CpuBackend(const Tier &tier, int32_t threads)
     : tier_(tier),
-      kernels_(tier_kernels(tier)),
       pool_(threads),
       scratches_(threads - 1),
-      operations_(tier, pool_) {}
+      operations_(*tier.rows, pool_) {}
 
 void CpuBackend::describe(svdit_backend_info &info) const {
   describe_cpu(info);
   info.threads = pool_.threads();
-  info.cpu_tier = tier_;
+  info.cpu_tier = tier_.code;
 }
 
 void *CpuBackend::allocate(uint32_t, uint64_t bytes) {
@@ -132,7 +116,7 @@ std::unique_ptr<svdit_plan> CpuBackend::compile(Plan &&plan) {
 void probe_cpu(const svdit_backend_options &options, svdit_backend_info &info) {
   describe_cpu(info);
   info.threads = thread_count(options);
-  info.cpu_tier = choose_tier(options.cpu_tier);
+  info.cpu_tier = choose_tier(options.cpu_tier).code;
 }
 
 std::unique_ptr<svdit_backend> open_cpu(const svdit_backend_options &options) {

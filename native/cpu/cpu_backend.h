@@ -2,17 +2,18 @@
 #ifndef SVDIT_CPU_CPU_BACKEND_H
 #define SVDIT_CPU_CPU_BACKEND_H
 
-#include "backend.h"
-#include "cpu/ops.h"
-#include "cpu/scratch.h"
-#include "cpu/threads.h"
-#include "cpu/tier.h"
+#include "backend/backend.h"
+#include "cpu/ops/ops.h"
+#include "cpu/attention/scratch.h"
+#include "cpu/pool/threads.h"
+#include "cpu/tiers.h"
 
 namespace svdit {
 
 class CpuBackend : public svdit_backend {
  public:
-  CpuBackend(uint32_t tier, int32_t threads);
+  // tier lives as long as the process.
+  CpuBackend(const Tier &tier, int32_t threads);
 
   void describe(svdit_backend_info &info) const override;
   void *allocate(uint32_t kind, uint64_t bytes) override;
@@ -24,14 +25,12 @@ class CpuBackend : public svdit_backend {
   std::unique_ptr<svdit_plan> compile(Plan &&plan) override;
   Operations *operations() override { return &operations_; }
 
-  uint32_t tier() const { return tier_; }
-  const TierKernels &kernels() const { return kernels_; }
+  const TierKernels &kernels() const { return *tier_.attention; }
   ThreadPool &pool() { return pool_; }
   ScratchPool &scratches() { return scratches_; }
 
  private:
-  const uint32_t tier_;
-  const TierKernels &kernels_;
+  const Tier &tier_;
   ThreadPool pool_;
   ScratchPool scratches_;
   cpu::CpuOperations operations_;

@@ -11,12 +11,10 @@
 #include <sstream>
 #include <vector>
 
-#include "error.h"
+#include "base/error.h"
 
 namespace svdit {
 namespace {
-
-const char *const kTierNames[] = {"auto", "portable", "avx2", "avx512", "avx512_bf16"};
 
 std::string first_line(const std::string &path) {
   std::ifstream file(path);
@@ -57,48 +55,6 @@ double read_v1(const std::string &directory) {
 }
 
 }  // namespace
-
-bool has_tier(uint32_t tier) {
-  if (tier == SVDIT_CPU_TIER_PORTABLE) return true;
-#if defined(__x86_64__)
-  const bool avx2 = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") &&
-                    __builtin_cpu_supports("f16c");
-  const bool avx512 = avx2 && __builtin_cpu_supports("avx512f") &&
-                      __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512dq") &&
-                      __builtin_cpu_supports("avx512vl");
-  if (tier == SVDIT_CPU_TIER_AVX2) return avx2;
-  if (tier == SVDIT_CPU_TIER_AVX512) return avx512;
-  if (tier == SVDIT_CPU_TIER_AVX512_BF16) return avx512 && __builtin_cpu_supports("avx512bf16");
-#endif
-  return false;
-}
-
-const char *tier_name(uint32_t tier) { return kTierNames[tier]; }
-
-uint32_t choose_tier(uint32_t asked) {
-  const char *source = "cpu_tier";
-  if (asked == SVDIT_CPU_TIER_AUTO) {
-    const char *named = std::getenv("SVDIT_CPU_TIER");
-    if (named != nullptr && *named != 0) {
-      source = "SVDIT_CPU_TIER";
-      for (uint32_t t = SVDIT_CPU_TIER_PORTABLE; t <= SVDIT_CPU_TIER_AVX512_BF16; ++t) {
-        if (std::strcmp(named, kTierNames[t]) == 0) asked = t;
-      }
-      if (asked == SVDIT_CPU_TIER_AUTO && std::strcmp(named, kTierNames[0]) != 0) {
-        fail(SVDIT_INVALID_ARGUMENT,
-             "SVDIT_CPU_TIER is '%s', expected portable, avx2, avx512 or avx512_bf16", named);
-      }
-    }
-  }
-  if (asked == SVDIT_CPU_TIER_AUTO) {
-    for (asked = SVDIT_CPU_TIER_AVX512_BF16; !has_tier(asked);) --asked;
-  }
-  if (!has_tier(asked)) {
-    fail(SVDIT_UNAVAILABLE, "%s asks for %s, which this processor (%s) does not have", source,
-         kTierNames[asked], processor_name().c_str());
-  }
-  return asked;
-}
 
 std::string processor_name() {
   std::ifstream file("/proc/cpuinfo");

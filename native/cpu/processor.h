@@ -1,4 +1,4 @@
-// What this machine offers: instructions, and how many threads this process may keep busy.
+// What this machine offers: its processor, and how many threads this process may keep busy.
 #ifndef SVDIT_CPU_PROCESSOR_H
 #define SVDIT_CPU_PROCESSOR_H
 
@@ -6,17 +6,6 @@
 #include <string>
 
 namespace svdit {
-
-// Whether the processor (and the operating system) can run an SVDIT_CPU_TIER_* other than AUTO.
-bool has_tier(uint32_t tier);
-
-// "portable", "avx2", "avx512", "avx512_bf16".
-const char *tier_name(uint32_t tier);
-
-// The tier to use for what svdit_backend_options.cpu_tier asks; AUTO is what SVDIT_CPU_TIER names,
-// or the highest there is. Throws Error UNAVAILABLE for one the processor lacks, INVALID_ARGUMENT
-// for an unknown name.
-uint32_t choose_tier(uint32_t asked);
 
 // The processor's name for people.
 std::string processor_name();

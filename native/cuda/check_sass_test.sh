@@ -17,7 +17,7 @@ plant() {
     return 1
   fi
   cat > "$folder/kernel_sm90.cu" << KERNEL
-#include "cuda/attention_sm90.cuh"
+#include "cuda/kernels/attention_sm90.cuh"
 using namespace svdit::cuda;
 template __global__ void svdit::cuda::attention_sm90<$shape>(const __grid_constant__ AttentionParams,
                                                              const __grid_constant__ $shape::Source);

@@ -2,7 +2,7 @@
 
 #include <cstdio>
 
-#include "error.h"
+#include "base/error.h"
 
 namespace svdit {
 namespace {

@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <numeric>
 
-#include "error.h"
+#include "base/error.h"
 #include "plan/pattern.h"
 
 namespace svdit {

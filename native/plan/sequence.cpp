@@ -1,6 +1,6 @@
 #include "plan/sequence.h"
 
-#include "error.h"
+#include "base/error.h"
 
 namespace svdit {
 

@@ -4,7 +4,7 @@
 
 #include <cstdint>
 
-#include "cuda/tensor_map.h"
+#include "cuda/ptx/tensor_map.h"
 #include "primitives.h"
 
 namespace svdit::ptx {

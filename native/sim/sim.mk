@@ -2,13 +2,12 @@
 # AddressSanitizer: it watches the kernels' reads and writes of global memory. Included by native.mk.
 
 SIM_TEST_SOURCES := $(wildcard native/test/sim/*_test.cpp)
-SIM_SOURCES := $(wildcard native/sim/*.cpp native/plan/*.cpp) native/api_check.cpp \
-  native/cuda/prepare.cpp native/cuda/launch_choice.cpp native/cuda/sweep_call.cpp native/cuda/ops_prepare.cpp \
-  native/cuda/tensor_shape.cpp native/cuda/key_maps.cpp \
+SIM_SOURCES := $(wildcard native/sim/*.cpp native/plan/*.cpp native/cuda/ptx/*.cpp) native/api/check.cpp \
+  $(patsubst %,native/cuda/host/%.cpp,prepare launch_choice sweep_call ops_prepare key_maps) \
   $(filter-out $(SIM_TEST_SOURCES),$(wildcard native/test/sim/*.cpp))
 # The reference is not what is tested: as fast as it can be.
 SIM_REFERENCE := $(call object,native/test/cases.cpp native/test/reference.cpp native/test/quantised.cpp \
-  native/test/fixture.cpp native/test/sweep_cases.cpp native/cpu/ops_rows_portable.cpp)
+  native/test/fixture.cpp native/test/sweep_cases.cpp native/cpu/ops/ops_rows_portable.cpp)
 SIM_FLAGS := -std=c++20 -O2 -g1 -pthread -fsanitize=address -DSVDIT_SIM \
   -Wall -Wextra -Werror -Wno-unknown-pragmas -Wno-psabi -Inative/include -Inative -ffile-prefix-map=$(HERE)=.
 sim_object = $(patsubst native/%,$(NATIVE)/sim/%.o,$1)
@@ -39,9 +38,9 @@ $(NATIVE)/simlib/%.o: native/% $(NATIVE)/flags native/sim/sim.mk
 	$(Q)$(CXX) $(SIM_LIBRARY_FLAGS) $(CUDA_INCLUDES) -MMD -MP -x c++ -c $< -o $@
 
 # Tensor maps are made and read by the simulator's own tensor_copy.cpp.
-SIM_LIBRARY_OBJECTS = $(filter-out $(call object,$(CUDA_SOURCES) native/cuda/tensor_map.cpp),$(OBJECTS)) \
+SIM_LIBRARY_OBJECTS = $(filter-out $(call object,$(CUDA_SOURCES) native/cuda/host/tensor_map.cpp),$(OBJECTS)) \
   $(call sim_library_object,$(SIM_LIBRARY_SOURCES))
-$(NATIVE)/libsvdit-sim.so: $(SIM_LIBRARY_OBJECTS) native/libsvdit.map | $(NATIVE)/simlib/libcublasLt.so.13
+$(NATIVE)/libsvdit-sim.so: $(SIM_LIBRARY_OBJECTS) native/api/libsvdit.map | $(NATIVE)/simlib/libcublasLt.so.13
 	@mkdir -p $(@D)
 	$(Q)$(link) $(filter %.o,$^) -Wl,-rpath,'$$ORIGIN/simlib' -ldl -o $@
 
@@ -55,7 +54,7 @@ $(NATIVE)/simlib/libcublasLt.so.13: native/sim/cublaslt/cublaslt.cpp $(NATIVE)/f
 SIM_GPU_TESTS := $(if $(SIM_LIBRARY),$(patsubst %,$(NATIVE)/test/sim/%,gpu_test gpu_runtime_test gpu_ops_test gpu_sweep_test))
 SIM_TESTS += $(SIM_GPU_TESTS)
 # timing --small and model_timing --small show there that they run; their times mean nothing.
-$(SIM_GPU_TESTS) $(NATIVE)/test/sim/model_timing $(NATIVE)/test/sim/timing: $(NATIVE)/test/sim/%: $(NATIVE)/obj/gpu/%.cpp.o $(call object,$(TEST_COMMON)) \
+$(SIM_GPU_TESTS) $(NATIVE)/test/sim/model_timing $(NATIVE)/test/sim/timing: $(NATIVE)/test/sim/%: $(NATIVE)/obj/test/device/%.cpp.o $(call object,$(TEST_COMMON)) \
     $(SIM_LIBRARY_OBJECTS) | $(SIM_CUBLASLT)
 	@mkdir -p $(@D)
 	$(Q)$(CXX) -pthread $^ $(LDFLAGS) -Wl,--export-dynamic-symbol=svdit_sim_enqueue \

@@ -8,7 +8,7 @@
 #include <variant>
 #include <vector>
 
-#include "cuda/tensor_map.h"
+#include "cuda/ptx/tensor_map.h"
 
 namespace svdit::sim {
 

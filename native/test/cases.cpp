@@ -6,7 +6,7 @@
 #include <cmath>
 #include <cstring>
 
-#include "backend.h"
+#include "backend/backend.h"
 #include "test/quantised.h"
 
 namespace svdit::test {

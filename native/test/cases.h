@@ -142,6 +142,9 @@ TestPattern random_pattern(Random &random, const TestCase &c, uint32_t mode);
 svdit_backend *open_cpu(uint32_t tier, int32_t threads);
 const char *tier_label(uint32_t tier);
 
+// SVDIT_CPU_TIER_* of every tier of this build, from the lowest up.
+const std::vector<uint32_t> &all_tiers();
+
 // Why a tier is not tested here: the processor lacks it, or SVDIT_CPU_TIER names a lower one, as on
 // a machine that has no more. Empty where it is tested.
 std::string why_absent(uint32_t tier);

@@ -9,7 +9,7 @@
 #include <cstring>
 #include <vector>
 
-#include "cpu/quantise.h"
+#include "cpu/attention/quantise.h"
 #include "test/fixture.h"
 #include "test/harness.h"
 #include "test/quantised.h"

@@ -1,14 +1,17 @@
 // The row kernels of every tier this processor has against double arithmetic, on awkward shapes and
 // strides. Every matrix ends at a protected page.
+#include <algorithm>
 #include <cmath>
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
 #include <random>
+#include <set>
 #include <string>
 #include <vector>
 
-#include "cpu/ops_rows.h"
+#include "cpu/ops/ops_rows.h"
+#include "cpu/tiers.h"
 #include "svdit.h"
 #include "test/cases.h"
 
@@ -315,11 +318,12 @@ void test_residual(const Tier &tier, uint32_t x_type, uint32_t y_type, int64_t c
 
 int main() {
   std::vector<Tier> tiers;
-  for (const uint32_t tier : svdit::test::present_tiers()) {
-    const char *name = svdit::test::tier_label(tier);
-    if (tier == SVDIT_CPU_TIER_PORTABLE) tiers.push_back({name, &svdit::cpu::kRowKernelsPortable});
-    if (tier == SVDIT_CPU_TIER_AVX2) tiers.push_back({name, &svdit::cpu::kRowKernelsAvx2});
-    if (tier == SVDIT_CPU_TIER_AVX512) tiers.push_back({name, &svdit::cpu::kRowKernelsAvx512});
+  // Several tiers may share a table: it is tested once.
+  std::set<const RowKernels *> seen;
+  const std::vector<uint32_t> present = svdit::test::present_tiers();
+  for (const svdit::Tier &tier : svdit::tiers()) {
+    if (std::find(present.begin(), present.end(), tier.code) == present.end()) continue;
+    if (seen.insert(tier.rows).second) tiers.push_back({tier.name, tier.rows});
   }
   const uint32_t types[] = {SVDIT_BF16, SVDIT_FP16, SVDIT_FP32};
   for (const Tier &tier : tiers) {

@@ -1,5 +1,5 @@
 // The thread pool, many callers on one plan, forked processes, and what the cgroup allows.
-#include "cpu/threads.h"
+#include "cpu/pool/threads.h"
 
 #include <sys/stat.h>
 #include <sys/wait.h>

@@ -23,8 +23,9 @@ svdit_backend *open_cpu(uint32_t tier, int32_t threads) {
 
 std::string why_absent(uint32_t tier) {
   const char *cap = std::getenv("SVDIT_CPU_TIER");
-  for (uint32_t named = SVDIT_CPU_TIER_PORTABLE; cap != nullptr && named < tier; ++named) {
-    if (std::strcmp(cap, tier_label(named)) == 0) {
+  for (uint32_t named : all_tiers()) {
+    if (named == tier) break;
+    if (cap != nullptr && std::strcmp(cap, tier_label(named)) == 0) {
       return "SVDIT_CPU_TIER is " + std::string(cap) + ", which is less";
     }
   }
@@ -40,7 +41,7 @@ std::string why_absent(uint32_t tier) {
 
 std::vector<uint32_t> present_tiers() {
   std::vector<uint32_t> tiers;
-  for (uint32_t tier = SVDIT_CPU_TIER_PORTABLE; tier <= SVDIT_CPU_TIER_AVX512_BF16; ++tier) {
+  for (uint32_t tier : all_tiers()) {
     if (why_absent(tier).empty()) tiers.push_back(tier);
   }
   return tiers;
@@ -56,7 +57,7 @@ std::string tested_tiers() {
   std::string lines = "Processor: " + std::string(info.name) + ", " + std::to_string(info.threads) +
                       " threads\nCPU tiers tested:";
   for (uint32_t tier : present_tiers()) lines += std::string(" ") + tier_label(tier);
-  for (uint32_t tier = SVDIT_CPU_TIER_PORTABLE; tier <= SVDIT_CPU_TIER_AVX512_BF16; ++tier) {
+  for (uint32_t tier : all_tiers()) {
     const std::string why = why_absent(tier);
     if (!why.empty()) {
       lines += "\nCPU tier absent, NOT tested: " + std::string(tier_label(tier)) + ": " + why;
@@ -66,8 +67,24 @@ std::string tested_tiers() {
 }
 
 const char *tier_label(uint32_t tier) {
-  const char *const names[] = {"auto", "portable", "avx2", "avx512", "avx512_bf16"};
-  return names[tier];
+  switch (tier) {
+#define SVDIT_TIER(code, name, attention, rows, present) \
+  case SVDIT_CPU_TIER_##code:                            \
+    return name;
+#include "cpu/tiers.def"
+#undef SVDIT_TIER
+    default:
+      return "auto";
+  }
+}
+
+const std::vector<uint32_t> &all_tiers() {
+  static const std::vector<uint32_t> all = {
+#define SVDIT_TIER(code, name, attention, rows, present) SVDIT_CPU_TIER_##code,
+#include "cpu/tiers.def"
+#undef SVDIT_TIER
+  };
+  return all;
 }
 
 }  // namespace svdit::test

@@ -4,12 +4,12 @@
 
 #include <map>
 
-#include "cuda/kernels.h"
-#include "cuda/key_maps.h"
-#include "cuda/ops_params.h"
-#include "cuda/params.h"
-#include "cuda/quantised.h"
-#include "cuda/sweep_params.h"
+#include "cuda/kernels/kernels.h"
+#include "cuda/kernels/key_maps.h"
+#include "cuda/kernels/ops_params.h"
+#include "cuda/kernels/params.h"
+#include "cuda/kernels/quantised.h"
+#include "cuda/kernels/sweep_params.h"
 
 namespace svdit::sim {
 namespace {

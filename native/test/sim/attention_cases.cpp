@@ -9,7 +9,7 @@
 #include <cstring>
 #include <fstream>
 
-#include "error.h"
+#include "base/error.h"
 #include "test/cases.h"
 #include "test/fixture.h"
 #include "test/reference.h"

@@ -8,7 +8,7 @@
 #include <vector>
 
 #include "cases.h"
-#include "cuda/ptx.cuh"
+#include "cuda/ptx/ptx.cuh"
 #include "planted.h"
 
 namespace {

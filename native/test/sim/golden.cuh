@@ -4,7 +4,7 @@
 #ifndef SVDIT_TEST_SIM_GOLDEN_CUH
 #define SVDIT_TEST_SIM_GOLDEN_CUH
 
-#include "cuda/ptx.cuh"
+#include "cuda/ptx/ptx.cuh"
 
 namespace svdit::golden {
 

@@ -1,11 +1,11 @@
 // Every primitive of ptx_sm90.cuh on inputs made from addresses and the thread's number. Compiled
-// for a GPU by native/gpu/golden_sm90.cu, which records what comes out, and for the simulator by
+// for a GPU by native/test/device/golden_sm90.cu, which records what comes out, and for the simulator by
 // golden_sm90_test.cpp, which replays the record. All products are of small integers, so that they
 // are exact in any order.
 #ifndef SVDIT_TEST_SIM_GOLDEN_SM90_CUH
 #define SVDIT_TEST_SIM_GOLDEN_SM90_CUH
 
-#include "cuda/ptx_sm90.cuh"
+#include "cuda/ptx/ptx_sm90.cuh"
 #include "test/sim/golden.cuh"
 
 namespace svdit::golden_sm90 {

@@ -1,5 +1,5 @@
 // The choice between one launch and a launch a group, on invented times.
-#include "cuda/launch_choice.h"
+#include "cuda/host/launch_choice.h"
 
 #include <cmath>
 

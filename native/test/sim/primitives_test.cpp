@@ -5,7 +5,7 @@
 #include <random>
 
 #include "cases.h"
-#include "cuda/ptx.cuh"
+#include "cuda/ptx/ptx.cuh"
 
 namespace {
 

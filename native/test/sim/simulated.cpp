@@ -3,14 +3,14 @@
 #include <cstdlib>
 #include <cstring>
 
-#include "api_check.h"
-#include "cuda/attention_sm80.cuh"
-#include "cuda/attention_sm90.cuh"
-#include "cuda/permute.cuh"
-#include "cuda/quantise_e4m3.cuh"
-#include "cuda/sweep_call.h"
-#include "cuda/sweep_sm80.cuh"
-#include "error.h"
+#include "api/check.h"
+#include "cuda/kernels/attention_sm80.cuh"
+#include "cuda/kernels/attention_sm90.cuh"
+#include "cuda/kernels/permute.cuh"
+#include "cuda/kernels/quantise_e4m3.cuh"
+#include "cuda/host/sweep_call.h"
+#include "cuda/kernels/sweep_sm80.cuh"
+#include "base/error.h"
 
 namespace svdit::test {
 namespace {

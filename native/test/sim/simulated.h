@@ -4,8 +4,8 @@
 
 #include <memory>
 
-#include "backend.h"
-#include "cuda/prepare.h"
+#include "backend/backend.h"
+#include "cuda/host/prepare.h"
 #include "sim/machine.h"
 
 namespace svdit::test {

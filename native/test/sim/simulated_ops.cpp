@@ -2,8 +2,8 @@
 
 #include <utility>
 
-#include "cuda/ops_each.cuh"
-#include "cuda/ops_norm.cuh"
+#include "cuda/kernels/ops_each.cuh"
+#include "cuda/kernels/ops_norm.cuh"
 
 namespace svdit::test {
 namespace {

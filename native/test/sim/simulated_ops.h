@@ -2,7 +2,7 @@
 #ifndef SVDIT_TEST_SIM_SIMULATED_OPS_H
 #define SVDIT_TEST_SIM_SIMULATED_OPS_H
 
-#include "cuda/ops_prepare.h"
+#include "cuda/host/ops_prepare.h"
 #include "sim/machine.h"
 
 namespace svdit::test {

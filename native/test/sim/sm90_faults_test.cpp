@@ -4,7 +4,7 @@
 #include <vector>
 
 #include "cases.h"
-#include "cuda/ptx_sm90.cuh"
+#include "cuda/ptx/ptx_sm90.cuh"
 #include "planted.h"
 
 namespace {

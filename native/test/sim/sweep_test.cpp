@@ -4,7 +4,7 @@
 #include <cstdlib>
 #include <fstream>
 
-#include "error.h"
+#include "base/error.h"
 #include "test/sim/simulated.h"
 #include "test/sweep_cases.h"
 

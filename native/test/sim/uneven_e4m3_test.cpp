@@ -1,6 +1,6 @@
 // Which tokens share a scale, in the CUDA kernels of e4m3: data of a usual spread would not show a
 // mistake there.
-#include "error.h"
+#include "base/error.h"
 #include "test/quantised.h"
 #include "test/reference.h"
 #include "test/sim/simulated.h"

@@ -7,7 +7,7 @@
 #include <vector>
 
 #include "cases.h"
-#include "cuda/ptx_sm90.cuh"
+#include "cuda/ptx/ptx_sm90.cuh"
 #include "layouts.h"
 
 namespace {

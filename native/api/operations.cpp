@@ -1,0 +1,320 @@
+// ABI entry points of a denoiser's other operations: argument checks, no arithmetic.
+#include <cinttypes>
+#include <utility>
+
+#include "api/guard.h"
+#include "backend/backend.h"
+#include "base/error.h"
+
+namespace svdit {
+namespace {
+
+constexpr int64_t kMaxExtent = int64_t{1}
+                               << 40;  // of rows, columns and strides: products stay in range
+
+uint64_t element_bytes(uint32_t type) { return type == SVDIT_FP32 ? 4 : 2; }
+
+const char *type_name(uint32_t type) {
+  return type == SVDIT_BF16 ? "BF16" : type == SVDIT_FP16 ? "FP16" : "FP32";
+}
+
+Operations &operations_of(svdit_backend *backend) {
+  require(backend, "backend");
+  Operations *operations = backend->operations();
+  if (operations == nullptr) {
+    fail(SVDIT_UNSUPPORTED,
+         "this backend computes attention only, not a denoiser's other operations");
+  }
+  return *operations;
+}
+
+// Bytes from the first element to the end of the last.
+uint64_t span_bytes(const svdit_matrix &m) {
+  return ((m.rows - 1) * m.row_stride + m.columns) * element_bytes(m.element_type);
+}
+
+void check_matrix(const svdit_matrix &m, const char *name) {
+  if (m.data == nullptr) fail(SVDIT_INVALID_ARGUMENT, "%s.data is NULL", name);
+  if (m.element_type > SVDIT_FP32) {
+    fail(SVDIT_INVALID_ARGUMENT, "%s.element_type is %u; expected BF16 (0), FP16 (1) or FP32 (2)",
+         name, m.element_type);
+  }
+  if (m.reserved != 0) fail(SVDIT_INVALID_ARGUMENT, "%s.reserved is not zero", name);
+  if (m.rows < 1 || m.rows > kMaxExtent || m.columns < 1 || m.columns > kMaxExtent) {
+    fail(SVDIT_INVALID_ARGUMENT,
+         "%s is [%" PRId64 ", %" PRId64 "]; expected at least one row and column", name, m.rows,
+         m.columns);
+  }
+  if (m.row_stride < (m.rows == 1 ? 0 : m.columns) || m.row_stride > kMaxExtent ||
+      (m.rows > 1 && m.row_stride > kMaxExtent * 1024 / m.rows)) {
+    fail(SVDIT_INVALID_ARGUMENT,
+         "%s.row_stride is %" PRId64 "; expected at least its %" PRId64 " columns", name,
+         m.row_stride, m.columns);
+  }
+  if (reinterpret_cast<uintptr_t>(m.data) % element_bytes(m.element_type) != 0) {
+    fail(SVDIT_INVALID_ARGUMENT, "%s.data is not aligned to its element type %s", name,
+         type_name(m.element_type));
+  }
+  if (span_bytes(m) > m.extent_bytes) {
+    fail(SVDIT_INVALID_ARGUMENT,
+         "%s needs %" PRIu64 " bytes ([%" PRId64 ", %" PRId64 "], row stride %" PRId64
+         ") and has an extent of %" PRIu64,
+         name, span_bytes(m), m.rows, m.columns, m.row_stride, m.extent_bytes);
+  }
+}
+
+void check_shape(const svdit_matrix &m, const char *name, int64_t rows, int64_t columns) {
+  check_matrix(m, name);
+  if (m.rows != rows || m.columns != columns) {
+    fail(SVDIT_INVALID_ARGUMENT,
+         "%s is [%" PRId64 ", %" PRId64 "]; expected [%" PRId64 ", %" PRId64 "]", name, m.rows,
+         m.columns, rows, columns);
+  }
+}
+
+void check_type(const svdit_matrix &m, const char *name, uint32_t type) {
+  if (m.element_type != type) {
+    fail(SVDIT_INVALID_ARGUMENT, "%s is %s; expected %s", name, type_name(m.element_type),
+         type_name(type));
+  }
+}
+
+void check_activation(uint32_t activation, uint32_t last, const char *expected) {
+  if (activation > last)
+    fail(SVDIT_INVALID_ARGUMENT, "activation is %u; expected %s", activation, expected);
+}
+
+bool overlap(const svdit_matrix &a, const svdit_matrix &b) {
+  const auto a_begin = reinterpret_cast<uintptr_t>(a.data);
+  const auto b_begin = reinterpret_cast<uintptr_t>(b.data);
+  if (a_begin >= b_begin + span_bytes(b) || b_begin >= a_begin + span_bytes(a)) return false;
+  // Columns of one wider matrix interleave without meeting.
+  if (a.row_stride != b.row_stride || a.element_type != b.element_type) return true;
+  const uint64_t row_bytes = a.row_stride * element_bytes(a.element_type);
+  if (row_bytes == 0) return true;
+  const uint64_t forward = b_begin >= a_begin
+                               ? (b_begin - a_begin) % row_bytes
+                               : (row_bytes - (a_begin - b_begin) % row_bytes) % row_bytes;
+  return forward < a.columns * element_bytes(a.element_type) ||
+         forward + b.columns * element_bytes(b.element_type) > row_bytes;
+}
+
+void check_apart(const svdit_matrix &y, const char *y_name, const svdit_matrix &x,
+                 const char *x_name) {
+  if (x.data != nullptr && overlap(y, x))
+    fail(SVDIT_INVALID_ARGUMENT, "%s overlaps %s", y_name, x_name);
+}
+
+bool same_place(const svdit_matrix &x, const svdit_matrix &y) {
+  return x.data == y.data && x.row_stride == y.row_stride && x.element_type == y.element_type;
+}
+
+void check_in_place(const svdit_matrix &y, const svdit_matrix &x) {
+  if (!same_place(x, y) && overlap(x, y)) {
+    fail(SVDIT_INVALID_ARGUMENT, "y overlaps x and is not the same matrix");
+  }
+}
+
+// An optional fp32 row that applies to every row of x.
+void check_row(const svdit_matrix &m, const char *name, int64_t columns) {
+  if (m.data == nullptr) return;
+  check_shape(m, name, 1, columns);
+  check_type(m, name, SVDIT_FP32);
+}
+
+// The checks of a norm; gives the arguments with group_columns explicit.
+svdit_norm_args checked(const svdit_norm_args *args) {
+  require_struct(args, "svdit_norm_args");
+  require_zero(args->reserved, args->reserved0, "svdit_norm_args");
+  if (args->kind > SVDIT_NORM_RMS) {
+    fail(SVDIT_INVALID_ARGUMENT, "kind is %u; expected LAYER (0) or RMS (1)", args->kind);
+  }
+  check_matrix(args->x, "x");
+  const int64_t columns = args->x.columns;
+  check_shape(args->y, "y", args->x.rows, columns);
+  check_in_place(args->y, args->x);
+  svdit_norm_args explicit_args = *args;
+  if (args->group_columns == 0) explicit_args.group_columns = columns;
+  const int64_t group = explicit_args.group_columns;
+  if (group < 1 || columns % group != 0) {
+    fail(SVDIT_INVALID_ARGUMENT,
+         "group_columns is %" PRId64 ", which does not divide the %" PRId64 " columns", group,
+         columns);
+  }
+  if (!(args->epsilon >= 0)) {
+    fail(SVDIT_INVALID_ARGUMENT, "epsilon is %g; expected at least 0", args->epsilon);
+  }
+  for (const auto &[m, name] : {std::pair{&args->weight, "weight"}, {&args->bias, "bias"}}) {
+    if (m->data != nullptr) check_shape(*m, name, 1, m->columns == group ? group : columns);
+  }
+  check_row(args->scale, "scale", columns);
+  check_row(args->shift, "shift", columns);
+  check_apart(args->y, "y", args->weight, "weight");
+  check_apart(args->y, "y", args->bias, "bias");
+  check_apart(args->y, "y", args->scale, "scale");
+  check_apart(args->y, "y", args->shift, "shift");
+  return explicit_args;
+}
+
+void check(const svdit_rope_args *args) {
+  require_struct(args, "svdit_rope_args");
+  require_zero(args->reserved, 0, "svdit_rope_args");
+  check_matrix(args->x, "x");
+  if (args->head_dim < 2 || args->head_dim % 2 != 0 || args->x.columns % args->head_dim != 0) {
+    fail(SVDIT_INVALID_ARGUMENT,
+         "head_dim is %d; expected an even number that divides x's %" PRId64 " columns",
+         args->head_dim, args->x.columns);
+  }
+  for (const auto &[m, name] : {std::pair{&args->cosine, "cosine"}, {&args->sine, "sine"}}) {
+    check_shape(*m, name, args->x.rows, args->head_dim / 2);
+    check_type(*m, name, SVDIT_FP32);
+    check_apart(args->x, "x", *m, name);
+  }
+}
+
+void check(const svdit_residual_args *args) {
+  require_struct(args, "svdit_residual_args");
+  require_zero(args->reserved, args->reserved0, "svdit_residual_args");
+  check_matrix(args->x, "x");
+  check_shape(args->y, "y", args->x.rows, args->x.columns);
+  if (args->y.element_type != SVDIT_FP32) check_type(args->y, "y", args->x.element_type);
+  check_row(args->gate, "gate", args->x.columns);
+  check_in_place(args->y, args->x);
+  check_apart(args->y, "y", args->gate, "gate");
+}
+
+// The norm's x is what the residual was added to.
+void check_handed_on(const svdit_residual_args &residual, const svdit_norm_args &norm) {
+  if (!same_place(residual.y, norm.x) || residual.y.rows != norm.x.rows ||
+      residual.y.columns != norm.x.columns) {
+    fail(SVDIT_INVALID_ARGUMENT, "norm.x is not the matrix residual.y");
+  }
+  if (!same_place(norm.y, residual.x)) check_apart(norm.y, "norm.y", residual.x, "residual.x");
+  check_apart(norm.y, "norm.y", residual.gate, "residual.gate");
+  check_apart(residual.y, "residual.y", norm.weight, "norm.weight");
+  check_apart(residual.y, "residual.y", norm.bias, "norm.bias");
+  check_apart(residual.y, "residual.y", norm.scale, "norm.scale");
+  check_apart(residual.y, "residual.y", norm.shift, "norm.shift");
+}
+
+// The rope's x is rows of the norm's y.
+void check_handed_on(const svdit_norm_args &norm, const svdit_rope_args &rope) {
+  const svdit_matrix &y = norm.y, &x = rope.x;
+  const auto from = reinterpret_cast<uintptr_t>(y.data), at = reinterpret_cast<uintptr_t>(x.data);
+  const uint64_t row_bytes = y.row_stride * element_bytes(y.element_type);
+  const uint64_t row = row_bytes == 0 || at < from ? 0 : (at - from) / row_bytes;
+  const bool rows_of_it = x.element_type == y.element_type && x.columns == y.columns &&
+                          (x.rows == 1 || x.row_stride == y.row_stride) &&
+                          at == from + row * row_bytes && row + x.rows <= (uint64_t)y.rows;
+  if (!rows_of_it) fail(SVDIT_INVALID_ARGUMENT, "rope.x is not rows of norm.y");
+  check_apart(y, "norm.y", rope.cosine, "rope.cosine");
+  check_apart(y, "norm.y", rope.sine, "rope.sine");
+}
+
+}  // namespace
+}  // namespace svdit
+
+using namespace svdit;
+
+svdit_status svdit_matmul_library(svdit_backend *backend, const char *path, svdit_error *error) {
+  return guarded(error, [&] {
+    require(path, "path");
+    operations_of(backend).open_matmul_library(path);
+  });
+}
+
+svdit_status svdit_linear(svdit_backend *backend, const svdit_linear_args *args,
+                          svdit_stream stream, svdit_error *error) {
+  return guarded(error, [&] {
+    require_struct(args, "svdit_linear_args");
+    require_zero(args->reserved, 0, "svdit_linear_args");
+    Operations &operations = operations_of(backend);
+    check_activation(args->activation, SVDIT_ACTIVATION_SILU,
+                     "NONE (0), GELU_TANH (1) or SILU (2)");
+    check_matrix(args->x, "x");
+    check_matrix(args->weight, "weight");
+    check_type(args->weight, "weight", args->x.element_type);
+    if (args->weight.columns != args->x.columns) {
+      fail(SVDIT_INVALID_ARGUMENT, "weight has %" PRId64 " inputs and x %" PRId64 " columns",
+           args->weight.columns, args->x.columns);
+    }
+    check_shape(args->y, "y", args->x.rows, args->weight.rows);
+    if (args->y.element_type != SVDIT_FP32) check_type(args->y, "y", args->x.element_type);
+    if (args->bias.data != nullptr) {
+      check_shape(args->bias, "bias", 1, args->weight.rows);
+      if (args->bias.element_type != SVDIT_FP32)
+        check_type(args->bias, "bias", args->x.element_type);
+    }
+    check_apart(args->y, "y", args->x, "x");
+    check_apart(args->y, "y", args->weight, "weight");
+    check_apart(args->y, "y", args->bias, "bias");
+    operations.linear(*args, stream);
+  });
+}
+
+svdit_status svdit_norm(svdit_backend *backend, const svdit_norm_args *args, svdit_stream stream,
+                        svdit_error *error) {
+  return guarded(error, [&] {
+    require(args, "svdit_norm_args");
+    Operations &operations = operations_of(backend);
+    operations.norm(checked(args), stream);
+  });
+}
+
+svdit_status svdit_rope(svdit_backend *backend, const svdit_rope_args *args, svdit_stream stream,
+                        svdit_error *error) {
+  return guarded(error, [&] {
+    require(args, "svdit_rope_args");
+    Operations &operations = operations_of(backend);
+    check(args);
+    operations.rope(*args, stream);
+  });
+}
+
+svdit_status svdit_residual(svdit_backend *backend, const svdit_residual_args *args,
+                            svdit_stream stream, svdit_error *error) {
+  return guarded(error, [&] {
+    require(args, "svdit_residual_args");
+    Operations &operations = operations_of(backend);
+    check(args);
+    operations.residual(*args, stream);
+  });
+}
+
+svdit_status svdit_residual_norm(svdit_backend *backend, const svdit_residual_args *residual,
+                                 const svdit_norm_args *norm, svdit_stream stream,
+                                 svdit_error *error) {
+  return guarded(error, [&] {
+    Operations &operations = operations_of(backend);
+    check(residual);
+    const svdit_norm_args explicit_norm = checked(norm);
+    check_handed_on(*residual, explicit_norm);
+    operations.residual_norm(*residual, explicit_norm, stream);
+  });
+}
+
+svdit_status svdit_norm_rope(svdit_backend *backend, const svdit_norm_args *norm,
+                             const svdit_rope_args *rope, svdit_stream stream, svdit_error *error) {
+  return guarded(error, [&] {
+    Operations &operations = operations_of(backend);
+    const svdit_norm_args explicit_norm = checked(norm);
+    check(rope);
+    check_handed_on(explicit_norm, *rope);
+    operations.norm_rope(explicit_norm, *rope, stream);
+  });
+}
+
+svdit_status svdit_convert(svdit_backend *backend, const svdit_convert_args *args,
+                           svdit_stream stream, svdit_error *error) {
+  return guarded(error, [&] {
+    require_struct(args, "svdit_convert_args");
+    require_zero(args->reserved, 0, "svdit_convert_args");
+    Operations &operations = operations_of(backend);
+    check_activation(args->activation, SVDIT_ACTIVATION_GELU_ERF,
+                     "NONE (0), GELU_TANH (1), SILU (2) or GELU_ERF (3)");
+    check_matrix(args->x, "x");
+    check_shape(args->y, "y", args->x.rows, args->x.columns);
+    check_in_place(args->y, args->x);
+    operations.convert(*args, stream);
+  });
+}

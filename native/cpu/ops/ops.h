@@ -1,0 +1,48 @@
+// A denoiser's other operations on the CPU: rows spread over the backend's threads.
+#ifndef SVDIT_CPU_OPS_H_
+#define SVDIT_CPU_OPS_H_
+
+#include <atomic>
+#include <memory>
+#include <mutex>
+
+#include "cpu/ops/ops_onednn.h"
+#include "cpu/ops/ops_rows.h"
+#include "cpu/pool/threads.h"
+#include "backend/operations.h"
+
+namespace svdit::cpu {
+
+// Thread-safe.
+class CpuOperations final : public Operations {
+ public:
+  // Both outlive this.
+  CpuOperations(const RowKernels &kernels, ThreadPool &pool);
+
+  void open_matmul_library(const char *path) override;
+  void linear(const svdit_linear_args &args, svdit_stream stream) override;
+  void norm(const svdit_norm_args &args, svdit_stream stream) override;
+  void rope(const svdit_rope_args &args, svdit_stream stream) override;
+  void residual(const svdit_residual_args &args, svdit_stream stream) override;
+  void residual_norm(const svdit_residual_args &first, const svdit_norm_args &second,
+                     svdit_stream stream) override;
+  void norm_rope(const svdit_norm_args &first, const svdit_rope_args &second,
+                 svdit_stream stream) override;
+  void convert(const svdit_convert_args &args, svdit_stream stream) override;
+
+ private:
+  // Calls rows_of(begin, end) for ranges that cover all rows, on several threads where the work is
+  // worth waking them.
+  template <typename F>
+  void each_rows(int64_t rows, int64_t columns, F rows_of);
+
+  const RowKernels &kernels_;
+  ThreadPool &pool_;
+  std::mutex library_mutex_;
+  std::unique_ptr<MatmulLibrary> library_;
+  std::atomic<MatmulLibrary *> opened_{nullptr};  // library_.get() once it is ready
+};
+
+}  // namespace svdit::cpu
+
+#endif  // SVDIT_CPU_OPS_H_

@@ -1,0 +1,66 @@
+// Row kernels of a denoiser's element-wise operations: norm, rotary embedding, residual, convert.
+//
+// One table of functions per instruction tier. All of them compute in fp32 and take a range of
+// rows, so that the caller decides how rows are spread over threads; none allocates, checks or
+// keeps state. Element types are the SVDIT_* codes of svdit.h; strides are in elements.
+#ifndef SVDIT_CPU_OPS_ROWS_H_
+#define SVDIT_CPU_OPS_ROWS_H_
+
+#include <cstdint>
+
+namespace svdit::cpu {
+
+// y = n * factor + offset with n the row normalised group by group; see svdit_norm_args.
+struct NormRows {
+  const void *x;
+  void *y;
+  int64_t x_stride, y_stride;
+  uint32_t x_type, y_type;
+  int64_t columns, group;
+  float epsilon;
+  bool rms;
+  const float *factor;  // [columns], or nullptr = 1
+  const float *offset;  // [columns], or nullptr = 0
+};
+
+struct RopeRows {
+  void *x;
+  int64_t x_stride;
+  uint32_t x_type;
+  int64_t heads, head_dim;
+  const float *cosine, *sine;
+  int64_t cosine_stride, sine_stride;
+};
+
+struct ResidualRows {
+  const void *x;
+  void *y;
+  int64_t x_stride, y_stride;
+  uint32_t x_type, y_type;
+  int64_t columns;
+  const float *gate;  // [columns], or nullptr = 1
+};
+
+struct ConvertRows {
+  const void *x;
+  void *y;
+  int64_t x_stride, y_stride;
+  uint32_t x_type, y_type;
+  int64_t columns;
+  uint32_t activation;  // SVDIT_ACTIVATION_*
+};
+
+// A tier's table, named in its row of cpu/tiers.def.
+struct RowKernels {
+  void (*norm)(const NormRows &, int64_t row_begin, int64_t row_end);
+  void (*rope)(const RopeRows &, int64_t row_begin, int64_t row_end);
+  void (*residual)(const ResidualRows &, int64_t row_begin, int64_t row_end);
+  void (*convert)(const ConvertRows &, int64_t row_begin, int64_t row_end);
+};
+
+// The baseline's; the other tiers' are found through cpu/tiers.h.
+extern const RowKernels kRowKernelsPortable;
+
+}  // namespace svdit::cpu
+
+#endif  // SVDIT_CPU_OPS_ROWS_H_

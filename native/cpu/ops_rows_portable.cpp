@@ -1,3 +1,0 @@
-#define SVDIT_LANES 4
-#define SVDIT_ROW_KERNELS kRowKernelsPortable
-#include "cpu/ops_rows_impl.h"

@@ -1,0 +1,125 @@
+#include "cuda/host/cuda_ops.h"
+
+#include <algorithm>
+
+#include "cuda/host/device.h"
+#include "cuda/kernels/kernels.h"
+#include "base/error.h"
+
+namespace svdit::cuda {
+namespace {
+
+// What NVIDIA advises for Hopper; smaller devices need less.
+constexpr uint64_t kWorkspaceBytes = uint64_t{32} << 20;
+constexpr int kBlocksPerProcessor = 8;  // of 256 threads: as many as are resident
+
+}  // namespace
+
+CudaOperations::CudaOperations(int device, int multiprocessors)
+    : device_(device), multiprocessors_(multiprocessors) {
+  const OnDevice on(device_);
+  cudaFuncAttributes attributes;
+  for (int shape = 0; shape < kNormShapeCount; ++shape)
+    check(cudaFuncGetAttributes(&attributes, norm_kernel(shape)), "loading the norm kernels");
+  for (const void *kernel : {convert_kernel(), residual_kernel(), rope_kernel()})
+    check(cudaFuncGetAttributes(&attributes, kernel), "loading a denoiser's kernels");
+}
+
+CudaOperations::~CudaOperations() {
+  try {
+    const OnDevice on(device_);
+    library_.reset();
+    cudaFree(workspace_);  // waits for the products that use it
+  } catch (const Error &) {
+    // The context is lost, and the memory with it.
+  }
+}
+
+void CudaOperations::open_matmul_library(const char *path) {
+  const std::lock_guard lock(library_mutex_);
+  if (opened_ != nullptr) {
+    fail(SVDIT_INVALID_ARGUMENT, "this backend has a matrix library already (cuBLASLt %s)",
+         library_->version().c_str());
+  }
+  const OnDevice on(device_);
+  library_ = CublasLt::open(path);
+  if (workspace_ == nullptr)
+    check(cudaMalloc(&workspace_, kWorkspaceBytes), "allocating the products' workspace");
+  opened_ = library_.get();
+}
+
+void CudaOperations::linear(const svdit_linear_args &args, svdit_stream stream) {
+  CublasLt *library = opened_;
+  if (library == nullptr)
+    fail(SVDIT_UNAVAILABLE, "no matrix library: svdit_matmul_library was not called");
+  const bool given = args.workspace != nullptr;
+  if (given && reinterpret_cast<uintptr_t>(args.workspace) % 256 != 0)
+    fail(SVDIT_INVALID_ARGUMENT, "workspace is not a multiple of 256 bytes");
+  const OnDevice on(device_);
+  const CublasLt::Done done =
+      library->product(args, given ? args.workspace : workspace_,
+                       given ? args.workspace_bytes : kWorkspaceBytes, stream);
+  // What cuBLASLt does not do itself takes one more pass over y.
+  const uint32_t activation = done.gelu ? 0 : args.activation;
+  const bool bias_left = args.bias.data != nullptr && !done.bias;
+  if (activation == SVDIT_ACTIVATION_NONE && !bias_left) return;
+  launch_each(convert_kernel(),
+              prepare_bias(args.y, bias_left ? args.bias : svdit_matrix{}, activation), stream);
+}
+
+void CudaOperations::norm(const svdit_norm_args &args, svdit_stream stream) {
+  launch(prepare_norm(args), stream);
+}
+
+void CudaOperations::residual_norm(const svdit_residual_args &first, const svdit_norm_args &second,
+                                   svdit_stream stream) {
+  NormLaunch both = prepare_norm(second);
+  add_residual(first, &both);
+  launch(both, stream);
+}
+
+void CudaOperations::norm_rope(const svdit_norm_args &first, const svdit_rope_args &second,
+                               svdit_stream stream) {
+  NormLaunch both = prepare_norm(first);
+  const bool one_pass = add_rope(second, &both);
+  launch(both, stream);
+  if (!one_pass) rope(second, stream);
+}
+
+void CudaOperations::rope(const svdit_rope_args &args, svdit_stream stream) {
+  launch_each(rope_kernel(), prepare_rope(args), stream);
+}
+
+void CudaOperations::residual(const svdit_residual_args &args, svdit_stream stream) {
+  launch_each(residual_kernel(), prepare_residual(args), stream);
+}
+
+void CudaOperations::convert(const svdit_convert_args &args, svdit_stream stream) {
+  launch_each(convert_kernel(), prepare_convert(args), stream);
+}
+
+void CudaOperations::launch(const NormLaunch &launch, svdit_stream stream) const {
+  const OnDevice on(device_);
+  const NormShape shape = kNormShapes[launch.shape];
+  NormParams params = launch.params;
+  void *arguments[] = {&params};
+  check(cudaLaunchKernel(norm_kernel(launch.shape), dim3(static_cast<unsigned>(launch.blocks)),
+                         dim3(static_cast<unsigned>(shape.threads())), arguments,
+                         static_cast<size_t>(shape.shared_bytes()),
+                         static_cast<cudaStream_t>(stream)),
+        "launching a norm");
+}
+
+template <class Params>
+void CudaOperations::launch_each(const void *kernel, Params params, svdit_stream stream) const {
+  const OnDevice on(device_);
+  const auto blocks =
+      std::min<uint32_t>((params.pieces + kEachThreads - 1) / kEachThreads,
+                         static_cast<uint32_t>(multiprocessors_) * kBlocksPerProcessor);
+  void *arguments[] = {&params};
+  check(cudaLaunchKernel(kernel, dim3(blocks), dim3(kEachThreads), arguments, 0,
+                         static_cast<cudaStream_t>(stream)),
+        "launching a denoiser's kernel");
+}
+
+}  // namespace svdit::cuda

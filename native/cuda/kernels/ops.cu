@@ -1,0 +1,28 @@
+// The kernels of a denoiser's other operations, for all architectures.
+#include <array>
+#include <utility>
+
+#include "cuda/kernels/kernels.h"
+#include "cuda/kernels/ops_each.cuh"
+#include "cuda/kernels/ops_norm.cuh"
+
+namespace svdit::cuda {
+namespace {
+
+template <std::size_t... kIndex>
+const void *norm_kernel(int shape, std::index_sequence<kIndex...>) {
+  const std::array functions = {reinterpret_cast<const void *>(
+      norm_rows<kNormShapes[kIndex].lanes, kNormShapes[kIndex].pieces>)...};
+  return functions[static_cast<std::size_t>(shape)];
+}
+
+}  // namespace
+
+const void *norm_kernel(int shape) {
+  return norm_kernel(shape, std::make_index_sequence<kNormShapeCount>());
+}
+const void *convert_kernel() { return reinterpret_cast<const void *>(convert_rows); }
+const void *residual_kernel() { return reinterpret_cast<const void *>(residual_rows); }
+const void *rope_kernel() { return reinterpret_cast<const void *>(rope_rows); }
+
+}  // namespace svdit::cuda
