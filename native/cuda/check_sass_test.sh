@@ -10,9 +10,9 @@ temp=$(mktemp -d) && trap 'rm -rf "$temp"' EXIT || exit 1
 plant() {
   local folder=$temp/$1 name=$1 shape=$2 file=$3 script=$4
   shift 4
-  mkdir -p "$folder/cuda"
-  sed -E "$script" "native/cuda/$file" > "$folder/cuda/$file"
-  if cmp -s "native/cuda/$file" "$folder/cuda/$file"; then
+  mkdir -p "$folder/cuda/kernels"
+  sed -E "$script" "native/cuda/kernels/$file" > "$folder/cuda/kernels/$file"
+  if cmp -s "native/cuda/kernels/$file" "$folder/cuda/kernels/$file"; then
     echo "sass test: $name: $file has no place to plant it"
     return 1
   fi
