@@ -10,6 +10,8 @@ import io.github.sparsevdit.Schedule;
 import io.github.sparsevdit.Sequence;
 import io.github.sparsevdit.SparseAttention;
 import io.github.sparsevdit.eval.Evaluation;
+import io.github.sparsevdit.internal.GitLfs;
+import io.github.sparsevdit.model.CheckpointFolder;
 import io.github.sparsevdit.model.Conditioning;
 import io.github.sparsevdit.model.DenoiserSource;
 import io.github.sparsevdit.model.DenoisingProgress;
@@ -95,7 +97,7 @@ final class Checkpoint implements AutoCloseable {
     int[] size = {(int) latents[framesFirst ? 0 : 1], (int) latents[2], (int) latents[3]};
     RunMemory memory =
         RunMemory.of(
-            folder,
+            CheckpointFolder.of(folder, options.variant),
             options.type,
             attentionType,
             size,
@@ -127,7 +129,8 @@ final class Checkpoint implements AutoCloseable {
         new PromptEmbeddings(options.embeddings != null ? options.embeddings : usual);
     try {
       RunMemory memory = memory(folder, backend, options, attentionType, embeddings);
-      Pipeline pipeline = Pipeline.open(folder, backend, options.type);
+      Pipeline pipeline =
+          Pipeline.open(CheckpointFolder.of(folder, options.variant), backend, options.type);
       try {
         return new Checkpoint(
             folder, backend, options, attentionType, pipeline, embeddings, memory);
@@ -157,26 +160,15 @@ final class Checkpoint implements AutoCloseable {
     return boundary == 0 ? guidance : guidance.below(boundary, below);
   }
 
-  /** Whether the folder holds a transformer or a pipeline. */
-  static boolean isOne(Path folder) {
-    return Files.exists(folder.resolve("config.json"))
-        || Files.exists(folder.resolve("transformer/config.json"));
-  }
-
   private static JsonNode config(Path folder) throws IOException {
-    Path own = folder.resolve("config.json");
-    Path config = Files.exists(own) ? own : folder.resolve("transformer/config.json");
-    if (!Files.exists(config)) {
-      throw new CommandFailure(
-          folder + " is no checkpoint: it has neither config.json nor transformer/config.json");
-    }
-    return read(config);
+    return read(CheckpointFolder.of(folder).config());
   }
 
   private static JsonNode read(Path file) throws IOException {
     if (!Files.exists(file)) {
       return JSON.createObjectNode();
     }
+    GitLfs.requireContent(file);
     try {
       return JSON.readTree(file.toFile());
     } catch (JsonProcessingException e) {

@@ -2,6 +2,7 @@ package io.github.sparsevdit.cli;
 
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.ObjectMapper;
+import io.github.sparsevdit.model.CheckpointFolder;
 import io.github.sparsevdit.model.Geometry;
 import io.github.sparsevdit.model.ModelProfile;
 import io.github.sparsevdit.model.Pipeline;
@@ -51,9 +52,8 @@ final class PlannedFolder {
       runs = like.runs();
       assumed.add("a usual run like that of %s, which has the same sizes".formatted(like.title()));
     }
-    Path name = path.toAbsolutePath().normalize().getFileName();
     return new ModelProfile(
-        name == null ? "" : name.toString(),
+        Files.isDirectory(path) ? CheckpointFolder.name(path) : path.getFileName().toString(),
         path.toString(),
         networks,
         geometry,

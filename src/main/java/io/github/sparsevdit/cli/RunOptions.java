@@ -66,6 +66,15 @@ final class RunOptions {
   ElementType type;
 
   @Option(
+      names = "--variant",
+      paramLabel = "NAME",
+      description =
+          "Which of the weights to take where a folder holds several, as in"
+              + " diffusion_pytorch_model.bf16.safetensors (default: those without, else the only"
+              + " ones).")
+  String variant;
+
+  @Option(
       names = "--any-memory",
       description = "Run even if the memory that is left seems too little.")
   boolean anyMemory;

@@ -8,6 +8,7 @@ import io.github.sparsevdit.cli.map.ModeMapText;
 import io.github.sparsevdit.cli.map.ModeMaps;
 import io.github.sparsevdit.cli.media.ParetoChart;
 import io.github.sparsevdit.cli.media.Pictures;
+import io.github.sparsevdit.model.CheckpointFolder;
 import io.github.sparsevdit.model.RunMemory;
 import io.github.sparsevdit.search.CalibrationSource;
 import io.github.sparsevdit.search.CapturedSource;
@@ -107,7 +108,7 @@ final class SearchCommand implements Callable<Integer> {
       throw new NoSuchFileException(source.toString());
     }
     try (Backend backend = backendOptions.open()) {
-      if (Checkpoint.isOne(source)) {
+      if (CheckpointFolder.isOne(source)) {
         try (Checkpoint checkpoint = Checkpoint.open(source, backend, runs);
             CalibrationSource points = checkpoint.calibration(chosenPrompts(checkpoint))) {
           console.err().println("memory: " + memory(checkpoint, options));

@@ -3,6 +3,7 @@ package io.github.sparsevdit.model;
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.ObjectMapper;
 import com.fasterxml.jackson.databind.node.MissingNode;
+import io.github.sparsevdit.internal.GitLfs;
 import java.io.IOException;
 import java.io.InputStream;
 import java.io.UncheckedIOException;
@@ -31,6 +32,7 @@ final class ConfigFile {
   }
 
   static ConfigFile read(Path file) {
+    GitLfs.requireContent(file);
     try {
       return new ConfigFile(file.toString(), MAPPER.readTree(file.toFile()));
     } catch (IOException e) {

@@ -24,8 +24,13 @@ public final class Pipeline implements AutoCloseable {
 
   /** Opens the transformer; see {@link VideoTransformer#load}. */
   public static Pipeline open(Path folder, Backend backend, ElementType computeType) {
-    boolean pixels = inPixels(folder);
-    return new Pipeline(folder, VideoTransformer.load(folder, backend, computeType), pixels);
+    return open(CheckpointFolder.of(folder), backend, computeType);
+  }
+
+  /** The same of a folder with a variant of the weights. */
+  public static Pipeline open(CheckpointFolder folder, Backend backend, ElementType computeType) {
+    boolean pixels = inPixels(folder.path());
+    return new Pipeline(folder.path(), VideoTransformer.load(folder, backend, computeType), pixels);
   }
 
   /** Whether the folder holds a pipeline without a VAE, whose latents are the video's pixels. */
