@@ -35,6 +35,7 @@ import java.util.function.IntConsumer;
  */
 final class Checkpoint implements AutoCloseable {
   private static final ObjectMapper JSON = new ObjectMapper();
+  private static final int USUAL_PROMPTS = 4; // where none are named
 
   private final Backend backend;
   private final Pipeline pipeline;
@@ -43,6 +44,8 @@ final class Checkpoint implements AutoCloseable {
   private final Guidance guidance;
   private final double embeddedGuidance; // NaN where none is
   private final long[] latents;
+  private final List<String> prompts;
+  private final int textTokens; // of the prompts it was opened for
   private final int framesPerSecond;
   private final long seed;
   private final RunMemory memory;
@@ -55,6 +58,7 @@ final class Checkpoint implements AutoCloseable {
       ElementType attentionType,
       Pipeline pipeline,
       PromptEmbeddings embeddings,
+      List<String> prompts,
       RunMemory memory)
       throws IOException {
     JsonNode defaults = read(folder.resolve("generation_config.json"));
@@ -79,8 +83,34 @@ final class Checkpoint implements AutoCloseable {
             ? options.guidance
             : defaults.path("guidance_scale").asDouble(FamilyDefaults.guidance(family));
     boolean embedded = pipeline.transformer().embedsGuidance();
+    if (!embedded && options.trueGuidance != null) {
+      throw new CommandFailure(
+          "--true-guidance is for models that embed their guidance scale; this one takes --guidance");
+    }
     this.embeddedGuidance = embedded ? 1000 * scale : Double.NaN;
-    this.guidance = embedded ? Guidance.of(1) : guidance(scale, options, defaults);
+    this.guidance =
+        embedded
+            ? Guidance.of(
+                options.trueGuidance != null
+                    ? options.trueGuidance
+                    : defaults.path("true_cfg_scale").asDouble(1))
+            : guidance(scale, options, defaults);
+    this.prompts = List.copyOf(prompts);
+    this.textTokens = textTokens(prompts);
+  }
+
+  /** Of prompts that may run with one attention. */
+  private int textTokens(List<String> prompts) {
+    int first = embeddings.textTokens(prompts.getFirst());
+    for (String prompt : prompts) {
+      int tokens = embeddings.textTokens(prompt);
+      if (!sequence(tokens).equals(sequence(first))) {
+        throw new CommandFailure(
+            "prompt '%s' has %d text tokens and '%s' has %d; this model's self-attention sees the text, so pad them to one length or take them one by one"
+                .formatted(prompts.getFirst(), first, prompt, tokens));
+      }
+    }
+    return first;
   }
 
   /** Refuses what will not fit, unless it is asked not to. */
@@ -89,7 +119,8 @@ final class Checkpoint implements AutoCloseable {
       Backend backend,
       RunOptions options,
       ElementType attentionType,
-      PromptEmbeddings embeddings)
+      PromptEmbeddings embeddings,
+      List<String> prompts)
       throws IOException {
     JsonNode config = config(folder);
     long[] latents = latents(folder, options.latents);
@@ -101,7 +132,7 @@ final class Checkpoint implements AutoCloseable {
             options.type,
             attentionType,
             size,
-            embeddings.textTokens(),
+            prompts.stream().mapToInt(embeddings::textTokens).max().orElseThrow(),
             backend.info().threads());
     if (!options.anyMemory) {
       memory.requireRoom(backend);
@@ -114,26 +145,39 @@ final class Checkpoint implements AutoCloseable {
     return memory.with(policy, schedule(), sequence());
   }
 
-  /** Opens the folder, to compute self-attention as all else; the backend stays the caller's. */
-  static Checkpoint open(Path folder, Backend backend, RunOptions options) throws IOException {
-    return open(folder, backend, options, options.type);
+  /**
+   * Opens the folder, to compute self-attention as all else; the backend stays the caller's.
+   *
+   * @param prompts that it is opened for; empty for the first four there are
+   */
+  static Checkpoint open(Path folder, Backend backend, RunOptions options, List<String> prompts)
+      throws IOException {
+    return open(folder, backend, options, options.type, prompts);
   }
 
   /** The same with runs whose self-attention is computed in that type. */
   static Checkpoint open(
-      Path folder, Backend backend, RunOptions options, ElementType attentionType)
+      Path folder,
+      Backend backend,
+      RunOptions options,
+      ElementType attentionType,
+      List<String> prompts)
       throws IOException {
     config(folder); // says so if the folder holds none
     Path usual = folder.resolve("prompt_embeds.safetensors");
     PromptEmbeddings embeddings =
         new PromptEmbeddings(options.embeddings != null ? options.embeddings : usual);
     try {
-      RunMemory memory = memory(folder, backend, options, attentionType, embeddings);
+      embeddings.require(prompts);
+      List<String> all = embeddings.prompts();
+      List<String> chosen =
+          prompts.isEmpty() ? all.subList(0, Math.min(USUAL_PROMPTS, all.size())) : prompts;
+      RunMemory memory = memory(folder, backend, options, attentionType, embeddings, chosen);
       Pipeline pipeline =
           Pipeline.open(CheckpointFolder.of(folder, options.variant), backend, options.type);
       try {
         return new Checkpoint(
-            folder, backend, options, attentionType, pipeline, embeddings, memory);
+            folder, backend, options, attentionType, pipeline, embeddings, chosen, memory);
       } catch (IOException | RuntimeException | Error failure) {
         pipeline.close();
         throw failure;
@@ -216,9 +260,9 @@ final class Checkpoint implements AutoCloseable {
     }
   }
 
-  /** The prompts that have an embedding, sorted. */
+  /** The prompts it was opened for. */
   List<String> prompts() {
-    return embeddings.prompts();
+    return prompts;
   }
 
   /** Layers, heads and head dim. */
@@ -228,7 +272,11 @@ final class Checkpoint implements AutoCloseable {
 
   /** What one self-attention call sees. */
   Sequence sequence() {
-    return pipeline.transformer().sequence(latents, embeddings.textTokens());
+    return sequence(textTokens);
+  }
+
+  private Sequence sequence(int tokens) {
+    return pipeline.transformer().sequence(latents, tokens);
   }
 
   /** What self-attention is computed in, unless a run asks for another type. */
@@ -271,11 +319,6 @@ final class Checkpoint implements AutoCloseable {
     return framesPerSecond;
   }
 
-  /** Throws CommandFailure for the first that has no embedding. */
-  void requirePrompts(List<String> wanted) {
-    embeddings.require(wanted);
-  }
-
   private Conditioning conditioning(String prompt) {
     return embeddings.prompt(prompt, embeddedGuidance, pipeline.transformer(), latents);
   }
@@ -283,7 +326,7 @@ final class Checkpoint implements AutoCloseable {
   /** The unconditional branch; null where guidance is 1. */
   private Conditioning negative(String prompt) {
     return guidance.needsNegative()
-        ? embeddings.negative(prompt, pipeline.transformer(), latents)
+        ? embeddings.negative(prompt, embeddedGuidance, pipeline.transformer(), latents)
         : null;
   }
 

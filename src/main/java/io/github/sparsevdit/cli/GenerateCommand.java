@@ -103,8 +103,8 @@ final class GenerateCommand implements Callable<Integer> {
     DispatchTable read = table == null ? null : DispatchTable.read(table);
     ElementType attention = attentionType.of(runs.type);
     try (Backend backend = backendOptions.open();
-        Checkpoint checkpoint = Checkpoint.open(folder, backend, runs, attention)) {
-      checkpoint.requirePrompts(List.of(prompt));
+        Checkpoint checkpoint =
+            Checkpoint.open(folder, backend, runs, attention, List.of(prompt))) {
       Policy policy = policy(checkpoint, read);
       console.err().println("memory: " + checkpoint.memory(policy));
       List<Path> files = new ArrayList<>();

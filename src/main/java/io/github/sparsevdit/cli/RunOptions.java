@@ -32,6 +32,14 @@ final class RunOptions {
   Double guidance2;
 
   @Option(
+      names = "--true-guidance",
+      paramLabel = "G",
+      description =
+          "For a model that embeds its guidance scale (HunyuanVideo): guidance with a negative prompt"
+              + " on top, as diffusers' true_cfg_scale (default: the checkpoint's, else 1 for none).")
+  Double trueGuidance;
+
+  @Option(
       names = "--dynamic-guidance",
       description = "Let the guidance scale grow with the steps, as CogVideoX's own demo does.")
   boolean dynamicGuidance;

@@ -109,8 +109,8 @@ final class SearchCommand implements Callable<Integer> {
     }
     try (Backend backend = backendOptions.open()) {
       if (CheckpointFolder.isOne(source)) {
-        try (Checkpoint checkpoint = Checkpoint.open(source, backend, runs);
-            CalibrationSource points = checkpoint.calibration(chosenPrompts(checkpoint))) {
+        try (Checkpoint checkpoint = Checkpoint.open(source, backend, runs, prompts);
+            CalibrationSource points = checkpoint.calibration(checkpoint.prompts())) {
           console.err().println("memory: " + memory(checkpoint, options));
           search(backend, points, options);
         }
@@ -137,11 +137,6 @@ final class SearchCommand implements Callable<Integer> {
     } catch (IllegalArgumentException e) {
       throw new ParameterException(spec.commandLine(), e.getMessage(), e);
     }
-  }
-
-  private List<String> chosenPrompts(Checkpoint checkpoint) {
-    List<String> all = checkpoint.prompts();
-    return prompts.isEmpty() ? all.subList(0, Math.min(4, all.size())) : prompts;
   }
 
   private void search(Backend backend, CalibrationSource points, SearchOptions options)

@@ -89,6 +89,7 @@ final class WanTransformer extends BaseTransformer<WanWorkspace> {
     Inputs.requireFirstFrames(latents, conditioning.firstFrames(), patches.frames());
     Inputs.requireFeatures("text", conditioning.text(), config.textFeatures());
     Inputs.requireNone("pooled embedding", conditioning.pooled());
+    Inputs.requireNoMask(conditioning);
     if (imageEmbedding == null) {
       Inputs.requireNone("image features", conditioning.image());
     } else if (conditioning.image() == null) {
