@@ -168,6 +168,7 @@ final class Checkpoint implements AutoCloseable {
     PromptEmbeddings embeddings =
         new PromptEmbeddings(options.embeddings != null ? options.embeddings : usual);
     try {
+      latents(folder, options.latents); // says so if they are no whole patches
       embeddings.require(prompts);
       List<String> all = embeddings.prompts();
       List<String> chosen =

@@ -132,7 +132,7 @@ final class GenerateCommand implements Callable<Integer> {
     if (read == null) {
       return Policy.dense(checkpoint.shape(), 128);
     }
-    return rescale ? read.rescale(checkpoint.sequence()) : read;
+    return TableFit.of(table, read, checkpoint.shape(), checkpoint.sequence(), rescale);
   }
 
   private Checkpoint.Generated run(Checkpoint checkpoint, String what, Policy policy) {

@@ -247,11 +247,7 @@ final class PlanCommand implements Callable<Integer> {
 
   private double[][] densities(Backend backend, PlannedRun run) {
     DispatchTable read = DispatchTable.read(table);
-    if (!read.model().matches(run.shape())) {
-      throw new CommandFailure(
-          table + " is for " + read.model() + "; this model is " + run.shape());
-    }
-    DispatchTable fitting = rescale ? read.rescale(run.sequence()) : read;
+    DispatchTable fitting = TableFit.of(table, read, run.shape(), run.sequence(), rescale);
     Schedule schedule =
         FamilyDefaults.scheduler(run.geometry().className(), run.steps(), 0).schedule();
     return run.densities(backend, fitting, schedule, type);

@@ -45,7 +45,7 @@ public final class CheckpointFolder {
     if (!own && !inner) {
       throw new IllegalArgumentException(
           path
-              + " holds no checkpoint: there is neither config.json nor transformer/config.json"
+              + " is no checkpoint: it has neither config.json nor transformer/config.json"
               + (Files.exists(path.resolve(INDEX))
                   ? ", though there is a model_index.json: download the transformer too"
                   : ""));
