@@ -15,6 +15,7 @@ import io.github.sparsevdit.model.CheckpointFolder;
 import io.github.sparsevdit.model.Conditioning;
 import io.github.sparsevdit.model.DenoiserSource;
 import io.github.sparsevdit.model.DenoisingProgress;
+import io.github.sparsevdit.model.GenerationConfig;
 import io.github.sparsevdit.model.Geometry;
 import io.github.sparsevdit.model.Guidance;
 import io.github.sparsevdit.model.Pipeline;
@@ -26,6 +27,7 @@ import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.List;
 import java.util.function.IntConsumer;
 
@@ -61,18 +63,20 @@ final class Checkpoint implements AutoCloseable {
       List<String> prompts,
       RunMemory memory)
       throws IOException {
-    JsonNode defaults = read(folder.resolve("generation_config.json"));
+    GenerationConfig defaults = GenerationConfig.read(folder);
     JsonNode config = config(folder);
     String family = config.path("_class_name").asText();
-    int steps =
-        options.steps != null ? options.steps : defaults.path("num_inference_steps").asInt(50);
+    int steps = options.steps != null ? options.steps : or(defaults.steps(), 50);
+    if (steps < 1) {
+      throw new CommandFailure("--steps " + steps + "; expected at least 1");
+    }
     this.backend = backend;
     this.pipeline = pipeline;
     this.embeddings = embeddings;
     this.memory = memory;
     this.attentionType = attentionType;
     this.latents = latents(folder, options.latents);
-    this.framesPerSecond = defaults.path("fps").asInt(16);
+    this.framesPerSecond = or(defaults.framesPerSecond(), 16);
     this.seed = options.seed;
     this.scheduler =
         pipeline.hasScheduler()
@@ -81,7 +85,7 @@ final class Checkpoint implements AutoCloseable {
     double scale =
         options.guidance != null
             ? options.guidance
-            : defaults.path("guidance_scale").asDouble(FamilyDefaults.guidance(family));
+            : or(defaults.guidance(), FamilyDefaults.guidance(family));
     boolean embedded = pipeline.transformer().embedsGuidance();
     if (!embedded && options.trueGuidance != null) {
       throw new CommandFailure(
@@ -93,7 +97,7 @@ final class Checkpoint implements AutoCloseable {
             ? Guidance.of(
                 options.trueGuidance != null
                     ? options.trueGuidance
-                    : defaults.path("true_cfg_scale").asDouble(1))
+                    : or(defaults.trueGuidance(), 1.0))
             : guidance(scale, options, defaults);
     this.prompts = List.copyOf(prompts);
     this.textTokens = textTokens(prompts);
@@ -189,7 +193,7 @@ final class Checkpoint implements AutoCloseable {
     }
   }
 
-  private Guidance guidance(double scale, RunOptions options, JsonNode defaults) {
+  private Guidance guidance(double scale, RunOptions options, GenerationConfig defaults) {
     double boundary = pipeline.transformer().boundary();
     if (boundary == 0 && options.guidance2 != null) {
       throw new CommandFailure("--guidance-2 is for checkpoints with two networks; this has one");
@@ -197,12 +201,16 @@ final class Checkpoint implements AutoCloseable {
     double below =
         options.guidance2 != null
             ? options.guidance2
-            : options.guidance != null ? scale : defaults.path("guidance_scale_2").asDouble(scale);
+            : options.guidance != null ? scale : or(defaults.guidance2(), scale);
     Guidance guidance =
-        options.dynamicGuidance || defaults.path("use_dynamic_cfg").asBoolean(false)
+        options.dynamicGuidance || defaults.dynamic()
             ? Guidance.dynamic(scale)
             : Guidance.of(scale);
     return boundary == 0 ? guidance : guidance.below(boundary, below);
+  }
+
+  private static <T> T or(T given, T otherwise) {
+    return given == null ? otherwise : given;
   }
 
   private static JsonNode config(Path folder) throws IOException {
@@ -222,24 +230,26 @@ final class Checkpoint implements AutoCloseable {
   }
 
   private static long[] latents(Path folder, String given) throws IOException {
-    Path defaults = folder.resolve("generation_config.json");
+    GenerationConfig defaults = GenerationConfig.read(folder);
     JsonNode config = config(folder);
-    JsonNode usual = read(defaults).path("latents");
     int[] size;
     if (given != null) {
       size = RunOptions.size(given);
-    } else if (usual.size() == 3) {
-      size = new int[] {usual.get(0).asInt(), usual.get(1).asInt(), usual.get(2).asInt()};
+    } else if (defaults.latents() != null) {
+      size = defaults.latents();
     } else {
       throw new CommandFailure(
           "the checkpoint does not say how large its latents are; give --latents"
               + " FRAMESxHEIGHTxWIDTH");
     }
+    Geometry geometry = Geometry.read(folder);
     requirePatches(
-        given != null ? "--latents " + given : defaults + ": latents " + usual,
+        given != null
+            ? "--latents " + given
+            : defaults.file() + ": latents " + Arrays.toString(size),
         size,
-        Geometry.read(folder).patch());
-    int channels = config.path("out_channels").asInt(config.path("in_channels").asInt());
+        geometry.patch());
+    int channels = geometry.latentChannels();
     return FamilyDefaults.framesFirst(config.path("_class_name").asText())
         ? new long[] {size[0], channels, size[1], size[2]}
         : new long[] {channels, size[0], size[1], size[2]};

@@ -22,6 +22,31 @@ final class Checkpoints {
       return network(home, folder.variant(), backend, type);
     }
     ConfigFile pipeline = ConfigFile.read(index);
+    pipeline.listsAreKnown();
+    pipeline.has("boundary_ratio");
+    boolean expands = pipeline.flag("expand_timesteps", false);
+    pipeline.requireAllKnown("model_index.json");
+    VideoTransformer transformer = networks(folder, index, pipeline, backend, type);
+    try {
+      switch (transformer) {
+        case WanTransformer wan -> wan.expandTimesteps(expands, index.toString());
+        case TwoNetworks two -> two.expandTimesteps(expands, index.toString());
+        default -> {
+          if (expands) {
+            throw pipeline.wrong("expand_timesteps", "false: only Wan's pipelines have it");
+          }
+        }
+      }
+      return transformer;
+    } catch (RuntimeException | Error failure) {
+      transformer.close();
+      throw failure;
+    }
+  }
+
+  private static VideoTransformer networks(
+      CheckpointFolder folder, Path index, ConfigFile pipeline, Backend backend, ElementType type) {
+    Path home = folder.transformer();
     if (!pipeline.has("boundary_ratio")) {
       return network(home, folder.variant(), backend, type);
     }
