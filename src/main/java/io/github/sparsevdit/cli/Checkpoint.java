@@ -20,6 +20,7 @@ import io.github.sparsevdit.model.Geometry;
 import io.github.sparsevdit.model.Guidance;
 import io.github.sparsevdit.model.Pipeline;
 import io.github.sparsevdit.model.RunMemory;
+import io.github.sparsevdit.model.RunSteps;
 import io.github.sparsevdit.model.Scheduler;
 import io.github.sparsevdit.search.CalibrationSource;
 import io.github.sparsevdit.tensor.ElementType;
@@ -66,10 +67,7 @@ final class Checkpoint implements AutoCloseable {
     GenerationConfig defaults = GenerationConfig.read(folder);
     JsonNode config = config(folder);
     String family = config.path("_class_name").asText();
-    int steps = options.steps != null ? options.steps : or(defaults.steps(), 50);
-    if (steps < 1) {
-      throw new CommandFailure("--steps " + steps + "; expected at least 1");
-    }
+    RunSteps steps = options.steps(or(defaults.steps(), 50));
     this.backend = backend;
     this.pipeline = pipeline;
     this.embeddings = embeddings;

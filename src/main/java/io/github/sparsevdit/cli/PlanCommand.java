@@ -4,6 +4,7 @@ import io.github.sparsevdit.Backend;
 import io.github.sparsevdit.DispatchTable;
 import io.github.sparsevdit.Schedule;
 import io.github.sparsevdit.model.ModelProfile;
+import io.github.sparsevdit.model.RunSteps;
 import io.github.sparsevdit.model.Speeds;
 import io.github.sparsevdit.tensor.ElementType;
 import java.io.IOException;
@@ -249,7 +250,8 @@ final class PlanCommand implements Callable<Integer> {
     DispatchTable read = DispatchTable.read(table);
     DispatchTable fitting = TableFit.of(table, read, run.shape(), run.sequence(), rescale);
     Schedule schedule =
-        FamilyDefaults.scheduler(run.geometry().className(), run.steps(), 0).schedule();
+        FamilyDefaults.scheduler(run.geometry().className(), RunSteps.of(run.steps()), 0)
+            .schedule();
     return run.densities(backend, fitting, schedule, type);
   }
 }

@@ -60,10 +60,16 @@ public final class Pipeline implements AutoCloseable {
    * @param seed of the random term, where the scheduler has one
    */
   public Scheduler scheduler(int steps, long seed) {
+    return scheduler(RunSteps.of(steps), seed);
+  }
+
+  /** The same with steps of one's own. */
+  public Scheduler scheduler(RunSteps steps, long seed) {
     if (!hasScheduler()) {
       throw new IllegalArgumentException(folder + " has no scheduler/scheduler_config.json");
     }
-    return Schedulers.read(schedulerConfig(), steps, seed);
+    String family = ConfigFile.read(Geometry.configFile(folder)).text("_class_name");
+    return Schedulers.read(schedulerConfig(), family, steps, seed);
   }
 
   private Path schedulerConfig() {
