@@ -19,6 +19,7 @@ import io.github.sparsevdit.model.GenerationConfig;
 import io.github.sparsevdit.model.Geometry;
 import io.github.sparsevdit.model.Guidance;
 import io.github.sparsevdit.model.Pipeline;
+import io.github.sparsevdit.model.RunFile;
 import io.github.sparsevdit.model.RunMemory;
 import io.github.sparsevdit.model.RunSteps;
 import io.github.sparsevdit.model.Scheduler;
@@ -438,6 +439,11 @@ final class Checkpoint implements AutoCloseable {
         stepDone.accept(step);
       }
     };
+  }
+
+  /** The processor a kept run was begun on, where that is another; else null. */
+  String begunElsewhere(Path file) {
+    return RunFile.begunElsewhere(file, backend);
   }
 
   /** Closes transformer and embeddings. */

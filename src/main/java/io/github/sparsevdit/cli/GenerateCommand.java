@@ -137,6 +137,14 @@ final class GenerateCommand implements Callable<Integer> {
 
   private Checkpoint.Generated run(Checkpoint checkpoint, String what, Policy policy) {
     Path file = kept(what);
+    String elsewhere = file == null ? null : checkpoint.begunElsewhere(file);
+    if (elsewhere != null) {
+      console
+          .err()
+          .printf(
+              "%s was begun on another processor, %s: the last bits may differ from a run on one of them%n",
+              file, elsewhere);
+    }
     int steps = checkpoint.schedule().steps();
     RunProgress progress =
         new RunProgress(steps, checkpoint.branches(), checkpoint.shape().layers());

@@ -88,7 +88,9 @@ public final class DenoiserSource implements CalibrationSource {
     sequence = transformer.sequence(latentShape, text);
     layers = shape.layers();
     description =
-        shape
+        backend.arithmetic()
+            + " "
+            + shape
             + " "
             + sequence
             + " "
