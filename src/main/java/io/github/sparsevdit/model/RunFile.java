@@ -31,13 +31,12 @@ public final class RunFile {
   private static final String FORMAT = "sparse-vdit/run";
   private static final String VERSION = "4";
   private static final String IDENTITY = "is.";
-
   private static final String ARITHMETIC = "arithmetic";
   private static final String PROCESSOR = "processor";
 
   private final Path file;
   private final Map<String, String> identity;
-  private final String processor;
+  private String processor; // that the run was begun on
 
   /**
    * @param file need not exist yet
@@ -162,6 +161,7 @@ public final class RunFile {
       }
       scheduler.resume(step, history, Math.toIntExact(latents.elements()));
       latents.copyFrom(stored);
+      processor = metadata.getOrDefault(PROCESSOR, processor);
       return step;
     }
   }

@@ -404,6 +404,9 @@ class RunFileTest {
     assertEquals("Another 9000", RunFile.begunElsewhere(folder.resolve("other.state"), backend));
     assertNull(RunFile.begunElsewhere(folder.resolve("none.state"), backend));
     float[] whole = run(scheduler("unipc 2"), false, null, -1);
-    assertArrayEquals(whole, run(scheduler("unipc 2"), false, folder.resolve("other.state"), -1));
+    Path other = folder.resolve("other.state");
+    assertThrows(CancellationException.class, () -> run(scheduler("unipc 2"), false, other, 4));
+    assertEquals("Another 9000", RunFile.begunElsewhere(other, backend)); // still begun there
+    assertArrayEquals(whole, run(scheduler("unipc 2"), false, other, -1));
   }
 }
