@@ -20,6 +20,7 @@ record HunyuanConfig(
     double rotaryTheta) {
   static final float EPSILON = 1e-6f;
   static final int TIME_FREQUENCIES = 256;
+  private static final int REFINER_RATIO = 4;
 
   static HunyuanConfig of(ConfigFile config) {
     config.require("qk_norm", "rms_norm", "rms_norm");
@@ -54,6 +55,11 @@ record HunyuanConfig(
             config.positive("rope_theta", 256));
     config.requireAllKnown("HunyuanVideoTransformer3DModel");
     return read;
+  }
+
+  /** The refiner's blocks keep diffusers' ratio of 4, whatever mlp_ratio is. */
+  int refinerFfn() {
+    return REFINER_RATIO * dims.width();
   }
 
   Patches patches() {
