@@ -118,6 +118,18 @@ public final class Backend implements AutoCloseable {
     return what + choice;
   }
 
+  /**
+   * Which arithmetic it computes with: results of backends that differ in it may differ in their
+   * last bits, from the same inputs. On the CPU the tier ({@code "CPU avx2"}), on CUDA the device's
+   * name and compute capability; the number of threads is none of it.
+   */
+  public String arithmetic() {
+    BackendInfo info = info();
+    return info.kind() == Kind.CPU
+        ? "CPU " + info.tier().name().toLowerCase(Locale.ROOT)
+        : "CUDA " + info.name() + " " + info.computeCapability();
+  }
+
   /** What it runs on, as of now. */
   public BackendInfo info() {
     try (Arena arena = Arena.ofConfined()) {

@@ -21,8 +21,8 @@ import java.util.Locale;
 
 /**
  * What {@code run()} on a CUDA stream takes over the C call it makes, the same plan and tensors
- * called from a C loop in turns with it (native/test/device/call_loop.cpp). Prints one JSON line; the exit
- * code is 1 if it is more than a microsecond, or a call makes garbage.
+ * called from a C loop in turns with it (native/test/device/call_loop.cpp). Prints one JSON line;
+ * the exit code is 1 if it is more than a microsecond, or a call makes garbage.
  */
 final class CallOverhead {
   private static final int CALLS = 100; // what a device queues without making the caller wait

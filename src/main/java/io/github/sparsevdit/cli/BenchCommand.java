@@ -42,6 +42,7 @@ import picocli.CommandLine.Spec;
     })
 final class BenchCommand implements Callable<Integer> {
   private static final int FEWEST_ROUNDS = 5;
+  private static final double LONGEST_SECONDS = 86_400;
   private static final Mode[] SPARSE = {Mode.DIAGONAL, Mode.MULTI_DIAGONAL, Mode.VERTICAL_STRIPE};
 
   @Option(
@@ -127,6 +128,15 @@ final class BenchCommand implements Callable<Integer> {
             "density " + density + " in --densities; expected over 0 and up to 1");
       }
     }
+    if (!(seconds >= 0 && seconds <= LONGEST_SECONDS)) {
+      throw new ParameterException(
+          spec.commandLine(),
+          "--seconds %s; expected 0 to %.0f".formatted(seconds, LONGEST_SECONDS));
+    }
+    requirePositive("--batch", batch);
+    requirePositive("--heads", heads);
+    requirePositive("--head-dim", headDim);
+    requirePositive("--block", block);
     try (Backend backend = backendOptions.open()) {
       List<Measured> measured = measure(backend);
       if (json) {
@@ -137,6 +147,13 @@ final class BenchCommand implements Callable<Integer> {
       }
     }
     return 0;
+  }
+
+  private void requirePositive(String option, int value) {
+    if (value < 1) {
+      throw new ParameterException(
+          spec.commandLine(), "%s %d; expected at least 1".formatted(option, value));
+    }
   }
 
   private String setting() {
@@ -225,9 +242,10 @@ final class BenchCommand implements Callable<Integer> {
   /** The pattern of {@code mode} whose density is nearest to {@code density}. */
   private Pattern near(Backend backend, Mode mode, double density) {
     int blocks = sequence.videoBlocks(block);
-    Pattern best = pattern(mode, 0);
+    // No stripe at all would be nothing to time; window 0 is the block itself.
+    int low = mode == Mode.VERTICAL_STRIPE ? 1 : 0;
+    Pattern best = pattern(mode, low);
     double distance = Double.POSITIVE_INFINITY;
-    int low = 0;
     int high = blocks;
     while (low <= high) { // density rises with the size
       int size = (low + high) >>> 1;

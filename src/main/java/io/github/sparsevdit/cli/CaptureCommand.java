@@ -74,7 +74,7 @@ final class CaptureCommand implements Callable<Integer> {
   @Override
   public Integer call() throws IOException {
     try (Backend backend = backendOptions.open();
-        Checkpoint checkpoint = Checkpoint.open(folder, backend, runs);
+        Checkpoint checkpoint = Checkpoint.open(folder, backend, runs, prompts);
         CalibrationSource source = checkpoint.calibration(prompts)) {
       int allSteps = source.schedule().steps();
       int allLayers = source.model().layers();

@@ -10,13 +10,18 @@ import io.github.sparsevdit.Schedule;
 import io.github.sparsevdit.Sequence;
 import io.github.sparsevdit.SparseAttention;
 import io.github.sparsevdit.eval.Evaluation;
+import io.github.sparsevdit.internal.GitLfs;
+import io.github.sparsevdit.model.CheckpointFolder;
 import io.github.sparsevdit.model.Conditioning;
 import io.github.sparsevdit.model.DenoiserSource;
 import io.github.sparsevdit.model.DenoisingProgress;
+import io.github.sparsevdit.model.GenerationConfig;
 import io.github.sparsevdit.model.Geometry;
 import io.github.sparsevdit.model.Guidance;
 import io.github.sparsevdit.model.Pipeline;
+import io.github.sparsevdit.model.RunFile;
 import io.github.sparsevdit.model.RunMemory;
+import io.github.sparsevdit.model.RunSteps;
 import io.github.sparsevdit.model.Scheduler;
 import io.github.sparsevdit.search.CalibrationSource;
 import io.github.sparsevdit.tensor.ElementType;
@@ -24,6 +29,7 @@ import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.List;
 import java.util.function.IntConsumer;
 
@@ -33,6 +39,7 @@ import java.util.function.IntConsumer;
  */
 final class Checkpoint implements AutoCloseable {
   private static final ObjectMapper JSON = new ObjectMapper();
+  private static final int USUAL_PROMPTS = 4; // where none are named
 
   private final Backend backend;
   private final Pipeline pipeline;
@@ -41,6 +48,8 @@ final class Checkpoint implements AutoCloseable {
   private final Guidance guidance;
   private final double embeddedGuidance; // NaN where none is
   private final long[] latents;
+  private final List<String> prompts;
+  private final int textTokens; // of the prompts it was opened for
   private final int framesPerSecond;
   private final long seed;
   private final RunMemory memory;
@@ -53,20 +62,20 @@ final class Checkpoint implements AutoCloseable {
       ElementType attentionType,
       Pipeline pipeline,
       PromptEmbeddings embeddings,
+      List<String> prompts,
       RunMemory memory)
       throws IOException {
-    JsonNode defaults = read(folder.resolve("generation_config.json"));
+    GenerationConfig defaults = GenerationConfig.read(folder);
     JsonNode config = config(folder);
     String family = config.path("_class_name").asText();
-    int steps =
-        options.steps != null ? options.steps : defaults.path("num_inference_steps").asInt(50);
+    RunSteps steps = options.steps(or(defaults.steps(), 50));
     this.backend = backend;
     this.pipeline = pipeline;
     this.embeddings = embeddings;
     this.memory = memory;
     this.attentionType = attentionType;
     this.latents = latents(folder, options.latents);
-    this.framesPerSecond = defaults.path("fps").asInt(16);
+    this.framesPerSecond = or(defaults.framesPerSecond(), 16);
     this.seed = options.seed;
     this.scheduler =
         pipeline.hasScheduler()
@@ -75,10 +84,36 @@ final class Checkpoint implements AutoCloseable {
     double scale =
         options.guidance != null
             ? options.guidance
-            : defaults.path("guidance_scale").asDouble(FamilyDefaults.guidance(family));
+            : or(defaults.guidance(), FamilyDefaults.guidance(family));
     boolean embedded = pipeline.transformer().embedsGuidance();
+    if (!embedded && options.trueGuidance != null) {
+      throw new CommandFailure(
+          "--true-guidance is for models that embed their guidance scale; this one takes --guidance");
+    }
     this.embeddedGuidance = embedded ? 1000 * scale : Double.NaN;
-    this.guidance = embedded ? Guidance.of(1) : guidance(scale, options, defaults);
+    this.guidance =
+        embedded
+            ? Guidance.of(
+                options.trueGuidance != null
+                    ? options.trueGuidance
+                    : or(defaults.trueGuidance(), 1.0))
+            : guidance(scale, options, defaults);
+    this.prompts = List.copyOf(prompts);
+    this.textTokens = textTokens(prompts);
+  }
+
+  /** Of prompts that may run with one attention. */
+  private int textTokens(List<String> prompts) {
+    int first = embeddings.textTokens(prompts.getFirst());
+    for (String prompt : prompts) {
+      int tokens = embeddings.textTokens(prompt);
+      if (!sequence(tokens).equals(sequence(first))) {
+        throw new CommandFailure(
+            "prompt '%s' has %d text tokens and '%s' has %d; this model's self-attention sees the text, so pad them to one length or take them one by one"
+                .formatted(prompts.getFirst(), first, prompt, tokens));
+      }
+    }
+    return first;
   }
 
   /** Refuses what will not fit, unless it is asked not to. */
@@ -87,7 +122,8 @@ final class Checkpoint implements AutoCloseable {
       Backend backend,
       RunOptions options,
       ElementType attentionType,
-      PromptEmbeddings embeddings)
+      PromptEmbeddings embeddings,
+      List<String> prompts)
       throws IOException {
     JsonNode config = config(folder);
     long[] latents = latents(folder, options.latents);
@@ -95,11 +131,11 @@ final class Checkpoint implements AutoCloseable {
     int[] size = {(int) latents[framesFirst ? 0 : 1], (int) latents[2], (int) latents[3]};
     RunMemory memory =
         RunMemory.of(
-            folder,
+            CheckpointFolder.of(folder, options.variant),
             options.type,
             attentionType,
             size,
-            embeddings.textTokens(),
+            prompts.stream().mapToInt(embeddings::textTokens).max().orElseThrow(),
             backend.info().threads());
     if (!options.anyMemory) {
       memory.requireRoom(backend);
@@ -112,25 +148,40 @@ final class Checkpoint implements AutoCloseable {
     return memory.with(policy, schedule(), sequence());
   }
 
-  /** Opens the folder, to compute self-attention as all else; the backend stays the caller's. */
-  static Checkpoint open(Path folder, Backend backend, RunOptions options) throws IOException {
-    return open(folder, backend, options, options.type);
+  /**
+   * Opens the folder, to compute self-attention as all else; the backend stays the caller's.
+   *
+   * @param prompts that it is opened for; empty for the first four there are
+   */
+  static Checkpoint open(Path folder, Backend backend, RunOptions options, List<String> prompts)
+      throws IOException {
+    return open(folder, backend, options, options.type, prompts);
   }
 
   /** The same with runs whose self-attention is computed in that type. */
   static Checkpoint open(
-      Path folder, Backend backend, RunOptions options, ElementType attentionType)
+      Path folder,
+      Backend backend,
+      RunOptions options,
+      ElementType attentionType,
+      List<String> prompts)
       throws IOException {
     config(folder); // says so if the folder holds none
     Path usual = folder.resolve("prompt_embeds.safetensors");
     PromptEmbeddings embeddings =
         new PromptEmbeddings(options.embeddings != null ? options.embeddings : usual);
     try {
-      RunMemory memory = memory(folder, backend, options, attentionType, embeddings);
-      Pipeline pipeline = Pipeline.open(folder, backend, options.type);
+      latents(folder, options.latents); // says so if they are no whole patches
+      embeddings.require(prompts);
+      List<String> all = embeddings.prompts();
+      List<String> chosen =
+          prompts.isEmpty() ? all.subList(0, Math.min(USUAL_PROMPTS, all.size())) : prompts;
+      RunMemory memory = memory(folder, backend, options, attentionType, embeddings, chosen);
+      Pipeline pipeline =
+          Pipeline.open(CheckpointFolder.of(folder, options.variant), backend, options.type);
       try {
         return new Checkpoint(
-            folder, backend, options, attentionType, pipeline, embeddings, memory);
+            folder, backend, options, attentionType, pipeline, embeddings, chosen, memory);
       } catch (IOException | RuntimeException | Error failure) {
         pipeline.close();
         throw failure;
@@ -141,7 +192,7 @@ final class Checkpoint implements AutoCloseable {
     }
   }
 
-  private Guidance guidance(double scale, RunOptions options, JsonNode defaults) {
+  private Guidance guidance(double scale, RunOptions options, GenerationConfig defaults) {
     double boundary = pipeline.transformer().boundary();
     if (boundary == 0 && options.guidance2 != null) {
       throw new CommandFailure("--guidance-2 is for checkpoints with two networks; this has one");
@@ -149,34 +200,27 @@ final class Checkpoint implements AutoCloseable {
     double below =
         options.guidance2 != null
             ? options.guidance2
-            : options.guidance != null ? scale : defaults.path("guidance_scale_2").asDouble(scale);
+            : options.guidance != null ? scale : or(defaults.guidance2(), scale);
     Guidance guidance =
-        options.dynamicGuidance || defaults.path("use_dynamic_cfg").asBoolean(false)
+        options.dynamicGuidance || defaults.dynamic()
             ? Guidance.dynamic(scale)
             : Guidance.of(scale);
     return boundary == 0 ? guidance : guidance.below(boundary, below);
   }
 
-  /** Whether the folder holds a transformer or a pipeline. */
-  static boolean isOne(Path folder) {
-    return Files.exists(folder.resolve("config.json"))
-        || Files.exists(folder.resolve("transformer/config.json"));
+  private static <T> T or(T given, T otherwise) {
+    return given == null ? otherwise : given;
   }
 
   private static JsonNode config(Path folder) throws IOException {
-    Path own = folder.resolve("config.json");
-    Path config = Files.exists(own) ? own : folder.resolve("transformer/config.json");
-    if (!Files.exists(config)) {
-      throw new CommandFailure(
-          folder + " is no checkpoint: it has neither config.json nor transformer/config.json");
-    }
-    return read(config);
+    return read(CheckpointFolder.of(folder).config());
   }
 
   private static JsonNode read(Path file) throws IOException {
     if (!Files.exists(file)) {
       return JSON.createObjectNode();
     }
+    GitLfs.requireContent(file);
     try {
       return JSON.readTree(file.toFile());
     } catch (JsonProcessingException e) {
@@ -185,24 +229,26 @@ final class Checkpoint implements AutoCloseable {
   }
 
   private static long[] latents(Path folder, String given) throws IOException {
-    Path defaults = folder.resolve("generation_config.json");
+    GenerationConfig defaults = GenerationConfig.read(folder);
     JsonNode config = config(folder);
-    JsonNode usual = read(defaults).path("latents");
     int[] size;
     if (given != null) {
       size = RunOptions.size(given);
-    } else if (usual.size() == 3) {
-      size = new int[] {usual.get(0).asInt(), usual.get(1).asInt(), usual.get(2).asInt()};
+    } else if (defaults.latents() != null) {
+      size = defaults.latents();
     } else {
       throw new CommandFailure(
           "the checkpoint does not say how large its latents are; give --latents"
               + " FRAMESxHEIGHTxWIDTH");
     }
+    Geometry geometry = Geometry.read(folder);
     requirePatches(
-        given != null ? "--latents " + given : defaults + ": latents " + usual,
+        given != null
+            ? "--latents " + given
+            : defaults.file() + ": latents " + Arrays.toString(size),
         size,
-        Geometry.read(folder).patch());
-    int channels = config.path("out_channels").asInt(config.path("in_channels").asInt());
+        geometry.patch());
+    int channels = geometry.latentChannels();
     return FamilyDefaults.framesFirst(config.path("_class_name").asText())
         ? new long[] {size[0], channels, size[1], size[2]}
         : new long[] {channels, size[0], size[1], size[2]};
@@ -224,9 +270,9 @@ final class Checkpoint implements AutoCloseable {
     }
   }
 
-  /** The prompts that have an embedding, sorted. */
+  /** The prompts it was opened for. */
   List<String> prompts() {
-    return embeddings.prompts();
+    return prompts;
   }
 
   /** Layers, heads and head dim. */
@@ -236,7 +282,11 @@ final class Checkpoint implements AutoCloseable {
 
   /** What one self-attention call sees. */
   Sequence sequence() {
-    return pipeline.transformer().sequence(latents, embeddings.textTokens());
+    return sequence(textTokens);
+  }
+
+  private Sequence sequence(int tokens) {
+    return pipeline.transformer().sequence(latents, tokens);
   }
 
   /** What self-attention is computed in, unless a run asks for another type. */
@@ -279,11 +329,6 @@ final class Checkpoint implements AutoCloseable {
     return framesPerSecond;
   }
 
-  /** Throws CommandFailure for the first that has no embedding. */
-  void requirePrompts(List<String> wanted) {
-    embeddings.require(wanted);
-  }
-
   private Conditioning conditioning(String prompt) {
     return embeddings.prompt(prompt, embeddedGuidance, pipeline.transformer(), latents);
   }
@@ -291,7 +336,7 @@ final class Checkpoint implements AutoCloseable {
   /** The unconditional branch; null where guidance is 1. */
   private Conditioning negative(String prompt) {
     return guidance.needsNegative()
-        ? embeddings.negative(prompt, pipeline.transformer(), latents)
+        ? embeddings.negative(prompt, embeddedGuidance, pipeline.transformer(), latents)
         : null;
   }
 
@@ -394,6 +439,11 @@ final class Checkpoint implements AutoCloseable {
         stepDone.accept(step);
       }
     };
+  }
+
+  /** The processor a kept run was begun on, where that is another; else null. */
+  String begunElsewhere(Path file) {
+    return RunFile.begunElsewhere(file, backend);
   }
 
   /** Closes transformer and embeddings. */

@@ -2,6 +2,7 @@ package io.github.sparsevdit.cli;
 
 import java.io.IOException;
 import java.io.PrintStream;
+import java.nio.file.Files;
 import java.nio.file.Path;
 
 /**
@@ -31,6 +32,16 @@ record Console(
   /** Streams that no person watches. */
   static Console plain(PrintStream out, PrintStream err) {
     return new Console(out, err, false, false, false);
+  }
+
+  /** Whether {@code out} leads to another program. */
+  boolean outIsPipe() {
+    try {
+      return out == System.out
+          && Files.readSymbolicLink(Path.of("/proc/self/fd/1")).toString().startsWith("pipe:");
+    } catch (IOException e) {
+      return false;
+    }
   }
 
   /** Java's own answer covers input and output together; Linux tells each descriptor's. */

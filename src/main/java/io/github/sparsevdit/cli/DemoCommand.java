@@ -14,6 +14,7 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.Locale;
 import java.util.concurrent.Callable;
+import java.util.stream.Stream;
 import picocli.CommandLine.ArgGroup;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Mixin;
@@ -124,13 +125,16 @@ final class DemoCommand implements Callable<Integer> {
     checkOptions();
     try (Backend backend = backendOptions.open();
         Checkpoint checkpoint =
-            Checkpoint.open(folder(), backend, runs, attentionType.of(runs.type))) {
+            Checkpoint.open(
+                folder(),
+                backend,
+                runs,
+                attentionType.of(runs.type),
+                Stream.concat(calibrate.stream(), prompts.stream()).toList())) {
       if (!checkpoint.pixels()) {
         throw new CommandFailure(
             folder() + " does not work in pixels, so its results cannot be looked at here");
       }
-      checkpoint.requirePrompts(calibrate);
-      checkpoint.requirePrompts(prompts);
       Findings findings = search(backend, checkpoint);
       if (baselines) {
         compare(backend, checkpoint, findings);

@@ -16,6 +16,8 @@ import picocli.CommandLine.UnmatchedArgumentException;
 
 /** Turns what went wrong into one line; a stack trace only with --verbose or -Dsvdit.debug=true. */
 final class Errors implements IExecutionExceptionHandler, IParameterExceptionHandler {
+  private static final String PLAIN = "java.io.IOException: ";
+
   private final Console console;
 
   Errors(Console console) {
@@ -49,7 +51,10 @@ final class Errors implements IExecutionExceptionHandler, IParameterExceptionHan
 
   private static String message(Throwable error) {
     return switch (error) {
+      case UncheckedIOException e when saysMore(e) -> oneLine(text(e)).replace(PLAIN, "");
       case UncheckedIOException e -> message(e.getCause());
+      case NoSuchFileException e when e.getReason() != null ->
+          "cannot write " + e.getFile() + ": " + e.getReason();
       case NoSuchFileException e -> "there is no file " + e.getFile();
       case AccessDeniedException e -> "access to " + e.getFile() + " is denied";
       case FileSystemException e -> oneLine(e.getMessage());
@@ -61,6 +66,13 @@ final class Errors implements IExecutionExceptionHandler, IParameterExceptionHan
       case UnsupportedOperationException e -> oneLine(text(e));
       default -> "this is a defect: " + oneLine(error.toString()) + " (--verbose shows where)";
     };
+  }
+
+  /** Whether it names the file, which a plain IOException ("No space left on device") does not. */
+  private static boolean saysMore(UncheckedIOException error) {
+    return !(error.getCause() instanceof FileSystemException)
+        && error.getMessage() != null
+        && !error.getMessage().equals(error.getCause().toString());
   }
 
   private static String text(Throwable error) {

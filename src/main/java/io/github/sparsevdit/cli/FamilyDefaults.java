@@ -1,5 +1,6 @@
 package io.github.sparsevdit.cli;
 
+import io.github.sparsevdit.model.RunSteps;
 import io.github.sparsevdit.model.Scheduler;
 import io.github.sparsevdit.model.Schedulers;
 
@@ -8,14 +9,24 @@ final class FamilyDefaults {
   private FamilyDefaults() {}
 
   /** The scheduler of the family that {@code className}, a transformer's, belongs to. */
-  static Scheduler scheduler(String className, int steps, long seed) {
-    return switch (className) {
-      case "HunyuanVideoTransformer3DModel" ->
-          Schedulers.create("FlowMatchEulerDiscreteScheduler", "{\"shift\": 7.0}", steps, seed);
-      case "CogVideoXTransformer3DModel" ->
-          Schedulers.create("CogVideoXDDIMScheduler", Schedulers.COGVIDEOX, steps, seed);
-      default -> Schedulers.create("UniPCMultistepScheduler", Schedulers.wan(5), steps, seed);
-    };
+  static Scheduler scheduler(String className, RunSteps steps, long seed) {
+    String scheduler;
+    String config;
+    switch (className) {
+      case "HunyuanVideoTransformer3DModel" -> {
+        scheduler = "FlowMatchEulerDiscreteScheduler";
+        config = "{\"shift\": 7.0}";
+      }
+      case "CogVideoXTransformer3DModel" -> {
+        scheduler = "CogVideoXDDIMScheduler";
+        config = Schedulers.COGVIDEOX;
+      }
+      default -> {
+        scheduler = "UniPCMultistepScheduler";
+        config = Schedulers.wan(5);
+      }
+    }
+    return Schedulers.create(scheduler, config, className, steps, seed);
   }
 
   /** The guidance scale. */

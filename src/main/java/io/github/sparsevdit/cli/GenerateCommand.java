@@ -103,8 +103,8 @@ final class GenerateCommand implements Callable<Integer> {
     DispatchTable read = table == null ? null : DispatchTable.read(table);
     ElementType attention = attentionType.of(runs.type);
     try (Backend backend = backendOptions.open();
-        Checkpoint checkpoint = Checkpoint.open(folder, backend, runs, attention)) {
-      checkpoint.requirePrompts(List.of(prompt));
+        Checkpoint checkpoint =
+            Checkpoint.open(folder, backend, runs, attention, List.of(prompt))) {
       Policy policy = policy(checkpoint, read);
       console.err().println("memory: " + checkpoint.memory(policy));
       List<Path> files = new ArrayList<>();
@@ -132,11 +132,19 @@ final class GenerateCommand implements Callable<Integer> {
     if (read == null) {
       return Policy.dense(checkpoint.shape(), 128);
     }
-    return rescale ? read.rescale(checkpoint.sequence()) : read;
+    return TableFit.of(table, read, checkpoint.shape(), checkpoint.sequence(), rescale);
   }
 
   private Checkpoint.Generated run(Checkpoint checkpoint, String what, Policy policy) {
     Path file = kept(what);
+    String elsewhere = file == null ? null : checkpoint.begunElsewhere(file);
+    if (elsewhere != null) {
+      console
+          .err()
+          .printf(
+              "%s was begun on another processor, %s: the last bits may differ from a run on one of them%n",
+              file, elsewhere);
+    }
     int steps = checkpoint.schedule().steps();
     RunProgress progress =
         new RunProgress(steps, checkpoint.branches(), checkpoint.shape().layers());

@@ -18,9 +18,11 @@ final class Json {
     return MAPPER.createObjectNode();
   }
 
+  /** What is no number, such as the PSNR of equal videos, is null. */
   static String text(JsonNode node) {
     try {
-      return MAPPER.writeValueAsString(node) + "\n";
+      return MAPPER.writeValueAsString(io.github.sparsevdit.internal.Json.withoutNonNumbers(node))
+          + "\n";
     } catch (JsonProcessingException e) {
       throw new IllegalStateException("a tree of plain values always has a text", e);
     }

@@ -6,6 +6,8 @@ import picocli.CommandLine;
 
 /** Where {@code svdit} starts. */
 public final class Main {
+  private static final int ENDED_BY_SIGPIPE = 128 + 13; // as a shell reports it
+
   private Main() {}
 
   /** Runs one command and exits with its code: 0 done, 1 failed, 2 called wrongly. */
@@ -33,6 +35,18 @@ public final class Main {
     line.setCaseInsensitiveEnumValuesAllowed(true);
     line.setParameterExceptionHandler(errors);
     line.setExecutionExceptionHandler(errors);
-    return line.execute(args);
+    int code = line.execute(args);
+    return console.out().checkError() ? notWritten(console, code) : code;
+  }
+
+  /**
+   * A result that nobody got is none: a full disk is told, a reader that left (head) needs none.
+   */
+  private static int notWritten(Console console, int code) {
+    if (console.outIsPipe()) {
+      return code == 0 ? ENDED_BY_SIGPIPE : code;
+    }
+    console.err().println("svdit: standard output could not be written whole: is its disk full?");
+    return code == 0 ? CommandLine.ExitCode.SOFTWARE : code;
   }
 }

@@ -4,6 +4,9 @@ import io.github.sparsevdit.Backend;
 import io.github.sparsevdit.DispatchTable;
 import io.github.sparsevdit.Schedule;
 import io.github.sparsevdit.model.ModelProfile;
+import io.github.sparsevdit.model.RunSteps;
+import io.github.sparsevdit.model.Scheduler;
+import io.github.sparsevdit.model.Schedulers;
 import io.github.sparsevdit.model.Speeds;
 import io.github.sparsevdit.tensor.ElementType;
 import java.io.IOException;
@@ -247,13 +250,18 @@ final class PlanCommand implements Callable<Integer> {
 
   private double[][] densities(Backend backend, PlannedRun run) {
     DispatchTable read = DispatchTable.read(table);
-    if (!read.model().matches(run.shape())) {
-      throw new CommandFailure(
-          table + " is for " + read.model() + "; this model is " + run.shape());
-    }
-    DispatchTable fitting = rescale ? read.rescale(run.sequence()) : read;
-    Schedule schedule =
-        FamilyDefaults.scheduler(run.geometry().className(), run.steps(), 0).schedule();
+    DispatchTable fitting = TableFit.of(table, read, run.shape(), run.sequence(), rescale);
+    Schedule schedule = scheduler(run).schedule();
     return run.densities(backend, fitting, schedule, type);
+  }
+
+  /** Which phase a step belongs to depends on its timestep. */
+  private Scheduler scheduler(PlannedRun run) {
+    String family = run.geometry().className();
+    RunSteps counted = RunSteps.of(run.steps());
+    Path own = Path.of(model).resolve("scheduler").resolve("scheduler_config.json");
+    return Files.exists(own)
+        ? Schedulers.read(own, family, counted, 0)
+        : FamilyDefaults.scheduler(family, counted, 0);
   }
 }

@@ -2,9 +2,11 @@ package io.github.sparsevdit.cli;
 
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.ObjectMapper;
+import io.github.sparsevdit.model.CheckpointFolder;
 import io.github.sparsevdit.model.Geometry;
 import io.github.sparsevdit.model.ModelProfile;
 import io.github.sparsevdit.model.Pipeline;
+import io.github.sparsevdit.model.VaeSizes;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -51,9 +53,8 @@ final class PlannedFolder {
       runs = like.runs();
       assumed.add("a usual run like that of %s, which has the same sizes".formatted(like.title()));
     }
-    Path name = path.toAbsolutePath().normalize().getFileName();
     return new ModelProfile(
-        name == null ? "" : name.toString(),
+        Files.isDirectory(path) ? CheckpointFolder.name(path) : path.getFileName().toString(),
         path.toString(),
         networks,
         geometry,
@@ -120,32 +121,8 @@ final class PlannedFolder {
                   like == null ? "as most VAEs have" : "as " + like.title() + " has"));
       return usual;
     }
-    JsonNode config = json(file);
-    int blocks = config.path("block_out_channels").size();
-    // Where a key is absent: diffusers' defaults of the three families' classes.
-    boolean cogVideoX = config.path("_class_name").asText().equals("AutoencoderKLCogVideoX");
-    int frames =
-        first(config, file, USUAL_VAE[0], "scale_factor_temporal", "temporal_compression_ratio");
-    int pixels =
-        cogVideoX && blocks > 0
-            ? 1 << (blocks - 1)
-            : first(
-                config, file, USUAL_VAE[1], "scale_factor_spatial", "spatial_compression_ratio");
-    return new int[] {frames, pixels};
-  }
-
-  private static int first(JsonNode config, Path file, int otherwise, String... keys) {
-    for (String key : keys) {
-      JsonNode value = config.path(key);
-      if (!value.isMissingNode() && !value.isNull()) {
-        if (!value.canConvertToInt() || value.intValue() < 1) {
-          throw new CommandFailure(
-              file + ": " + key + " is " + value + "; expected a positive integer");
-        }
-        return value.intValue();
-      }
-    }
-    return otherwise;
+    VaeSizes sizes = VaeSizes.read(file, geometry.className());
+    return new int[] {sizes.frames(), sizes.pixels()};
   }
 
   private static JsonNode json(Path file) throws IOException {

@@ -1,7 +1,9 @@
 package io.github.sparsevdit.cli;
 
+import io.github.sparsevdit.model.RunSteps;
 import io.github.sparsevdit.tensor.ElementType;
 import java.nio.file.Path;
+import java.util.List;
 import picocli.CommandLine.Option;
 
 /**
@@ -14,6 +16,32 @@ final class RunOptions {
       paramLabel = "N",
       description = "Denoising steps (default: the checkpoint's, else 50).")
   Integer steps;
+
+  @Option(
+      names = "--sigmas",
+      paramLabel = "S",
+      split = ",",
+      description =
+          "A step at each of these noise levels, 1 and downwards, in place of --steps: what distilled"
+              + " checkpoints are made for. The flow shift applies to them, as in diffusers.")
+  List<Double> sigmas;
+
+  @Option(
+      names = "--timesteps",
+      paramLabel = "T",
+      split = ",",
+      description =
+          "The same as timesteps, 1000 and downwards; with --flow-shift 1 they are what the denoiser"
+              + " is given.")
+  List<Double> timesteps;
+
+  @Option(
+      names = "--flow-shift",
+      paramLabel = "S",
+      description =
+          "Shift of the noise levels of a flow (Wan, HunyuanVideo; default: the checkpoint's"
+              + " scheduler's).")
+  Double flowShift;
 
   @Option(
       names = "--guidance",
@@ -30,6 +58,14 @@ final class RunOptions {
           "Guidance scale of a second network, for the late steps (default: the checkpoint's, else"
               + " that of the first).")
   Double guidance2;
+
+  @Option(
+      names = "--true-guidance",
+      paramLabel = "G",
+      description =
+          "For a model that embeds its guidance scale (HunyuanVideo): guidance with a negative prompt"
+              + " on top, as diffusers' true_cfg_scale (default: the checkpoint's, else 1 for none).")
+  Double trueGuidance;
 
   @Option(
       names = "--dynamic-guidance",
@@ -66,9 +102,51 @@ final class RunOptions {
   ElementType type;
 
   @Option(
+      names = "--variant",
+      paramLabel = "NAME",
+      description =
+          "Which of the weights to take where a folder holds several, as in"
+              + " diffusion_pytorch_model.bf16.safetensors (default: those without, else the only"
+              + " ones).")
+  String variant;
+
+  @Option(
       names = "--any-memory",
       description = "Run even if the memory that is left seems too little.")
   boolean anyMemory;
+
+  /**
+   * The steps of a run.
+   *
+   * @param usual how many where nothing is said
+   */
+  RunSteps steps(int usual) {
+    if (steps != null && steps < 1) {
+      throw new CommandFailure("--steps " + steps + "; expected at least 1");
+    }
+    if (sigmas != null && timesteps != null) {
+      throw new CommandFailure("--sigmas and --timesteps exclude each other");
+    }
+    if (flowShift != null && !(flowShift > 0 && flowShift < Double.POSITIVE_INFINITY)) {
+      throw new CommandFailure("--flow-shift " + flowShift + "; expected a number above 0");
+    }
+    RunSteps wanted;
+    try {
+      wanted =
+          sigmas != null
+              ? RunSteps.atSigmas(sigmas)
+              : timesteps != null
+                  ? RunSteps.atTimesteps(timesteps)
+                  : RunSteps.of(steps == null ? usual : steps);
+    } catch (IllegalArgumentException e) {
+      throw new CommandFailure("--" + e.getMessage(), e);
+    }
+    if (steps != null && steps != wanted.count()) {
+      throw new CommandFailure(
+          "--steps %d, but %d are given; leave --steps out".formatted(steps, wanted.count()));
+    }
+    return wanted.withShift(flowShift);
+  }
 
   /** Frames, height and width out of {@code text}. */
   static int[] size(String text) {

@@ -8,6 +8,7 @@ import io.github.sparsevdit.cli.map.ModeMapText;
 import io.github.sparsevdit.cli.map.ModeMaps;
 import io.github.sparsevdit.cli.media.ParetoChart;
 import io.github.sparsevdit.cli.media.Pictures;
+import io.github.sparsevdit.model.CheckpointFolder;
 import io.github.sparsevdit.model.RunMemory;
 import io.github.sparsevdit.search.CalibrationSource;
 import io.github.sparsevdit.search.CapturedSource;
@@ -107,9 +108,9 @@ final class SearchCommand implements Callable<Integer> {
       throw new NoSuchFileException(source.toString());
     }
     try (Backend backend = backendOptions.open()) {
-      if (Checkpoint.isOne(source)) {
-        try (Checkpoint checkpoint = Checkpoint.open(source, backend, runs);
-            CalibrationSource points = checkpoint.calibration(chosenPrompts(checkpoint))) {
+      if (CheckpointFolder.isOne(source)) {
+        try (Checkpoint checkpoint = Checkpoint.open(source, backend, runs, prompts);
+            CalibrationSource points = checkpoint.calibration(checkpoint.prompts())) {
           console.err().println("memory: " + memory(checkpoint, options));
           search(backend, points, options);
         }
@@ -136,11 +137,6 @@ final class SearchCommand implements Callable<Integer> {
     } catch (IllegalArgumentException e) {
       throw new ParameterException(spec.commandLine(), e.getMessage(), e);
     }
-  }
-
-  private List<String> chosenPrompts(Checkpoint checkpoint) {
-    List<String> all = checkpoint.prompts();
-    return prompts.isEmpty() ? all.subList(0, Math.min(4, all.size())) : prompts;
   }
 
   private void search(Backend backend, CalibrationSource points, SearchOptions options)

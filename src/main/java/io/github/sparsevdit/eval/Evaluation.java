@@ -166,6 +166,7 @@ public final class Evaluation {
     return new RunFile(
         file,
         RunFile.identity(
+            backend,
             transformer,
             scheduler,
             guidance,
@@ -174,7 +175,8 @@ public final class Evaluation {
             fingerprint(policy, loop.schedule()),
             attentionType,
             clip.seed(),
-            clip.noise()));
+            clip.noise()),
+        backend);
   }
 
   /** "dense" where all is, else the digest of every pattern that a run asks for, and the block. */

@@ -4,6 +4,7 @@ import com.fasterxml.jackson.databind.ObjectMapper;
 import com.fasterxml.jackson.databind.node.ArrayNode;
 import com.fasterxml.jackson.databind.node.ObjectNode;
 import io.github.sparsevdit.Mode;
+import io.github.sparsevdit.internal.Json;
 import java.util.List;
 import java.util.Locale;
 import java.util.Map;
@@ -115,7 +116,7 @@ public record Report(List<Row> rows) {
         clips.addObject().put("psnr", row.psnr().get(i)).put("ssim", row.ssim().get(i));
       }
     }
-    return array.toPrettyString();
+    return Json.withoutNonNumbers(array).toPrettyString();
   }
 
   private static String heads(Row row) {

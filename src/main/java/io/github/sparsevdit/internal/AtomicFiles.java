@@ -4,7 +4,10 @@ import java.io.IOException;
 import java.io.UncheckedIOException;
 import java.nio.ByteBuffer;
 import java.nio.channels.FileChannel;
+import java.nio.file.AccessDeniedException;
+import java.nio.file.FileSystemException;
 import java.nio.file.Files;
+import java.nio.file.NoSuchFileException;
 import java.nio.file.Path;
 import java.nio.file.StandardCopyOption;
 import java.nio.file.StandardOpenOption;
@@ -39,7 +42,7 @@ public final class AtomicFiles {
       Files.move(
           temporary, target, StandardCopyOption.ATOMIC_MOVE, StandardCopyOption.REPLACE_EXISTING);
     } catch (IOException e) {
-      throw new UncheckedIOException("cannot write " + path + ": " + e, e);
+      throw new UncheckedIOException("cannot write " + path + ": " + e, named(e, temporary, path));
     } finally {
       try {
         Files.deleteIfExists(temporary);
@@ -47,6 +50,21 @@ public final class AtomicFiles {
         // the write's own outcome matters more than a leftover temporary file
       }
     }
+  }
+
+  /** Nobody knows the temporary name: what is wrong with it is wrong with the target. */
+  private static IOException named(IOException error, Path temporary, Path path) {
+    if (!(error instanceof FileSystemException at) || !temporary.toString().equals(at.getFile())) {
+      return error;
+    }
+    String file = path.toString();
+    return switch (at) {
+      case NoSuchFileException e ->
+          new NoSuchFileException(
+              file, null, "there is no folder " + path.toAbsolutePath().getParent());
+      case AccessDeniedException e -> new AccessDeniedException(file, null, e.getReason());
+      default -> new FileSystemException(file, null, at.getReason());
+    };
   }
 
   /** The same of bytes, in a folder that is made if need be. */

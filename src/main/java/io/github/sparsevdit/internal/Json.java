@@ -9,6 +9,9 @@ import com.fasterxml.jackson.core.io.JsonStringEncoder;
 import com.fasterxml.jackson.databind.DeserializationFeature;
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.json.JsonMapper;
+import com.fasterxml.jackson.databind.node.ArrayNode;
+import com.fasterxml.jackson.databind.node.NullNode;
+import com.fasterxml.jackson.databind.node.ObjectNode;
 import java.util.ArrayList;
 import java.util.LinkedHashMap;
 import java.util.LinkedHashSet;
@@ -95,6 +98,25 @@ public final class Json {
     return value == Math.rint(value) && Math.abs(value) < 1e15 && !negativeZero
         ? Long.toString((long) value)
         : Double.toString(value);
+  }
+
+  /**
+   * The same tree with null where a number is NaN or infinite: JSON has none, and Jackson would
+   * write a text.
+   */
+  public static JsonNode withoutNonNumbers(JsonNode node) {
+    if (node instanceof ObjectNode object) {
+      ObjectNode copy = object.objectNode();
+      object.properties().forEach(e -> copy.set(e.getKey(), withoutNonNumbers(e.getValue())));
+      return copy;
+    }
+    if (node instanceof ArrayNode array) {
+      ArrayNode copy = array.arrayNode();
+      array.forEach(element -> copy.add(withoutNonNumbers(element)));
+      return copy;
+    }
+    boolean number = !node.isFloatingPointNumber() || Double.isFinite(node.doubleValue());
+    return number ? node : NullNode.getInstance();
   }
 
   /**

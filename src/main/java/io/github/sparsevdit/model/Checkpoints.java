@@ -9,35 +9,53 @@ import java.nio.file.Path;
 
 /** Where things lie in a checkpoint's folder, and opening them. */
 final class Checkpoints {
-  private static final String FIRST = "transformer";
-  private static final String SECOND = "transformer_2";
   private static final int TRAIN_TIMESTEPS = 1000;
 
   private Checkpoints() {}
 
   /** See {@link VideoTransformer#load}. */
-  static VideoTransformer open(Path folder, Backend backend, ElementType type) {
+  static VideoTransformer open(CheckpointFolder folder, Backend backend, ElementType type) {
     requireComputable(type);
-    Path home = Files.exists(folder.resolve("config.json")) ? folder : folder.resolve(FIRST);
-    if (!Files.exists(home.resolve("config.json"))) {
-      throw new IllegalArgumentException(
-          folder
-              + " holds no checkpoint: there is neither config.json nor transformer/config.json");
-    }
-    Path index = folder.resolve("model_index.json");
-    if (home.equals(folder) || !Files.exists(index)) {
-      return network(home, backend, type);
+    Path home = folder.transformer();
+    Path index = folder.index();
+    if (index == null) {
+      return network(home, folder.variant(), backend, type);
     }
     ConfigFile pipeline = ConfigFile.read(index);
+    pipeline.listsAreKnown();
+    pipeline.has("boundary_ratio");
+    boolean expands = pipeline.flag("expand_timesteps", false);
+    pipeline.requireAllKnown("model_index.json");
+    VideoTransformer transformer = networks(folder, index, pipeline, backend, type);
+    try {
+      switch (transformer) {
+        case WanTransformer wan -> wan.expandTimesteps(expands, index.toString());
+        case TwoNetworks two -> two.expandTimesteps(expands, index.toString());
+        default -> {
+          if (expands) {
+            throw pipeline.wrong("expand_timesteps", "false: only Wan's pipelines have it");
+          }
+        }
+      }
+      return transformer;
+    } catch (RuntimeException | Error failure) {
+      transformer.close();
+      throw failure;
+    }
+  }
+
+  private static VideoTransformer networks(
+      CheckpointFolder folder, Path index, ConfigFile pipeline, Backend backend, ElementType type) {
+    Path home = folder.transformer();
     if (!pipeline.has("boundary_ratio")) {
-      return network(home, backend, type);
+      return network(home, folder.variant(), backend, type);
     }
     double ratio = pipeline.number("boundary_ratio");
     if (!(ratio > 0 && ratio < 1)) {
       throw new IllegalArgumentException(
           index + ": boundary_ratio is " + ratio + "; expected a number between 0 and 1");
     }
-    Path second = folder.resolve(SECOND);
+    Path second = folder.second();
     if (!Files.exists(second.resolve("config.json"))) {
       throw new IllegalArgumentException(
           index
@@ -47,9 +65,9 @@ final class Checkpoints {
               + second.resolve("config.json")
               + " is missing");
     }
-    BaseTransformer<?> high = network(home, backend, type);
+    BaseTransformer<?> high = network(home, folder.variant(), backend, type);
     try {
-      BaseTransformer<?> low = network(second, backend, type);
+      BaseTransformer<?> low = network(second, folder.variant(), backend, type);
       try {
         return new TwoNetworks(high.name, high, low, ratio * TRAIN_TIMESTEPS);
       } catch (RuntimeException | Error failure) {
@@ -73,10 +91,11 @@ final class Checkpoints {
   }
 
   /** Opens one transformer's folder. */
-  private static BaseTransformer<?> network(Path home, Backend backend, ElementType type) {
+  private static BaseTransformer<?> network(
+      Path home, String variant, Backend backend, ElementType type) {
     ConfigFile config = ConfigFile.read(home.resolve("config.json"));
-    Weights weights = new Weights(Safetensors.open(home), backend, type, home.toString());
-    return network(name(home), config, weights, backend);
+    Weights weights = new Weights(Safetensors.open(home, variant), backend, type, home.toString());
+    return network(CheckpointFolder.name(home), config, weights, backend);
   }
 
   /** Makes a transformer; it closes the weights, as this does if it fails. */
@@ -106,19 +125,5 @@ final class Checkpoints {
       weights.close();
       throw failure;
     }
-  }
-
-  /**
-   * What to call the model: its folder's name, or that of the pipeline it is the transformer of.
-   */
-  static String name(Path transformer) {
-    Path folder = transformer.toAbsolutePath().normalize();
-    Path last = folder.getFileName();
-    boolean inPipeline =
-        last != null && (last.toString().equals(FIRST) || last.toString().equals(SECOND));
-    if (inPipeline && folder.getParent() != null) {
-      last = folder.getParent().getFileName();
-    }
-    return last == null ? "" : last.toString();
   }
 }

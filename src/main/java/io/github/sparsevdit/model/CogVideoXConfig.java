@@ -17,29 +17,37 @@ record CogVideoXConfig(
   private static final int FFN_RATIO = 4;
 
   static CogVideoXConfig of(ConfigFile config) {
-    config.expect("use_rotary_positional_embeddings", "true");
-    config.expect("use_learned_positional_embeddings", "false");
-    config.expect("activation_fn", "gelu-approximate");
-    config.expect("timestep_activation_fn", "silu");
-    config.expect("flip_sin_to_cos", "true");
-    config.expect("freq_shift", "0");
-    config.expect("norm_elementwise_affine", "true");
-    config.expect("attention_bias", "true");
     if (!config.has("patch_size_t")) {
       throw new IllegalArgumentException(
-          config.where() + ": without patch_size_t this is CogVideoX 1.0; 1.5 is supported");
+          config.where()
+              + ": patch_size_t is null or absent, as in CogVideoX 1.0; only 1.5 is supported");
     }
-    return new CogVideoXConfig(
-        new ModelDims(config.integer("num_attention_heads"), config.integer("attention_head_dim")),
-        config.integer("num_layers"),
-        config.integer("in_channels"),
-        config.integer("out_channels"),
-        config.integer("text_embed_dim"),
-        config.integer("time_embed_dim"),
-        config.integer("ofs_embed_dim", 0),
-        config.integer("patch_size_t"),
-        config.integer("patch_size"),
-        (float) config.number("norm_eps", 1e-5));
+    config.require("use_rotary_positional_embeddings", "true", "false");
+    config.require("use_learned_positional_embeddings", "false", "false");
+    config.require("activation_fn", "gelu-approximate", "gelu-approximate");
+    config.require("timestep_activation_fn", "silu", "silu");
+    config.require("flip_sin_to_cos", "true", "true");
+    if (config.isNull("freq_shift") || config.number("freq_shift", 0) != 0) {
+      throw config.wrong("freq_shift", "0");
+    }
+    config.require("norm_elementwise_affine", "true", "true");
+    config.require("attention_bias", "true", "true");
+    CogVideoXConfig read =
+        new CogVideoXConfig(
+            new ModelDims(
+                config.count("num_attention_heads", 30, 1),
+                config.count("attention_head_dim", 64, 1)),
+            config.count("num_layers", 30, 1),
+            config.count("in_channels", 16, 1),
+            config.count("out_channels", 16, 1),
+            config.count("text_embed_dim", 4096, 1),
+            config.count("time_embed_dim", 512, 1),
+            config.has("ofs_embed_dim") ? config.count("ofs_embed_dim", 0, 1) : 0,
+            config.count("patch_size_t", 0, 1),
+            config.count("patch_size", 2, 1),
+            (float) config.positive("norm_eps", 1e-5));
+    config.requireAllKnown("CogVideoXTransformer3DModel");
+    return read;
   }
 
   int ffn() {

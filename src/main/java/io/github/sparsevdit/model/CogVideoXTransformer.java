@@ -83,6 +83,7 @@ final class CogVideoXTransformer extends BaseTransformer<CogVideoXWorkspace> {
     Inputs.requireNone("first frames", conditioning.firstFrames());
     Inputs.requireNone("image features", conditioning.image());
     Inputs.requireNone("pooled embedding", conditioning.pooled());
+    Inputs.requireNoMask(conditioning);
   }
 
   @Override

@@ -7,7 +7,8 @@ import io.github.sparsevdit.tensor.Tensor;
  * element type and stay the caller's.
  *
  * @param text the prompt's embedding, [tokens, features]
- * @param textValid how many of the text tokens are real, where a family masks padding; −1 for all
+ * @param textValid how many of the text tokens are real, where a family masks padding
+ *     (HunyuanVideo); −1 for all
  * @param pooled HunyuanVideo: the pooled embedding, [features]; else null
  * @param guidance HunyuanVideo: the embedded guidance scale × 1000; NaN where a model has none
  * @param image Wan I2V: the image's CLIP features, [tokens, features]; else null

@@ -3,6 +3,7 @@ package io.github.sparsevdit.model;
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.ObjectMapper;
 import com.fasterxml.jackson.databind.node.MissingNode;
+import io.github.sparsevdit.internal.GitLfs;
 import java.io.IOException;
 import java.io.InputStream;
 import java.io.UncheckedIOException;
@@ -31,6 +32,7 @@ final class ConfigFile {
   }
 
   static ConfigFile read(Path file) {
+    GitLfs.requireContent(file);
     try {
       return new ConfigFile(file.toString(), MAPPER.readTree(file.toFile()));
     } catch (IOException e) {
@@ -65,6 +67,13 @@ final class ConfigFile {
   /** Whether the key is there and not null. */
   boolean has(String key) {
     return !at(key).isMissingNode();
+  }
+
+  /** Entries that are lists, which in a model_index.json are components. */
+  void listsAreKnown() {
+    root.properties().stream()
+        .filter(entry -> entry.getValue().isArray())
+        .forEach(entry -> read.add(entry.getKey()));
   }
 
   /** Whether a model_index.json names a component: a pair of library and class, neither null. */
@@ -109,7 +118,29 @@ final class ConfigFile {
     return has(key) ? number(key) : otherwise;
   }
 
+  /** An integer of at least {@code least}; null is none. */
+  int count(String key, int otherwise, int least) {
+    if (isNull(key)) {
+      throw wrong(key, root.get(key), "an integer of at least " + least);
+    }
+    int value = integer(key, otherwise);
+    if (value < least) {
+      throw wrong(key, at(key), "an integer of at least " + least);
+    }
+    return value;
+  }
+
+  /** Whether the key is there, and null. */
+  boolean isNull(String key) {
+    read.add(key);
+    return root.path(key).isNull();
+  }
+
+  /** As Python takes it, null is false. */
   boolean flag(String key, boolean otherwise) {
+    if (isNull(key)) {
+      return false;
+    }
     if (!has(key)) {
       return otherwise;
     }
@@ -119,18 +150,22 @@ final class ConfigFile {
     return at(key).booleanValue();
   }
 
-  /** Three integers. */
-  int[] triple(String key) {
-    JsonNode node = require(key);
-    if (!node.isArray() || node.size() != 3) {
-      throw wrong(key, node, "three integers");
+  /** Three integers of at least 1. */
+  int[] triple(String key, int... otherwise) {
+    if (!root.has(key)) {
+      read.add(key);
+      return otherwise.clone();
     }
+    JsonNode node = isNull(key) ? root.get(key) : at(key);
+    boolean fits = node.isArray() && node.size() == 3;
     int[] triple = new int[3];
-    for (int i = 0; i < 3; i++) {
-      if (!node.get(i).canConvertToInt() || node.get(i).intValue() < 0) {
-        throw wrong(key, node, "three integers");
-      }
-      triple[i] = node.get(i).intValue();
+    for (int i = 0; fits && i < 3; i++) {
+      JsonNode each = node.get(i);
+      fits = each.isIntegralNumber() && each.canConvertToInt() && each.intValue() > 0;
+      triple[i] = each.intValue();
+    }
+    if (!fits) {
+      throw wrong(key, node, "three integers of at least 1");
     }
     return triple;
   }
@@ -151,8 +186,23 @@ final class ConfigFile {
     return integers;
   }
 
+  /** How many entries a list has: 1 to 16. */
+  int length(String key, int otherwise) {
+    JsonNode node = isNull(key) ? root.get(key) : at(key);
+    if (node.isMissingNode()) {
+      return otherwise;
+    }
+    if (!node.isArray() || node.isEmpty() || node.size() > 16) {
+      throw wrong(key, node, "a list of 1 to 16 entries");
+    }
+    return node.size();
+  }
+
   /** A number that is finite and above 0. */
   double positive(String key, double otherwise) {
+    if (isNull(key)) {
+      throw wrong(key, root.get(key), "a number above 0");
+    }
     double value = number(key, otherwise);
     if (!(value > 0 && value < Double.POSITIVE_INFINITY)) {
       throw wrong(key, at(key), "a number above 0");
@@ -175,12 +225,20 @@ final class ConfigFile {
    * @param absent diffusers' value for an absent key
    */
   void require(String key, String value, String absent) {
-    if (!has(key) && !absent.equals(value)) {
+    if (!root.has(key) && !absent.equals(value)) {
       throw new IllegalArgumentException(
           "%s: %s is absent, which means %s; only %s is supported"
               .formatted(where, key, absent, value));
     }
-    expect(key, value);
+    boolean falsy = isNull(key) && value.equals("false"); // as Python takes it
+    if (isNull(key) && !falsy) {
+      throw new IllegalArgumentException(
+          "%s: %s is null; only %s is supported".formatted(where, key, value));
+    }
+    if (has(key) && !at(key).asText().equals(value)) {
+      throw new IllegalArgumentException(
+          where + ": " + key + " is " + at(key) + "; only " + value + " is supported");
+    }
   }
 
   /**
@@ -212,14 +270,6 @@ final class ConfigFile {
       } catch (IOException e) {
         throw new UncheckedIOException(e);
       }
-    }
-  }
-
-  /** Throws unless the key is absent or has this value. */
-  void expect(String key, String value) {
-    if (has(key) && !at(key).asText().equals(value)) {
-      throw new IllegalArgumentException(
-          where + ": " + key + " is " + at(key) + "; only " + value + " is supported");
     }
   }
 

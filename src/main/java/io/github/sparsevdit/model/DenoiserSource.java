@@ -79,16 +79,18 @@ public final class DenoiserSource implements CalibrationSource {
         throw new IllegalArgumentException(
             "either all samples have a negative prompt, or none has one");
       }
-      if (sample.prompt().textTokens() != text
-          || branches == 2 && sample.negative().textTokens() != text) {
-        throw new IllegalArgumentException("all prompts must have " + text + " text tokens");
+      requireSequence(sample.prompt(), text);
+      if (branches == 2) {
+        requireSequence(sample.negative(), text);
       }
     }
     ModelShape shape = transformer.shape();
     sequence = transformer.sequence(latentShape, text);
     layers = shape.layers();
     description =
-        shape
+        backend.arithmetic()
+            + " "
+            + shape
             + " "
             + sequence
             + " "
@@ -108,6 +110,17 @@ public final class DenoiserSource implements CalibrationSource {
             shape.headDim(),
             128,
             Collections.nCopies(shape.heads(), Pattern.full()));
+  }
+
+  private void requireSequence(Conditioning conditioning, int text) {
+    int tokens = conditioning.textTokens();
+    if (!transformer
+        .sequence(latentShape, tokens)
+        .equals(transformer.sequence(latentShape, text))) {
+      throw new IllegalArgumentException(
+          "all prompts must have %d text tokens, as the first has, since this model's self-attention sees them; one has %d"
+              .formatted(text, tokens));
+    }
   }
 
   @Override

@@ -98,6 +98,7 @@ public final class DenoisingLoop {
       int first,
       int steps) {
     prepare(latents);
+    requireOneSequence(latents, prompt, negative);
     Schedule schedule = scheduler.schedule();
     latents.copyTo(sampleSegment);
     FiniteRun finite = new FiniteRun(transformer, schedule.steps());
@@ -129,6 +130,18 @@ public final class DenoisingLoop {
         kept.save(step + 1, latents, scheduler);
       }
       progress.step(step, schedule.steps());
+    }
+  }
+
+  /** One attention serves both branches. */
+  private void requireOneSequence(Tensor latents, Conditioning prompt, Conditioning negative) {
+    if (negative != null
+        && !transformer
+            .sequence(latents.shape(), prompt.textTokens())
+            .equals(transformer.sequence(latents.shape(), negative.textTokens()))) {
+      throw new IllegalArgumentException(
+          "the prompt has %d text tokens and the negative prompt %d; this model's self-attention sees the text, so pad both to one length"
+              .formatted(prompt.textTokens(), negative.textTokens()));
     }
   }
 

@@ -7,8 +7,8 @@ import java.util.List;
 
 /**
  * Flow matching by Euler steps (HunyuanVideo): σ runs over linspace(1, 0, n + 1) without the last,
- * shifted to s σ / (1 + (s − 1) σ); a step adds (σ' − σ) · velocity. Computes what diffusers'
- * FlowMatchEulerDiscreteScheduler does with those σ.
+ * or over what is given, shifted to s σ / (1 + (s − 1) σ); a step adds (σ' − σ) · velocity.
+ * Computes what diffusers' FlowMatchEulerDiscreteScheduler does with those σ.
  */
 public final class FlowMatchEuler implements Scheduler {
   private static final double KARRAS_RHO = 7;
@@ -30,20 +30,20 @@ public final class FlowMatchEuler implements Scheduler {
    * @param shift above 0
    */
   public FlowMatchEuler(int steps, double shift, int trainTimesteps) {
-    this(steps, shift, trainTimesteps, 0, Spacing.SHIFTED);
+    this(evenly(steps), shift, trainTimesteps, 0, Spacing.SHIFTED);
   }
 
   /**
+   * @param unshifted σ of each step before the shift
    * @param terminal what the last σ is stretched to; 0 for none
    */
-  FlowMatchEuler(int steps, double shift, int trainTimesteps, double terminal, Spacing spacing) {
-    if (steps < 1) {
-      throw new IllegalArgumentException("steps must be at least 1: " + steps);
-    }
+  FlowMatchEuler(
+      double[] unshifted, double shift, int trainTimesteps, double terminal, Spacing spacing) {
     requireShift(shift);
+    int steps = unshifted.length;
     double[] exact = new double[steps];
     for (int i = 0; i < steps; i++) {
-      exact[i] = (float) shifted((float) (1 - (double) i / steps), shift);
+      exact[i] = shifted(unshifted[i], shift);
     }
     stretch(exact, steps, terminal);
     if (spacing != Spacing.SHIFTED) {
@@ -64,6 +64,36 @@ public final class FlowMatchEuler implements Scheduler {
       timesteps.add((double) (sigmas[i] * trainTimesteps));
     }
     schedule = new Schedule(timesteps);
+  }
+
+  /** What HunyuanVideo's pipeline gives: linspace(1, 0, n + 1) without the last. */
+  private static double[] evenly(int steps) {
+    if (steps < 1) {
+      throw new IllegalArgumentException("steps must be at least 1: " + steps);
+    }
+    double[] sigmas = new double[steps];
+    Arrays.setAll(sigmas, i -> i * (-1.0 / steps) + 1); // as linspace rounds
+    return rounded(sigmas);
+  }
+
+  /** As diffusers takes σ that are given. */
+  static double[] rounded(double[] sigmas) {
+    return Arrays.stream(sigmas).map(sigma -> (float) sigma).toArray();
+  }
+
+  /**
+   * What diffusers' scheduler takes where a pipeline gives a number of steps alone: evenly from the
+   * largest to the smallest σ of training, which are shifted already and are shifted once more.
+   */
+  static double[] spread(int steps, double shift, int trainTimesteps) {
+    double first = (double) (float) shifted(1, shift) * trainTimesteps;
+    double last = (double) (float) shifted((float) (1.0 / trainTimesteps), shift) * trainTimesteps;
+    double[] sigmas = new double[steps];
+    for (int i = 0; i < steps; i++) {
+      double timestep = i == 0 ? first : i * ((last - first) / (steps - 1)) + first;
+      sigmas[i] = timestep / trainTimesteps;
+    }
+    return sigmas;
   }
 
   private static double karras(double first, double last, double part) {
@@ -107,6 +137,11 @@ public final class FlowMatchEuler implements Scheduler {
     for (int i = 0; i < sample.length; i++) {
       sample[i] += difference * modelOutput[i];
     }
+  }
+
+  /** σ of each step, and where the last one leads. */
+  float[] sigmas() {
+    return sigmas.clone();
   }
 
   @Override

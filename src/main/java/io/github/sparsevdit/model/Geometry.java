@@ -75,13 +75,7 @@ public sealed interface Geometry permits WanGeometry, HunyuanGeometry, CogVideoX
     if (!Files.isDirectory(path)) {
       return path;
     }
-    Path own = path.resolve("config.json");
-    Path file = Files.exists(own) ? own : path.resolve("transformer").resolve("config.json");
-    if (!Files.exists(file)) {
-      throw new IllegalArgumentException(
-          path + " holds neither config.json nor transformer/config.json");
-    }
-    return file;
+    return CheckpointFolder.of(path).config();
   }
 
   /** Of a config.json's text; where it came from is for messages. */

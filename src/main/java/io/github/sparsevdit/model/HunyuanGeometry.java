@@ -33,7 +33,8 @@ record HunyuanGeometry(HunyuanConfig config) implements Geometry {
     long stream = linear(d, 6 * d) + 4 * linear(d, d) + 2 * headDim + feedForward(d, ffn);
     long single =
         linear(d, 3 * d) + 3 * linear(d, d) + 2 * headDim + linear(d, ffn) + linear(d + ffn, d);
-    long refinerBlock = 2 * d + 4 * linear(d, d) + 2 * d + feedForward(d, ffn) + linear(d, 2 * d);
+    long refinerBlock =
+        2 * d + 4 * linear(d, d) + 2 * d + feedForward(d, config.refinerFfn()) + linear(d, 2 * d);
     long time = embedding(HunyuanConfig.TIME_FREQUENCIES, d);
     long refiner =
         time
@@ -108,6 +109,9 @@ record HunyuanGeometry(HunyuanConfig config) implements Geometry {
     long rows = (8 + bytes + 48) * d;
     return tokens
         + Geometry.chunkBytes(type, n, config.ffn())
+        + (config.refinerFfn() == config.ffn()
+            ? 0
+            : Geometry.chunkBytes(type, text, config.refinerFfn()))
         + Geometry.chunkBytes(type, n, d + config.ffn())
         + prompt
         + pooled

@@ -61,7 +61,11 @@ final class HunyuanRefiner implements AutoCloseable {
     blocks = new Block[config.refinerLayers()];
     for (int i = 0; i < blocks.length; i++) {
       blocks[i] =
-          Block.of(weights, name + "token_refiner.refiner_blocks." + i + ".", width, config.ffn());
+          Block.of(
+              weights,
+              name + "token_refiner.refiner_blocks." + i + ".",
+              width,
+              config.refinerFfn());
     }
   }
 
@@ -103,7 +107,7 @@ final class HunyuanRefiner implements AutoCloseable {
           null,
           HunyuanConfig.EPSILON,
           normed);
-      block.ffn().apply(ops, normed, w.ffn, normed);
+      block.ffn().apply(ops, normed, w.refinerFfn, normed);
       ops.residual(normed, gate[1], hidden);
     }
   }

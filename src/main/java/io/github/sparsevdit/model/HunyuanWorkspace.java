@@ -14,6 +14,7 @@ final class HunyuanWorkspace extends Workspace {
   final Rows k;
   final Rows v;
   final Tensor ffn; // of some rows
+  final Tensor refinerFfn; // the same where it is as wide
   final Tensor qHeads;
   final Tensor kHeads;
   final Tensor vHeads;
@@ -51,6 +52,10 @@ final class HunyuanWorkspace extends Workspace {
     k = rows(type, d);
     v = rows(type, d);
     ffn = chunkBuffer(type, tokens, config.ffn());
+    refinerFfn =
+        config.refinerFfn() == config.ffn()
+            ? ffn
+            : chunkBuffer(type, sequence.text(), config.refinerFfn());
     qHeads = heads(q.all());
     kHeads = heads(k.all());
     vHeads = heads(v.all());

@@ -67,6 +67,15 @@ final class Inputs {
     }
   }
 
+  /** Text padding must not be told to a model that has no use for it. */
+  static void requireNoMask(Conditioning conditioning) {
+    if (conditioning.textValid() >= 0) {
+      throw new IllegalArgumentException(
+          "this model takes no mask: all text tokens count, padding too; given are %d valid tokens of %d"
+              .formatted(conditioning.textValid(), conditioning.textTokens()));
+    }
+  }
+
   static void requireVideo(String name, Tensor video, long[] shape) {
     requireFp32(name, video);
     if (!Arrays.equals(video.shape(), shape)) {

@@ -24,8 +24,13 @@ public final class Pipeline implements AutoCloseable {
 
   /** Opens the transformer; see {@link VideoTransformer#load}. */
   public static Pipeline open(Path folder, Backend backend, ElementType computeType) {
-    boolean pixels = inPixels(folder);
-    return new Pipeline(folder, VideoTransformer.load(folder, backend, computeType), pixels);
+    return open(CheckpointFolder.of(folder), backend, computeType);
+  }
+
+  /** The same of a folder with a variant of the weights. */
+  public static Pipeline open(CheckpointFolder folder, Backend backend, ElementType computeType) {
+    boolean pixels = inPixels(folder.path());
+    return new Pipeline(folder.path(), VideoTransformer.load(folder, backend, computeType), pixels);
   }
 
   /** Whether the folder holds a pipeline without a VAE, whose latents are the video's pixels. */
@@ -55,10 +60,16 @@ public final class Pipeline implements AutoCloseable {
    * @param seed of the random term, where the scheduler has one
    */
   public Scheduler scheduler(int steps, long seed) {
+    return scheduler(RunSteps.of(steps), seed);
+  }
+
+  /** The same with steps of one's own. */
+  public Scheduler scheduler(RunSteps steps, long seed) {
     if (!hasScheduler()) {
       throw new IllegalArgumentException(folder + " has no scheduler/scheduler_config.json");
     }
-    return Schedulers.read(schedulerConfig(), steps, seed);
+    String family = ConfigFile.read(Geometry.configFile(folder)).text("_class_name");
+    return Schedulers.read(schedulerConfig(), family, steps, seed);
   }
 
   private Path schedulerConfig() {

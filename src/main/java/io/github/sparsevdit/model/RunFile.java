@@ -1,5 +1,6 @@
 package io.github.sparsevdit.model;
 
+import io.github.sparsevdit.Backend;
 import io.github.sparsevdit.tensor.ElementType;
 import io.github.sparsevdit.tensor.Safetensors;
 import io.github.sparsevdit.tensor.Tensor;
@@ -23,28 +24,52 @@ import java.util.Map;
  * Where a run is kept after each step, so that it can be stopped and go on: the latents and what
  * the scheduler takes over from step to step, as safetensors, with what tells that it is the same
  * run. Resumed on the same kind of processor, a run gives the same bits as one that was never
- * stopped. The file is replaced whole or not at all. Not thread-safe.
+ * stopped; a state of another arithmetic (see {@link Backend#arithmetic}) is refused. The file is
+ * replaced whole or not at all. Not thread-safe.
  */
 public final class RunFile {
   private static final String FORMAT = "sparse-vdit/run";
-  private static final String VERSION = "3";
+  private static final String VERSION = "4";
   private static final String IDENTITY = "is.";
+  private static final String ARITHMETIC = "arithmetic";
+  private static final String PROCESSOR = "processor";
 
   private final Path file;
   private final Map<String, String> identity;
+  private String processor; // that the run was begun on
 
   /**
    * @param file need not exist yet
    * @param identity names and values of what the run is; see {@link #identity}
+   * @param backend that computes it
    */
-  public RunFile(Path file, Map<String, String> identity) {
+  public RunFile(Path file, Map<String, String> identity, Backend backend) {
     this.file = file;
     this.identity = new LinkedHashMap<>(identity);
+    this.processor = backend.info().name();
+  }
+
+  /**
+   * What a file says of the processor or device that its run was begun on, where that is another
+   * than the backend's: the last bits may then differ from those of a run on one of them, since
+   * libraries choose their code by the processor. Null where it is the same, or there is no file.
+   *
+   * @throws IllegalArgumentException if the file is none of safetensors
+   */
+  public static String begunElsewhere(Path file, Backend backend) {
+    if (!Files.exists(file)) {
+      return null;
+    }
+    try (Safetensors state = Safetensors.open(file)) {
+      String there = state.metadata().get(PROCESSOR);
+      return there == null || there.equals(backend.info().name()) ? null : there;
+    }
   }
 
   /**
    * What a run is: a state that differs in any of it is another run's.
    *
+   * @param backend whose arithmetic makes the run's bits
    * @param negative the unconditional branch, or null
    * @param attention all that decides which patterns heads have, or its digest
    * @param attentionType that self-attention is computed in
@@ -52,6 +77,7 @@ public final class RunFile {
    * @param noise what the run begins with instead; null for the seed's
    */
   public static Map<String, String> identity(
+      Backend backend,
       VideoTransformer transformer,
       Scheduler scheduler,
       Guidance guidance,
@@ -62,6 +88,7 @@ public final class RunFile {
       long seed,
       Tensor noise) {
     Map<String, String> identity = new LinkedHashMap<>();
+    identity.put(ARITHMETIC, backend.arithmetic());
     identity.put("model", transformer.shape().name() + " " + transformer.fingerprint());
     identity.put("element type", transformer.type().toString());
     identity.put("scheduler", scheduler.getClass().getSimpleName());
@@ -109,8 +136,15 @@ public final class RunFile {
         String there = metadata.get(IDENTITY + is.getKey());
         if (!is.getValue().equals(there)) {
           throw new IllegalArgumentException(
-              "%s is the state of another run: its %s is %s, this one's is %s; name another file, or delete it to begin anew"
-                  .formatted(file, is.getKey(), there, is.getValue()));
+              "%s is the state of another run: its %s is %s, this one's is %s; %sname another file, or delete it to begin anew"
+                  .formatted(
+                      file,
+                      is.getKey(),
+                      there,
+                      is.getValue(),
+                      is.getKey().equals(ARITHMETIC)
+                          ? "results would differ from either's: go on with the same backend and tier, "
+                          : ""));
         }
       }
       int step = step(metadata.get("step"), scheduler.schedule().steps());
@@ -127,6 +161,7 @@ public final class RunFile {
       }
       scheduler.resume(step, history, Math.toIntExact(latents.elements()));
       latents.copyFrom(stored);
+      processor = metadata.getOrDefault(PROCESSOR, processor);
       return step;
     }
   }
@@ -145,6 +180,7 @@ public final class RunFile {
       metadata.put("format", FORMAT);
       metadata.put("version", VERSION);
       metadata.put("step", Integer.toString(step));
+      metadata.put(PROCESSOR, processor);
       identity.forEach((name, value) -> metadata.put(IDENTITY + name, value));
       Safetensors.write(file, tensors, metadata);
     }

@@ -10,9 +10,7 @@ import io.github.sparsevdit.Sequence;
 import io.github.sparsevdit.internal.AvailableMemory;
 import io.github.sparsevdit.tensor.ElementType;
 import io.github.sparsevdit.tensor.Safetensors;
-import java.nio.file.Files;
 import java.nio.file.Path;
-import java.util.ArrayList;
 import java.util.Collections;
 import java.util.IdentityHashMap;
 import java.util.List;
@@ -27,8 +25,8 @@ import java.util.stream.Collectors;
  * memory than its weights, at the speed of the disk. All else must fit.
  *
  * @param weights mapped from disk
- * @param converted weights that are stored in another element type than is computed with, as they
- *     are kept beside the mapped ones
+ * @param converted weights that are stored in another element type than is computed with, or not
+ *     aligned to it, as they are kept beside the mapped ones
  * @param activations buffers of a forward pass
  * @param attention plans, and what threads compute self-attention and products in
  * @param heap Java's own: latents, the scheduler's history, tables while they are made
@@ -68,16 +66,28 @@ public record RunMemory(long weights, long converted, long activations, long att
       int[] latents,
       int text,
       int threads) {
+    return of(CheckpointFolder.of(folder), type, attentionType, latents, text, threads);
+  }
+
+  /** The same of a folder with a variant of the weights. */
+  public static RunMemory of(
+      CheckpointFolder folder,
+      ElementType type,
+      ElementType attentionType,
+      int[] latents,
+      int text,
+      int threads) {
     Checkpoints.requireComputable(type);
-    Geometry geometry = Geometry.read(folder);
+    Geometry geometry = Geometry.read(folder.path());
     Sequence sequence = geometry.sequence(latents[0], latents[1], latents[2], text);
     long weights = 0;
     long converted = 0;
-    for (Path home : homes(folder)) {
-      try (Safetensors source = Safetensors.open(home)) {
+    for (Path home : folder.transformers()) {
+      try (Safetensors source = Safetensors.open(home, folder.variant())) {
         for (String name : source.names()) {
           weights += source.bytes(name).byteSize();
           converted += convertedBytes(source, name, type);
+          converted += source.aligned(name) ? 0 : source.bytes(name).byteSize();
         }
       }
     }
@@ -186,20 +196,6 @@ public record RunMemory(long weights, long converted, long activations, long att
     return bytes < 1_000_000_000L
         ? String.format(Locale.ROOT, "%.0f MB", bytes * 1e-6)
         : String.format(Locale.ROOT, "%.1f GB", bytes * 1e-9);
-  }
-
-  /** Where a checkpoint's networks lie. */
-  private static List<Path> homes(Path folder) {
-    List<Path> homes = new ArrayList<>();
-    if (Files.exists(folder.resolve("config.json"))) {
-      homes.add(folder);
-    } else {
-      homes.add(folder.resolve("transformer"));
-      if (Files.exists(folder.resolve("transformer_2").resolve("config.json"))) {
-        homes.add(folder.resolve("transformer_2"));
-      }
-    }
-    return homes;
   }
 
   /** 0 for a weight that is used where it is mapped. */

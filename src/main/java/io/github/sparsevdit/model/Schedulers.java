@@ -2,6 +2,7 @@ package io.github.sparsevdit.model;
 
 import io.github.sparsevdit.UnsupportedException;
 import java.nio.file.Path;
+import java.util.Arrays;
 import java.util.Random;
 import java.util.Set;
 
@@ -15,6 +16,9 @@ public final class Schedulers {
   public static final String COGVIDEOX =
       "{\"prediction_type\": \"v_prediction\", \"timestep_spacing\": \"trailing\","
           + " \"rescale_betas_zero_snr\": true, \"snr_shift_scale\": 1.0}";
+
+  private static final String HUNYUAN = "HunyuanVideoTransformer3DModel";
+  private static final String WAN = "WanTransformer3DModel";
 
   private Schedulers() {}
 
@@ -34,8 +38,18 @@ public final class Schedulers {
    * @param seed of the random term, where a scheduler has one
    */
   public static Scheduler read(Path config, int steps, long seed) {
+    return read(config, null, RunSteps.of(steps), seed);
+  }
+
+  /**
+   * The same as the pipeline of a transformer runs it.
+   *
+   * @param transformer its class: HunyuanVideo's pipeline gives σ, the others a number of steps;
+   *     null for a scheduler's own family
+   */
+  public static Scheduler read(Path config, String transformer, RunSteps steps, long seed) {
     ConfigFile file = ConfigFile.read(config);
-    return create(file.text("_class_name"), file, steps, seed);
+    return create(file.text("_class_name"), file, transformer, steps, seed);
   }
 
   /**
@@ -45,18 +59,37 @@ public final class Schedulers {
    * @param seed of the random term; null leaves that out
    */
   public static Scheduler create(String className, String json, int steps, Long seed) {
-    return create(className, ConfigFile.parse(json, className), steps, seed);
+    return create(className, json, null, RunSteps.of(steps), seed);
   }
 
-  private static Scheduler create(String className, ConfigFile config, int steps, Long seed) {
+  /** The same as the pipeline of a transformer of that class runs it; see {@link #read}. */
+  public static Scheduler create(
+      String className, String json, String transformer, RunSteps steps, Long seed) {
+    return create(className, ConfigFile.parse(json, className), transformer, steps, seed);
+  }
+
+  private static Scheduler create(
+      String className, ConfigFile config, String transformer, RunSteps steps, Long seed) {
     Scheduler scheduler =
         switch (className) {
-          case "UniPCMultistepScheduler" -> uniPc(config, steps);
-          case "FlowMatchEulerDiscreteScheduler" -> flowMatchEuler(config, steps);
-          case "CogVideoXDDIMScheduler" -> new CogVideoXDdim(cogVideoX(config, steps));
-          case "CogVideoXDPMScheduler" ->
-              new CogVideoXDpm(
-                  cogVideoX(config, steps), seed == null ? null : () -> new Random(seed));
+          case "UniPCMultistepScheduler" -> uniPc(config, transformer, steps);
+          case "FlowMatchEulerDiscreteScheduler" -> flowMatchEuler(config, transformer, steps);
+          case "CogVideoXDDIMScheduler" -> {
+            requireCounted(className, config, transformer, steps);
+            yield new CogVideoXDdim(cogVideoX(config, steps.count()));
+          }
+          case "CogVideoXDPMScheduler" -> {
+            requireCounted(className, config, transformer, steps);
+            if (WAN.equals(transformer)) {
+              throw new UnsupportedException(
+                  config.where()
+                      + ": a step of CogVideoXDPMScheduler takes more than Wan's pipeline gives; take"
+                      + " UniPCMultistepScheduler, FlowMatchEulerDiscreteScheduler or"
+                      + " CogVideoXDDIMScheduler");
+            }
+            yield new CogVideoXDpm(
+                cogVideoX(config, steps.count()), seed == null ? null : () -> new Random(seed));
+          }
           default ->
               throw new UnsupportedException(
                   config.where()
@@ -69,7 +102,43 @@ public final class Schedulers {
     return scheduler;
   }
 
-  private static UniPc uniPc(ConfigFile config, int steps) {
+  /** CogVideoX's schedulers take a number of steps and nothing else. */
+  private static void requireCounted(
+      String className, ConfigFile config, String transformer, RunSteps steps) {
+    if (HUNYUAN.equals(transformer)) {
+      throw new UnsupportedException(
+          "%s: HunyuanVideo's pipeline gives sigmas, which %s does not take; take FlowMatchEulerDiscreteScheduler or UniPCMultistepScheduler"
+              .formatted(config.where(), className));
+    }
+    if (steps.given() || steps.shift() != null) {
+      throw new IllegalArgumentException(
+          "%s: %s takes a number of steps; %s"
+              .formatted(
+                  config.where(),
+                  className,
+                  steps.given()
+                      ? "it has no sigmas or timesteps of one's own"
+                      : "it has no flow shift"));
+    }
+  }
+
+  /** σ before the shift as a pipeline gives them; null where the scheduler spreads them. */
+  private static double[] sigmas(ConfigFile config, String transformer, RunSteps steps) {
+    double[] given = steps.sigmas(trainTimesteps(config));
+    if (given != null || !HUNYUAN.equals(transformer)) {
+      return given;
+    }
+    double[] spread = new double[steps.count()];
+    Arrays.setAll(spread, i -> i * (-1.0 / spread.length) + 1); // as linspace rounds
+    return spread;
+  }
+
+  private static double shift(ConfigFile config, String key, RunSteps steps) {
+    double own = config.positive(key, 1);
+    return steps.shift() == null ? own : steps.shift();
+  }
+
+  private static UniPc uniPc(ConfigFile config, String transformer, RunSteps steps) {
     config.require("prediction_type", "flow_prediction", "epsilon");
     config.require("use_flow_sigmas", "true", "false");
     // These three go before flow sigmas in diffusers.
@@ -92,17 +161,20 @@ public final class Schedulers {
       throw config.wrong("solver_order", "1 or 2");
     }
     String end = config.oneOf("final_sigmas_type", "zero", "zero", "sigma_min");
+    double[] given = sigmas(config, transformer, steps);
+    int train = trainTimesteps(config);
     return new UniPc(
-        steps,
-        config.positive("flow_shift", 1),
+        given == null ? UniPc.spread(steps.count(), train) : given,
+        shift(config, "flow_shift", steps),
         order,
-        trainTimesteps(config),
-        terminal(config, steps),
+        train,
+        terminal(config, steps.count()),
         end.equals("sigma_min"),
         config.integers("disable_corrector"));
   }
 
-  private static FlowMatchEuler flowMatchEuler(ConfigFile config, int steps) {
+  private static FlowMatchEuler flowMatchEuler(
+      ConfigFile config, String transformer, RunSteps steps) {
     config.require("use_dynamic_shifting", "false", "false");
     config.require("invert_sigmas", "false", "false");
     config.require("use_beta_sigmas", "false", "false");
@@ -112,11 +184,16 @@ public final class Schedulers {
     if (karras && exponential) {
       throw config.wrong("use_exponential_sigmas", "false beside use_karras_sigmas");
     }
+    double shift = shift(config, "shift", steps);
+    int train = trainTimesteps(config);
+    double[] given = sigmas(config, transformer == null ? HUNYUAN : transformer, steps);
     return new FlowMatchEuler(
-        steps,
-        config.positive("shift", 1),
-        trainTimesteps(config),
-        terminal(config, steps),
+        given == null
+            ? FlowMatchEuler.spread(steps.count(), shift, train)
+            : FlowMatchEuler.rounded(given),
+        shift,
+        train,
+        terminal(config, steps.count()),
         karras
             ? FlowMatchEuler.Spacing.KARRAS
             : exponential ? FlowMatchEuler.Spacing.EXPONENTIAL : FlowMatchEuler.Spacing.SHIFTED);

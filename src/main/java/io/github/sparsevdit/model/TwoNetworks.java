@@ -5,6 +5,7 @@ import io.github.sparsevdit.Sequence;
 import io.github.sparsevdit.tensor.ElementType;
 import io.github.sparsevdit.tensor.Tensor;
 import java.util.Arrays;
+import java.util.List;
 
 /**
  * Wan2.2 A14B: one network for timesteps of at least a boundary, another below it. Only the one in
@@ -41,6 +42,15 @@ final class TwoNetworks implements VideoTransformer {
     if (first != second) {
       throw new IllegalArgumentException(
           name + ": the networks differ in " + what + ": " + first + " and " + second);
+    }
+  }
+
+  /** See {@link WanTransformer#expandTimesteps}. */
+  void expandTimesteps(boolean expands, String where) {
+    for (BaseTransformer<?> network : List.of(high, low)) {
+      if (network instanceof WanTransformer wan) {
+        wan.expandTimesteps(expands, where);
+      }
     }
   }
 

@@ -34,25 +34,34 @@ public final class UniPc implements Scheduler {
    * @param order 1 or 2
    */
   public UniPc(int steps, double shift, int order, int trainTimesteps) {
-    this(steps, shift, order, trainTimesteps, 0, false, Set.of());
+    this(spread(steps, trainTimesteps), shift, order, trainTimesteps, 0, false, Set.of());
+  }
+
+  /** σ before the shift: linspace(1, 1 / trainTimesteps, n + 1) without the last. */
+  static double[] spread(int steps, int trainTimesteps) {
+    if (steps < 1) {
+      throw new IllegalArgumentException("steps must be at least 1: " + steps);
+    }
+    double[] sigmas = new double[steps];
+    Arrays.setAll(sigmas, i -> i * ((1.0 / trainTimesteps - 1) / steps) + 1); // as linspace rounds
+    return sigmas;
   }
 
   /**
+   * @param unshifted σ of each step before the shift
    * @param terminal what the last σ is stretched to; 0 for none
    * @param endsAtLast whether the run ends at the last σ, and not at 0
    * @param uncorrected steps whose result is not corrected by the next
    */
   UniPc(
-      int steps,
+      double[] unshifted,
       double shift,
       int order,
       int trainTimesteps,
       double terminal,
       boolean endsAtLast,
       Set<Integer> uncorrected) {
-    if (steps < 1) {
-      throw new IllegalArgumentException("steps must be at least 1: " + steps);
-    }
+    int steps = unshifted.length;
     if (order < 1 || order > 2) {
       throw new IllegalArgumentException("order must be 1 or 2: " + order);
     }
@@ -62,7 +71,7 @@ public final class UniPc implements Scheduler {
     sigmas = new double[steps + 1];
     List<Double> timesteps = new ArrayList<>();
     for (int i = 0; i < steps; i++) {
-      sigmas[i] = FlowMatchEuler.shifted(1 + (1.0 / trainTimesteps - 1) * i / steps, shift);
+      sigmas[i] = FlowMatchEuler.shifted(unshifted[i], shift);
     }
     FlowMatchEuler.stretch(sigmas, steps, terminal);
     for (int i = 0; i < steps; i++) {
@@ -184,6 +193,11 @@ public final class UniPc implements Scheduler {
 
   private static double lambda(double sigma) {
     return Math.log(1 - sigma) - Math.log(sigma);
+  }
+
+  /** σ of each step, and where the last one leads. */
+  double[] sigmas() {
+    return sigmas.clone();
   }
 
   @Override

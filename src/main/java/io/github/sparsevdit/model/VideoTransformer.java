@@ -110,6 +110,11 @@ public interface VideoTransformer extends AutoCloseable {
    *     unexpected or of a wrong shape; the message names it
    */
   static VideoTransformer load(Path folder, Backend backend, ElementType computeType) {
+    return load(CheckpointFolder.of(folder), backend, computeType);
+  }
+
+  /** The same of a folder with a variant of the weights. */
+  static VideoTransformer load(CheckpointFolder folder, Backend backend, ElementType computeType) {
     return Checkpoints.open(folder, backend, computeType);
   }
 }

@@ -15,23 +15,41 @@ record WanConfig(
   private static final int ROTARY_THETA = 10000;
 
   static WanConfig of(ConfigFile config) {
-    config.expect("qk_norm", "rms_norm_across_heads");
-    config.expect("cross_attn_norm", "true");
+    config.require("qk_norm", "rms_norm_across_heads", "rms_norm_across_heads");
+    config.require("cross_attn_norm", "true", "true");
     if (config.has("pos_embed_seq_len")) {
-      throw new IllegalArgumentException(
-          config.where() + ": pos_embed_seq_len (first-last-frame models) is not supported");
+      throw config.wrong("pos_embed_seq_len", "null: first-last-frame models are not supported");
     }
-    return new WanConfig(
-        new ModelDims(config.integer("num_attention_heads"), config.integer("attention_head_dim")),
-        config.integer("num_layers"),
-        config.integer("ffn_dim"),
-        config.integer("in_channels"),
-        config.integer("out_channels"),
-        config.integer("text_dim"),
-        config.integer("image_dim", 0),
-        config.integer("freq_dim"),
-        (float) config.number("eps", 1e-6),
-        config.triple("patch_size"));
+    ModelDims dims =
+        new ModelDims(
+            config.count("num_attention_heads", 40, 1), config.count("attention_head_dim", 128, 1));
+    int image = config.has("image_dim") ? config.count("image_dim", 0, 1) : 0;
+    requireImageBranch(config, image > 0, dims.width());
+    int in = config.count("in_channels", 16, 1);
+    WanConfig read =
+        new WanConfig(
+            dims,
+            config.count("num_layers", 40, 1),
+            config.count("ffn_dim", 13824, 1),
+            in,
+            config.isNull("out_channels") ? in : config.count("out_channels", 16, 1),
+            config.count("text_dim", 4096, 1),
+            image,
+            config.count("freq_dim", 256, 2),
+            (float) config.positive("eps", 1e-6),
+            config.triple("patch_size", 1, 2, 2));
+    config.requireAllKnown("WanTransformer3DModel");
+    return read;
+  }
+
+  /** An image's features are attended to by layers of their own, as wide as the model. */
+  private static void requireImageBranch(ConfigFile config, boolean image, int width) {
+    int added = config.has("added_kv_proj_dim") ? config.count("added_kv_proj_dim", 0, 1) : 0;
+    if (added != (image ? width : 0)) {
+      throw config.wrong(
+          "added_kv_proj_dim",
+          image ? width + ", the model's width, beside image_dim" : "null without image_dim");
+    }
   }
 
   Patches patches() {

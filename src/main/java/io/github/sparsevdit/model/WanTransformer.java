@@ -21,6 +21,7 @@ final class WanTransformer extends BaseTransformer<WanWorkspace> {
   private final WanBlock[] blocks;
   private final Tensor headTable; // [1, 2 d]: shift, scale
   private final Linear head;
+  private String noFirstFrames; // why none are taken; null where they are
 
   WanTransformer(String name, ConfigFile file, Weights weights, Backend backend) {
     super(name, weights, backend);
@@ -63,6 +64,21 @@ final class WanTransformer extends BaseTransformer<WanWorkspace> {
     head = weights.linear("proj_out", d, (long) patches.volume() * config.outChannels());
   }
 
+  /**
+   * What the pipeline says: with expanded timesteps (Wan2.2 TI2V) the frames that are given are
+   * tokens of timestep 0, and an image's latents are no further channels.
+   *
+   * @param where for messages
+   */
+  void expandTimesteps(boolean expands, String where) {
+    if (expands && config.inChannels() != config.outChannels()) {
+      throw new IllegalArgumentException(
+          "%s: expand_timesteps is true; expected false for a transformer that takes %d channels and gives %d"
+              .formatted(where, config.inChannels(), config.outChannels()));
+    }
+    noFirstFrames = expands ? null : where + ": expand_timesteps is false or absent";
+  }
+
   @Override
   public ModelShape shape() {
     return new ModelShape(name, config.layers(), config.dims().heads(), config.dims().headDim());
@@ -86,9 +102,16 @@ final class WanTransformer extends BaseTransformer<WanWorkspace> {
   @Override
   public void check(long[] latents, Conditioning conditioning) {
     Inputs.requireLatents(latents, conditioning, 0, config.inChannels(), config.outChannels());
+    if (conditioning.firstFrames() != null && noFirstFrames != null) {
+      throw new IllegalArgumentException(
+          noFirstFrames
+              + ", so this model takes no first frames; given are "
+              + conditioning.firstFrames());
+    }
     Inputs.requireFirstFrames(latents, conditioning.firstFrames(), patches.frames());
     Inputs.requireFeatures("text", conditioning.text(), config.textFeatures());
     Inputs.requireNone("pooled embedding", conditioning.pooled());
+    Inputs.requireNoMask(conditioning);
     if (imageEmbedding == null) {
       Inputs.requireNone("image features", conditioning.image());
     } else if (conditioning.image() == null) {

@@ -26,6 +26,7 @@ public final class OfflineSearch {
   private static final Duration CHECKPOINT_EVERY = Duration.ofSeconds(30);
 
   private final SearchOptions options;
+  private final String arithmetic; // of the backend that computes
   private final Function<SearchSetup, Sweeper> sweepers;
   private Consumer<SearchProgress> listener = progress -> {};
   private Path checkpoint;
@@ -34,11 +35,12 @@ public final class OfflineSearch {
 
   /** A search that computes on {@code backend}, which must be where the source's tensors are. */
   public OfflineSearch(Backend backend, SearchOptions options) {
-    this(options, setup -> Sweeper.on(backend, setup));
+    this(options, backend.arithmetic(), setup -> Sweeper.on(backend, setup));
   }
 
-  OfflineSearch(SearchOptions options, Function<SearchSetup, Sweeper> sweepers) {
+  OfflineSearch(SearchOptions options, String arithmetic, Function<SearchSetup, Sweeper> sweepers) {
     this.options = options;
+    this.arithmetic = arithmetic;
     this.sweepers = sweepers;
   }
 
@@ -98,7 +100,7 @@ public final class OfflineSearch {
    *     fit the source, or the checkpoint is another search's
    */
   public Findings measure(CalibrationSource source) {
-    SearchSetup setup = new SearchSetup(source, options);
+    SearchSetup setup = new SearchSetup(source, options, arithmetic);
     SearchEvent event = new SearchEvent();
     event.begin();
     try {

@@ -36,10 +36,16 @@ final class SearchSetup {
   /** Video query blocks to draw from, whose queries alone are there; null for all. */
   final int[] available;
 
+  private final String arithmetic;
+
   /** Steps that are looked at, ascending. */
   final List<Integer> wantedSteps;
 
-  SearchSetup(CalibrationSource source, SearchOptions options) {
+  /**
+   * @param arithmetic that scores are computed with, for the fingerprint
+   */
+  SearchSetup(CalibrationSource source, SearchOptions options, String arithmetic) {
+    this.arithmetic = arithmetic;
     this.model = source.model();
     this.sequence = source.sequence();
     this.type = source.type();
@@ -154,6 +160,7 @@ final class SearchSetup {
         String.join(
             "|",
             List.of(
+                arithmetic,
                 sourceSha256,
                 model.toString(),
                 sequence.toString(),

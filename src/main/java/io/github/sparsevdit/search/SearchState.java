@@ -199,7 +199,7 @@ final class SearchState {
       readCost(in, file);
       if (!in.readUTF().equals(fingerprint)) {
         throw new IllegalArgumentException(
-            "the checkpoint %s belongs to another search: source, candidates or options differ"
+            "the checkpoint %s belongs to another search: source, candidates, options, backend or tier differ"
                 .formatted(file));
       }
       SearchState state =

@@ -1,5 +1,6 @@
 package io.github.sparsevdit.tensor;
 
+import io.github.sparsevdit.OutOfNativeMemoryException;
 import io.github.sparsevdit.UnsupportedException;
 import io.github.sparsevdit.internal.Leaks;
 import io.github.sparsevdit.internal.SharedArena;
@@ -9,11 +10,13 @@ import java.util.Collections;
 import java.util.LinkedHashMap;
 import java.util.Map;
 import java.util.Set;
+import java.util.concurrent.ConcurrentHashMap;
 
 /**
- * Tensors of memory-mapped safetensors files, without a copy. Files are checked when they are
- * opened, which takes as long as their headers are; the data is read when it is touched. Usable
- * from any thread; tensors live until {@code close()}.
+ * Tensors of memory-mapped safetensors files, without a copy, but for one that does not lie at a
+ * multiple of its element type's bytes: that is copied once, when it is first asked for. Files are
+ * checked when they are opened, which takes as long as their headers are; the data is read when it
+ * is touched. Usable from any thread; tensors live until {@code close()}.
  *
  * <p>A file that someone truncates while it is open is beyond what can be checked: touching what is
  * gone ends the JVM.
@@ -22,10 +25,13 @@ public final class Safetensors implements TensorSource {
   private static final Map<String, ElementType> TYPES =
       Map.of("BF16", ElementType.BF16, "F16", ElementType.FP16, "F32", ElementType.FP32);
 
+  private static final long COPY_ALIGNMENT = 64;
+
   private final Path path;
   private final SharedArena arena;
   private final Map<String, SafetensorsFile> fileOf;
   private final Map<String, String> metadata;
+  private final Map<String, MemorySegment> copies = new ConcurrentHashMap<>(); // of the unaligned
   private final Leaks.Handle leak;
 
   private Safetensors(
@@ -47,7 +53,18 @@ public final class Safetensors implements TensorSource {
    * cannot be read.
    */
   public static Safetensors open(Path path) {
-    Path file = SafetensorsLayout.resolve(path);
+    return open(path, null);
+  }
+
+  /**
+   * The same of a variant, as diffusers names them: {@code NAME.VARIANT.safetensors} or {@code
+   * NAME.safetensors.index.VARIANT.json}.
+   *
+   * @param variant such as "bf16", for a folder that holds several; null for the model without one,
+   *     else the only variant there is. A file is opened whatever its variant
+   */
+  public static Safetensors open(Path path, String variant) {
+    Path file = SafetensorsLayout.resolve(path, variant);
     SharedArena arena = new SharedArena();
     try {
       Map<String, SafetensorsFile> fileOf;
@@ -90,7 +107,32 @@ public final class Safetensors implements TensorSource {
       throw new UnsupportedException(
           path + ": " + name + " has the dtype " + entry.dtype() + ", expected BF16, F16 or F32");
     }
-    return Tensor.of(bytes(name), type, entry.shape());
+    MemorySegment bytes = bytes(name);
+    if (!aligned(name)) {
+      bytes = copies.computeIfAbsent(name, this::copy);
+    }
+    return Tensor.of(bytes, type, entry.shape());
+  }
+
+  /**
+   * Whether a tensor lies in its file at a multiple of its elements' bytes; of one that does not
+   * {@link #tensor} makes a copy.
+   */
+  public boolean aligned(String name) {
+    MemorySegment bytes = bytes(name);
+    ElementType type = TYPES.get(entry(name).dtype());
+    return type == null || bytes.byteSize() == 0 || bytes.address() % type.bytes() == 0;
+  }
+
+  private MemorySegment copy(String name) {
+    MemorySegment bytes = bytes(name);
+    try {
+      return arena.arena().allocate(bytes.byteSize(), COPY_ALIGNMENT).copyFrom(bytes).asReadOnly();
+    } catch (OutOfMemoryError e) {
+      throw new OutOfNativeMemoryException(
+          "%s: %s is not aligned to its elements in %s, and there is no memory for a copy of its %d bytes"
+              .formatted(path, name, fileOf.get(name).path(), bytes.byteSize()));
+    }
   }
 
   /** The dtype of a tensor as the format names it; here of any kind. */

@@ -1,5 +1,6 @@
 package io.github.sparsevdit.tensor;
 
+import io.github.sparsevdit.internal.GitLfs;
 import java.io.IOException;
 import java.io.UncheckedIOException;
 import java.lang.foreign.Arena;
@@ -12,6 +13,10 @@ import java.nio.file.StandardOpenOption;
 
 /** One mapped safetensors file: 8 bytes of header length (little-endian), the header, the data. */
 record SafetensorsFile(Path path, SafetensorsHeader header, MemorySegment data) {
+  /** What to say of a file that lacks its end. */
+  static final String CUT_SHORT =
+      "a download that did not finish leaves such a file: download it again";
+
   private static final ValueLayout.OfLong LENGTH =
       ValueLayout.JAVA_LONG_UNALIGNED.withOrder(ByteOrder.LITTLE_ENDIAN);
 
@@ -23,8 +28,10 @@ record SafetensorsFile(Path path, SafetensorsHeader header, MemorySegment data) 
             path
                 + " has "
                 + size
-                + " bytes, expected a safetensors file: 8 bytes of header length first");
+                + " bytes, expected a safetensors file: 8 bytes of header length first; "
+                + CUT_SHORT);
       }
+      GitLfs.requireContent(path);
       MemorySegment file = channel.map(FileChannel.MapMode.READ_ONLY, 0, size, arena);
       long length = file.get(LENGTH, 0);
       long room = size - LENGTH.byteSize();
@@ -35,7 +42,10 @@ record SafetensorsFile(Path path, SafetensorsHeader header, MemorySegment data) 
                 + Long.toUnsignedString(length)
                 + " bytes, expected 2 to "
                 + room
-                + ", what the file holds");
+                + ", what the file holds"
+                + (length > room && length <= SafetensorsHeader.MAX_BYTES
+                    ? ": at least " + (length - room) + " bytes are missing; " + CUT_SHORT
+                    : ""));
       }
       if (length > SafetensorsHeader.MAX_BYTES) {
         throw new IllegalArgumentException(

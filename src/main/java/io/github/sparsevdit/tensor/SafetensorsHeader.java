@@ -60,10 +60,19 @@ record SafetensorsHeader(Map<String, Entry> entries, Map<String, String> metadat
     } catch (CharacterCodingException e) {
       throw new IllegalArgumentException(source + ": the header is not UTF-8", e);
     }
+    Json root = Json.parse(source, decoded, 4);
+    try {
+      return of(source, root, dataBytes);
+    } catch (IllegalArgumentException refused) {
+      requireWhole(source, root, dataBytes);
+      throw refused;
+    }
+  }
+
+  private static SafetensorsHeader of(String source, Json root, long dataBytes) {
     Map<String, Entry> entries = new LinkedHashMap<>();
     Map<String, String> metadata = new LinkedHashMap<>();
-    Json.parse(source, decoded, 4)
-        .fields()
+    root.fields()
         .forEach(
             (name, value) -> {
               if (name.equals(METADATA)) {
@@ -74,6 +83,31 @@ record SafetensorsHeader(Map<String, Entry> entries, Map<String, String> metadat
             });
     requireTiling(source, entries, dataBytes);
     return new SafetensorsHeader(entries, metadata);
+  }
+
+  /**
+   * Throws, with what is missing, where the header would be right if the file were longer. A header
+   * that lies is none of those.
+   */
+  private static void requireWhole(String source, Json root, long dataBytes) {
+    long[] end = {0};
+    try {
+      root.fields()
+          .forEach(
+              (name, value) -> {
+                if (!name.equals(METADATA)) {
+                  end[0] = Math.max(end[0], entry(value, Long.MAX_VALUE).end());
+                }
+              });
+      of(source, root, end[0]);
+    } catch (IllegalArgumentException lies) {
+      return;
+    }
+    if (end[0] > dataBytes) {
+      throw new IllegalArgumentException(
+          "%s is cut short: %d of the %d bytes of its tensors are missing; %s"
+              .formatted(source, end[0] - dataBytes, end[0], SafetensorsFile.CUT_SHORT));
+    }
   }
 
   private static Entry entry(Json value, long dataBytes) {

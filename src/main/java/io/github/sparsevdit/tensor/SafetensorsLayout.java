@@ -1,5 +1,6 @@
 package io.github.sparsevdit.tensor;
 
+import io.github.sparsevdit.internal.GitLfs;
 import io.github.sparsevdit.internal.Json;
 import java.io.IOException;
 import java.io.UncheckedIOException;
@@ -10,43 +11,105 @@ import java.util.HashMap;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.TreeMap;
+import java.util.regex.Matcher;
+import java.util.regex.Pattern;
 import java.util.stream.Stream;
 
 /** How models lie in folders and shards. */
 final class SafetensorsLayout {
-  private static final String INDEX = ".index.json";
-  private static final String SINGLE = ".safetensors";
-  private static final String DIFFUSERS = "diffusion_pytorch_model.safetensors";
+  private static final String DIFFUSERS = "diffusion_pytorch_model";
+
+  // Names as diffusers writes them: model.safetensors, model.VARIANT.safetensors, shards of either
+  // with the variant before or behind their number, and model.safetensors.index[.VARIANT].json.
+  private static final String OF_VARIANT = "(\\.(?<variant>[^.]+))?";
+  private static final Pattern INDEX =
+      Pattern.compile("(?<model>.+?)\\.safetensors\\.index" + OF_VARIANT + "\\.json");
+  private static final Pattern SINGLE =
+      Pattern.compile("(?<model>.+?)" + OF_VARIANT + "\\.safetensors");
+  private static final Pattern SHARD =
+      Pattern.compile(".+-\\d{5}-of-\\d{5}(\\.[^.]+)?\\.safetensors");
   private static final long MAX_INDEX_BYTES = 100_000_000;
 
   private SafetensorsLayout() {}
 
   static boolean isIndex(Path file) {
-    return file.getFileName().toString().endsWith(INDEX);
+    return INDEX.matcher(file.getFileName().toString()).matches();
   }
 
-  /** The file to open for path: itself, or what a folder holds. */
-  static Path resolve(Path path) {
+  /**
+   * The file to open for path: itself, or what a folder holds.
+   *
+   * @param variant as in {@link Safetensors#open(Path, String)}
+   */
+  static Path resolve(Path path, String variant) {
     if (!Files.isDirectory(path)) {
       return path;
     }
-    for (String name : List.of(DIFFUSERS + INDEX, DIFFUSERS)) {
-      if (Files.exists(path.resolve(name))) {
-        return path.resolve(name);
+    List<Path> files = list(path);
+    Map<String, Path> models = new TreeMap<>(); // the index goes before a file of the same variant
+    for (Pattern form : List.of(SINGLE, INDEX)) {
+      for (Path file : files) {
+        Matcher name = form.matcher(file.getFileName().toString());
+        if (name.matches() && !SHARD.matcher(file.getFileName().toString()).matches()) {
+          String kind = name.group("variant") == null ? "" : name.group("variant");
+          models.put(name.group("model") + (kind.isEmpty() ? "" : " " + kind), file);
+        }
       }
     }
-    List<Path> indices = list(path, INDEX);
-    List<Path> found = indices.isEmpty() ? list(path, SINGLE) : indices;
-    if (found.size() != 1) {
-      throw new IllegalArgumentException(
-          path
-              + " holds "
-              + (found.isEmpty() ? "no *" + SINGLE : found.size() + " models, " + found)
-              + ", expected "
-              + DIFFUSERS
-              + " or its index, or one other");
+    String wanted = DIFFUSERS + (variant == null ? "" : " " + variant);
+    if (models.containsKey(wanted)) {
+      return models.get(wanted);
     }
-    return found.get(0);
+    Map<String, Path> found = new TreeMap<>(models);
+    if (variant != null) {
+      found.keySet().removeIf(name -> !name.endsWith(" " + variant));
+    } else if (models.size() > 1) {
+      found.keySet().removeIf(name -> !name.startsWith(DIFFUSERS + " "));
+    }
+    if (found.size() == 1) {
+      return found.values().iterator().next();
+    }
+    throw new IllegalArgumentException(refusal(path, variant, models, files));
+  }
+
+  private static String refusal(
+      Path path, String variant, Map<String, Path> models, List<Path> files) {
+    if (models.isEmpty()) {
+      boolean shards =
+          files.stream().anyMatch(f -> SHARD.matcher(f.getFileName().toString()).matches());
+      return shards
+          ? "%s holds shards of a model and no index; download its %s.safetensors.index.json"
+              .formatted(path, DIFFUSERS)
+          : "%s holds no *.safetensors; expected %s.safetensors or its index, or one other"
+              .formatted(path, DIFFUSERS);
+    }
+    List<String> variants =
+        models.keySet().stream()
+            .filter(name -> name.startsWith(DIFFUSERS + " "))
+            .map(name -> name.substring(DIFFUSERS.length() + 1))
+            .toList();
+    if (variant != null) {
+      return "%s holds no variant \"%s\"; there are %s"
+          .formatted(
+              path,
+              variant,
+              variants.isEmpty()
+                  ? "none, only " + names(models)
+                  : String.join(", ", variants) + " among " + names(models));
+    }
+    return "%s holds %d models, %s; %s"
+        .formatted(
+            path,
+            models.size(),
+            names(models),
+            variants.size() > 1
+                ? "choose one of the variants " + String.join(", ", variants)
+                : "expected %s.safetensors or its index, or one other".formatted(DIFFUSERS));
+  }
+
+  private static List<String> names(Map<String, Path> models) {
+    return models.values().stream().map(file -> file.getFileName().toString()).toList();
   }
 
   /** Opens the shards an index names; the result is each tensor's shard. */
@@ -64,9 +127,12 @@ final class SafetensorsLayout {
                   || name.equals("..")) {
                 throw value.expected("the name of a file beside the index");
               }
+              Path file = index.resolveSibling(name);
+              if (!shards.containsKey(name) && !Files.exists(file)) {
+                throw value.expected("a file that is there: download " + file);
+              }
               SafetensorsFile shard =
-                  shards.computeIfAbsent(
-                      name, unused -> SafetensorsFile.open(index.resolveSibling(name), arena));
+                  shards.computeIfAbsent(name, unused -> SafetensorsFile.open(file, arena));
               if (!shard.header().entries().containsKey(tensor)) {
                 throw value.expected("a file that holds this tensor");
               }
@@ -81,15 +147,16 @@ final class SafetensorsLayout {
         throw new IllegalArgumentException(
             index + " has " + Files.size(index) + " bytes, expected at most " + MAX_INDEX_BYTES);
       }
+      GitLfs.requireContent(index);
       return Files.readString(index);
     } catch (IOException e) {
       throw new UncheckedIOException("cannot read " + index + ": " + e, e);
     }
   }
 
-  private static List<Path> list(Path folder, String suffix) {
+  private static List<Path> list(Path folder) {
     try (Stream<Path> files = Files.list(folder)) {
-      return files.filter(file -> file.getFileName().toString().endsWith(suffix)).sorted().toList();
+      return files.sorted().toList();
     } catch (IOException e) {
       throw new UncheckedIOException("cannot list " + folder + ": " + e, e);
     }

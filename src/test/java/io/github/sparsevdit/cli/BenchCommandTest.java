@@ -65,4 +65,44 @@ class BenchCommandTest {
     assertEquals(Set.of("full", "diagonal", "multi-diagonal", "vertical-stripe"), modes);
     assertEquals(7, measured.size());
   }
+
+  /** On a short sequence the nearest to a low density is still something. */
+  @Test
+  void nothingIsNotTimed() throws Exception {
+    Run run =
+        Run.svdit(
+            "bench",
+            "--sequence",
+            "4x4x8",
+            "--heads",
+            "1",
+            "--densities",
+            "0.1",
+            "--seconds",
+            "0",
+            "--json");
+    assertEquals(0, run.code(), run.err());
+    for (JsonNode line : new ObjectMapper().readTree(run.out()).path("measured")) {
+      assertTrue(line.path("density").asDouble() > 0, run.out());
+      assertTrue(line.path("gflops").asDouble() > 0, run.out());
+    }
+  }
+
+  @Test
+  void optionsThatMakeNoMeasurement() {
+    for (String[] option :
+        new String[][] {
+          {"--seconds", "-1"},
+          {"--seconds", "NaN"},
+          {"--seconds", "Infinity"},
+          {"--heads", "0"},
+          {"--batch", "-1"},
+          {"--head-dim", "0"},
+          {"--block", "0"}
+        }) {
+      Run run = Run.svdit("bench", "--sequence", "4x4x8", option[0], option[1]);
+      assertEquals(2, run.code(), run.err());
+      assertTrue(run.err().contains(option[0] + " " + option[1]), run.err());
+    }
+  }
 }

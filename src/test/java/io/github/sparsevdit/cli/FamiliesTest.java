@@ -98,7 +98,7 @@ class FamiliesTest {
   @CsvSource({
     "hunyuanvideo-t2v-tiny, mask=12, needs a pooled embedding of the prompt: pooled [8]",
     "hunyuanvideo-t2v-tiny, pooled=9, 'pooled is BF16 [9]; this model takes 8 features'",
-    "hunyuanvideo-t2v-tiny, pooled=8 mask=11, 'a.mask in'",
+    "hunyuanvideo-t2v-tiny, pooled=8 mask=11, '(tensor a.mask) has 11 numbers'",
     "wan2.1-i2v-tiny, latents=4x3x8x12, 'needs an image''s features: image [tokens, 20]'",
     "wan2.1-i2v-tiny, image=9x20, 'needs an image''s latents beside the noisy ones: latents [4, 3, 8, 12]'",
     "wan2.1-i2v-tiny, image=9x20 latents=4x2x8x12, 'latents is FP32 [4, 2, 8, 12]; expected [4, 3, 8, 12]'",

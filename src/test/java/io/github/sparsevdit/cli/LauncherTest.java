@@ -43,7 +43,9 @@ class LauncherTest {
     assertTrue(!output.contains("Malformed"), output);
   }
 
-  /** Tests run before the jar is packed: one that only names this JVM's class path takes its place. */
+  /**
+   * Tests run before the jar is packed: one that only names this JVM's class path takes its place.
+   */
   private static void standInForTheJar(Path target, Path launcher) throws Exception {
     Matcher name =
         Pattern.compile("/(sparse-vdit-[0-9][^\\s:$]*)").matcher(Files.readString(launcher));

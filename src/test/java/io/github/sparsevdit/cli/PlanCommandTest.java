@@ -269,4 +269,53 @@ class PlanCommandTest {
     assertEquals(0, run.code(), run.err());
     return new ObjectMapper().readTree(run.out());
   }
+
+  /** A table's phases go by timesteps, and these by the folder's own scheduler. */
+  @Test
+  void aTableGoesByTheFoldersScheduler() throws IOException {
+    Path tiny = folder.resolve("tiny");
+    for (String name : new String[] {"transformer/config.json", "model_index.json"}) {
+      Path target = tiny.resolve(name);
+      Files.createDirectories(target.getParent());
+      Files.copy(Path.of("calibration/tiny-wan").resolve(name), target);
+    }
+    List<HeadEntry> skip = Collections.nCopies(4, new HeadEntry(Pattern.skip(), 0, 0));
+    Path table = folder.resolve("table.json");
+    new DispatchTable(
+            new ModelShape("tiny-wan", 6, 4, 64),
+            Sequence.video(8, 12, 16),
+            64,
+            null,
+            List.of(Phase.full(1000, 700), new Phase(700, 0, Collections.nCopies(6, skip))))
+        .write(table);
+    double[] steps = new double[2];
+    for (int i = 0; i < 2; i++) {
+      Path config = tiny.resolve("scheduler/scheduler_config.json");
+      Files.createDirectories(config.getParent());
+      Files.writeString(
+          config,
+          "{\"_class_name\": \"UniPCMultistepScheduler\", \"prediction_type\": \"flow_prediction\","
+              + " \"use_flow_sigmas\": true, \"flow_shift\": "
+              + (i == 0 ? 1 : 9)
+              + "}");
+      JsonNode plan =
+          json(
+              "plan",
+              tiny.toString(),
+              "--size",
+              "48x64",
+              "--frames",
+              "8",
+              "--steps",
+              "10",
+              "--table",
+              table.toString(),
+              "--no-time",
+              "--json");
+      steps[i] = plan.get("density").doubleValue();
+    }
+    // Levels 1, 0.9, …: three steps above 700 without a shift; with 9, all but the last two.
+    assertEquals(0.3, steps[0], 0.11);
+    assertEquals(0.8, steps[1], 0.11);
+  }
 }

@@ -168,11 +168,20 @@ class CheckpointTest {
   }
 
   @Test
-  void missingSetting() throws IOException {
+  void unknownSetting() throws IOException {
     config("\"ffn_dim\"", "\"other\"");
     write(w -> {});
     IllegalArgumentException e = assertThrows(IllegalArgumentException.class, this::load);
-    assertTrue(e.getMessage().contains("ffn_dim is missing"), e::getMessage);
+    assertTrue(e.getMessage().contains("config.json: other is 160"), e::getMessage);
+  }
+
+  /** It means diffusers' default, which is another model's. */
+  @Test
+  void missingSetting() throws IOException {
+    config("\"ffn_dim\": 160,", "");
+    write(w -> {});
+    IllegalArgumentException e = assertThrows(IllegalArgumentException.class, this::load);
+    assertTrue(e.getMessage().contains("the configuration asks for [13824"), e::getMessage);
   }
 
   @Test

@@ -37,6 +37,16 @@ class GeometryTest {
     }
   }
 
+  /** Its refiner's FFN does not follow the configured ratio. */
+  @Test
+  void countsARefinerOfAnotherRatio() {
+    Path folder = Path.of("src/test/resources/pipelines/hunyuanvideo-t2v/transformer");
+    try (TensorSource weights = Safetensors.open(folder)) {
+      long stored = weights.names().stream().mapToLong(n -> weights.tensor(n).elements()).sum();
+      assertEquals(stored, Geometry.read(folder).parameters());
+    }
+  }
+
   /** As diffusers' models of the published configurations count them, in millions. */
   @ParameterizedTest
   @CsvSource({

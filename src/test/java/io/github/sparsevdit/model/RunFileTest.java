@@ -3,10 +3,13 @@ package io.github.sparsevdit.model;
 import static org.junit.jupiter.api.Assertions.assertArrayEquals;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertFalse;
+import static org.junit.jupiter.api.Assertions.assertNull;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
+import static org.junit.jupiter.api.Assumptions.assumeFalse;
 
 import io.github.sparsevdit.Backend;
+import io.github.sparsevdit.CpuOptions;
 import io.github.sparsevdit.NotFiniteException;
 import io.github.sparsevdit.Policy;
 import io.github.sparsevdit.SparseAttention;
@@ -99,7 +102,7 @@ class RunFileTest {
     Tensor latents = Tensor.of(arena.allocate(4 * 4 * 3 * 16 * 12, 64), ElementType.FP32, LATENTS);
     Noise.fill(latents, 7);
     Scheduler scheduler = scheduler("unipc 2");
-    RunFile kept = new RunFile(file, identity(scheduler));
+    RunFile kept = new RunFile(file, identity(scheduler), backend);
     try (SparseAttention dense =
         SparseAttention.of(
             backend,
@@ -140,7 +143,16 @@ class RunFileTest {
 
   private static Map<String, String> identity(Scheduler scheduler) {
     return RunFile.identity(
-        wan, scheduler, Guidance.of(4), prompt, negative, "dense", ElementType.BF16, 7, null);
+        backend,
+        wan,
+        scheduler,
+        Guidance.of(4),
+        prompt,
+        negative,
+        "dense",
+        ElementType.BF16,
+        7,
+        null);
   }
 
   /** Guidance may pass float's range where both branches are finite. */
@@ -296,6 +308,7 @@ class RunFileTest {
             : new RunFile(
                 file,
                 RunFile.identity(
+                    backend,
                     wan,
                     scheduler,
                     guidance,
@@ -304,7 +317,8 @@ class RunFileTest {
                     attention,
                     attentionType,
                     seed,
-                    null));
+                    null),
+                backend);
     try (SparseAttention dense =
             SparseAttention.of(
                 backend,
@@ -344,5 +358,55 @@ class RunFileTest {
       values[i] = (float) random.nextGaussian();
     }
     return tensor.copyFrom(values);
+  }
+
+  /** A tier is an arithmetic of its own: half of one and half of the other is neither's result. */
+  @Test
+  void aStateOfAnotherTierIsRefused() {
+    assumeFalse(backend.arithmetic().equals("CPU portable"), "there is no tier below it");
+    Path file = folder.resolve("run.state");
+    assertThrows(CancellationException.class, () -> run(scheduler("unipc 2"), false, file, 2));
+    try (Backend portable = Backend.cpu(new CpuOptions(1, CpuOptions.Tier.PORTABLE))) {
+      assertNull(RunFile.begunElsewhere(file, portable)); // the processor is the same
+      Map<String, String> other = new HashMap<>(identity(scheduler("unipc 2")));
+      other.put("arithmetic", portable.arithmetic());
+      Tensor latents =
+          Tensor.of(arena.allocate(4 * 4 * 3 * 16 * 12, 64), ElementType.FP32, LATENTS);
+      IllegalArgumentException e =
+          assertThrows(
+              IllegalArgumentException.class,
+              () -> new RunFile(file, other, portable).restore(latents, scheduler("unipc 2")));
+      assertTrue(
+          e.getMessage()
+              .contains(
+                  "its arithmetic is %s, this one's is CPU portable; results would differ"
+                      .formatted(backend.arithmetic())),
+          e::getMessage);
+    }
+    // Threads are none of it.
+    try (Backend alone = Backend.cpu(new CpuOptions(1, backend.info().tier()))) {
+      assertEquals(backend.arithmetic(), alone.arithmetic());
+    }
+  }
+
+  /** The processor's name decides nothing, but is said. */
+  @Test
+  void aStateFromAnotherProcessorIsSaid() {
+    Path file = folder.resolve("run.state");
+    assertThrows(CancellationException.class, () -> run(scheduler("unipc 2"), false, file, 2));
+    try (Safetensors state = Safetensors.open(file)) {
+      Map<String, String> metadata = new HashMap<>(state.metadata());
+      assertEquals(backend.info().name(), metadata.put("processor", "Another 9000"));
+      Map<String, Tensor> tensors = new HashMap<>();
+      state.names().forEach(name -> tensors.put(name, state.tensor(name)));
+      Safetensors.write(folder.resolve("other.state"), tensors, metadata);
+    }
+    assertEquals("Another 9000", RunFile.begunElsewhere(folder.resolve("other.state"), backend));
+    assertNull(RunFile.begunElsewhere(folder.resolve("none.state"), backend));
+    float[] whole = run(scheduler("unipc 2"), false, null, -1);
+    Path other = folder.resolve("other.state");
+    assertThrows(CancellationException.class, () -> run(scheduler("unipc 2"), false, other, 4));
+    assertEquals("Another 9000", RunFile.begunElsewhere(other, backend)); // still begun there
+    assertArrayEquals(whole, run(scheduler("unipc 2"), false, other, -1));
   }
 }

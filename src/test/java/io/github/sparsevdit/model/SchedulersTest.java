@@ -191,4 +191,105 @@ class SchedulersTest {
     }
     assertEquals(all.size(), all.stream().map(Scheduler::fingerprint).distinct().count());
   }
+
+  static Stream<JsonNode> steps() throws IOException {
+    try (InputStream in = SchedulersTest.class.getResourceAsStream("steps.json")) {
+      return StreamSupport.stream(JSON.readTree(in).path("cases").spliterator(), false);
+    }
+  }
+
+  /** The same scheduler takes other steps in another family's pipeline, and those it is given. */
+  @ParameterizedTest
+  @MethodSource("steps")
+  void stepsAsAPipelineSetsThem(JsonNode expected) {
+    List<Double> sigmas = numbers(expected.path("sigmas"));
+    List<Double> timesteps = numbers(expected.path("timesteps"));
+    RunSteps steps =
+        !sigmas.isEmpty()
+            ? RunSteps.atSigmas(sigmas)
+            : timesteps.isEmpty()
+                ? RunSteps.of(expected.path("steps").intValue())
+                : RunSteps.atTimesteps(timesteps);
+    ObjectNode config = expected.path("config").deepCopy();
+    String key = config.fieldNames().next();
+    double shift = config.path(key).doubleValue();
+    if (key.equals("flow_shift")) {
+      config.put("prediction_type", "flow_prediction").put("use_flow_sigmas", true);
+    }
+    for (boolean override : new boolean[] {false, true}) {
+      // A shift of one's own is the same as that in the configuration.
+      config.put(key, override ? 11 : shift);
+      Scheduler scheduler =
+          Schedulers.create(
+              expected.path("scheduler").textValue(),
+              config.toString(),
+              expected.path("family").textValue(),
+              override ? steps.withShift(shift) : steps,
+              null);
+      double[] made =
+          scheduler instanceof UniPc uniPc
+              ? uniPc.sigmas()
+              : doubles(((FlowMatchEuler) scheduler).sigmas());
+      List<Double> levels = numbers(expected.path("expectSigmas"));
+      for (int i = 0; i < levels.size(); i++) {
+        assertEquals(levels.get(i), made[i], 1e-6, "step " + i);
+        assertEquals(
+            numbers(expected.path("expectTimesteps")).get(i),
+            scheduler.schedule().timesteps().get(i),
+            1e-3);
+      }
+      assertEquals(0, made[levels.size()]);
+    }
+  }
+
+  private static List<Double> numbers(JsonNode node) {
+    List<Double> numbers = new ArrayList<>();
+    node.forEach(number -> numbers.add(number.doubleValue()));
+    return numbers;
+  }
+
+  private static double[] doubles(float[] values) {
+    double[] doubles = new double[values.length];
+    for (int i = 0; i < values.length; i++) {
+      doubles[i] = values[i];
+    }
+    return doubles;
+  }
+
+  /** What a pipeline of diffusers cannot run is refused by name. */
+  @ParameterizedTest
+  @CsvSource(
+      delimiter = '|',
+      value = {
+        "CogVideoXDDIMScheduler | HunyuanVideoTransformer3DModel | CogVideoXDDIMScheduler does not take",
+        "CogVideoXDPMScheduler | HunyuanVideoTransformer3DModel | CogVideoXDPMScheduler does not take",
+        "CogVideoXDPMScheduler | WanTransformer3DModel | CogVideoXDPMScheduler takes more",
+        "EulerDiscreteScheduler | WanTransformer3DModel | EulerDiscreteScheduler is not supported",
+        "UniPCMultistepScheduler | CogVideoXTransformer3DModel | prediction_type is \"v_prediction\"",
+      })
+  void swapsThatCannotRun(String scheduler, String family, String message) {
+    RuntimeException e =
+        assertThrows(
+            RuntimeException.class,
+            () -> Schedulers.create(scheduler, Schedulers.COGVIDEOX, family, RunSteps.of(4), null));
+    assertTrue(e.getMessage().contains(message), e::getMessage);
+    assertTrue(e.getMessage().startsWith(scheduler + ": "), e::getMessage);
+  }
+
+  @Test
+  void cogVideoXsSchedulersTakeACountAlone() {
+    for (RunSteps steps :
+        List.of(
+            RunSteps.atSigmas(List.of(1.0, 0.5)),
+            RunSteps.atTimesteps(List.of(999.0, 499.0)),
+            RunSteps.of(4).withShift(3.0))) {
+      IllegalArgumentException e =
+          assertThrows(
+              IllegalArgumentException.class,
+              () ->
+                  Schedulers.create(
+                      "CogVideoXDDIMScheduler", Schedulers.COGVIDEOX, null, steps, null));
+      assertTrue(e.getMessage().contains("takes a number of steps"), e::getMessage);
+    }
+  }
 }

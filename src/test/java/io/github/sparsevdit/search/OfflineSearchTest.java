@@ -5,6 +5,7 @@ import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import io.github.sparsevdit.Backend;
+import io.github.sparsevdit.CpuOptions;
 import io.github.sparsevdit.DispatchTable;
 import io.github.sparsevdit.Mode;
 import io.github.sparsevdit.NotFiniteException;
@@ -332,6 +333,15 @@ class OfflineSearchTest {
 
     OfflineSearch other = new OfflineSearch(backend, options.withSeed(2)).checkpoint(checkpoint);
     assertThrows(IllegalArgumentException.class, () -> other.run(source));
+    if (!backend.arithmetic().equals("CPU portable")) {
+      // Half its scores would be of one arithmetic and half of the other.
+      try (Backend portable = Backend.cpu(new CpuOptions(1, CpuOptions.Tier.PORTABLE))) {
+        OfflineSearch elsewhere = new OfflineSearch(portable, options).checkpoint(checkpoint);
+        IllegalArgumentException e =
+            assertThrows(IllegalArgumentException.class, () -> elsewhere.run(source));
+        assertTrue(e.getMessage().contains("backend or tier differ"), e::getMessage);
+      }
+    }
     byte[] bytes = Files.readAllBytes(checkpoint);
     for (int length : new int[] {0, 7, 40, bytes.length / 2, bytes.length - 1}) {
       Files.write(checkpoint, Arrays.copyOf(bytes, length));
@@ -468,6 +478,7 @@ class OfflineSearchTest {
     Map<Mode, Long> swept = new HashMap<>();
     new OfflineSearch(
             options(candidates),
+            "test",
             setup -> {
               Sweeper real = Sweeper.on(backend, setup);
               return new Sweeper() {

@@ -372,7 +372,7 @@ class SafetensorsTest {
           assertTrue(refused.contains(message), refused);
         });
     Files.writeString(index, "{\"weight_map\": {\"a\": \"s9.safetensors\"}}");
-    assertThrows(UncheckedIOException.class, () -> Safetensors.open(index));
+    assertTrue(refused(index).contains("expected a file that is there: download " + folder));
   }
 
   @Test
@@ -386,6 +386,104 @@ class SafetensorsTest {
     assertTrue(refused(folder).contains("holds 2 models"));
     Files.copy(first, folder.resolve("diffusion_pytorch_model.safetensors"));
     Safetensors.open(folder).close();
+  }
+
+  /** As diffusers writes {@code save_pretrained(variant="bf16", max_shard_size=…)}, new and old. */
+  @ParameterizedTest
+  @CsvSource({
+    "diffusion_pytorch_model.bf16-00001-of-00002.safetensors,"
+        + " diffusion_pytorch_model.bf16-00002-of-00002.safetensors",
+    "diffusion_pytorch_model-00001-of-00002.bf16.safetensors,"
+        + " diffusion_pytorch_model-00002-of-00002.bf16.safetensors"
+  })
+  void variantsInShards(String first, String second) throws Exception {
+    twoTensors(first);
+    try (Arena arena = Arena.ofConfined()) {
+      Tensor c = Tensor.of(arena.allocate(4), ElementType.FP32, 1).copyFrom(new float[] {7});
+      Safetensors.write(folder.resolve(second), Map.of("c", c), Map.of());
+    }
+    assertTrue(refused(folder).contains("shards of a model and no index"), refused(folder));
+    Files.writeString(
+        folder.resolve("diffusion_pytorch_model.safetensors.index.bf16.json"),
+        "{\"weight_map\": {\"a\": \"%s\", \"b\": \"%s\", \"c\": \"%s\"}}"
+            .formatted(first, first, second));
+    for (String variant : new String[] {null, "bf16"}) {
+      try (Safetensors file = Safetensors.open(folder, variant)) {
+        assertEquals(Set.of("a", "b", "c"), file.names());
+      }
+    }
+    // Another variant beside it, and then one without.
+    Files.copy(
+        twoTensors("x.safetensors"), folder.resolve("diffusion_pytorch_model.fp16.safetensors"));
+    Files.delete(folder.resolve("x.safetensors"));
+    assertTrue(refused(folder).contains("choose one of the variants bf16, fp16"), refused(folder));
+    try (Safetensors file = Safetensors.open(folder, "fp16")) {
+      assertEquals(Set.of("a", "b"), file.names());
+    }
+    Safetensors.write(folder.resolve("diffusion_pytorch_model.safetensors"), Map.of(), Map.of());
+    try (Safetensors file = Safetensors.open(folder)) {
+      assertEquals(Set.of(), file.names());
+    }
+    String refused =
+        assertThrows(IllegalArgumentException.class, () -> Safetensors.open(folder, "fp8"))
+            .getMessage();
+    assertTrue(refused.contains("no variant \"fp8\"; there are bf16, fp16"), refused);
+  }
+
+  /** A header of odd length leaves all that follows unaligned. */
+  @Test
+  void unalignedTensorsAreCopiedOnce() throws Exception {
+    for (int padding = 0; padding < 8; padding++) {
+      Path path =
+          file(
+              "{\"a\":{\"dtype\":\"F32\",\"shape\":[2],\"data_offsets\":[0,8]},"
+                  + "\"b\":{\"dtype\":\"BF16\",\"shape\":[2],\"data_offsets\":[8,12]}}"
+                  + " ".repeat(padding),
+              12);
+      try (Safetensors file = Safetensors.open(path)) {
+        Tensor a = file.tensor("a");
+        assertEquals(0, a.address() % 4, "padding " + padding);
+        assertEquals(Float.intBitsToFloat(0x07060504), a.toFloats()[1]);
+        assertEquals(0, file.tensor("b").address() % 2);
+        assertEquals(Float.intBitsToFloat(0x0b0a0000), file.tensor("b").toFloats()[1]);
+        assertEquals(a.address(), file.tensor("a").address(), "one copy");
+        assertEquals(file.bytes("a").address() == a.address(), file.aligned("a"));
+        assertTrue(a.segment().isReadOnly());
+      }
+    }
+  }
+
+  /** What people have in place of a file: a pointer, or its begin. */
+  @Test
+  void pointersAndCutDownloadsAreNamed() throws Exception {
+    Path pointer = folder.resolve("pointer.safetensors");
+    Files.writeString(
+        pointer, "version https://git-lfs.github.com/spec/v1\noid sha256:4d7a\nsize 2838276328\n");
+    String refused = refused(pointer);
+    assertTrue(refused.startsWith(pointer + " is a Git LFS pointer"), refused);
+    assertTrue(refused.contains("2838276328 bytes are missing"), refused);
+    assertTrue(refused.contains("git lfs pull"), refused);
+    Path index = folder.resolve("diffusion_pytorch_model.safetensors.index.json");
+    Files.copy(pointer, index);
+    assertTrue(refused(index).contains("is a Git LFS pointer"), refused(index));
+
+    Path whole = twoTensors("whole.safetensors");
+    byte[] bytes = Files.readAllBytes(whole);
+    int data = 8 + 6;
+    for (int missing = 1; missing < bytes.length; missing++) {
+      Path cut = folder.resolve("cut.safetensors");
+      Files.write(cut, Arrays.copyOf(bytes, bytes.length - missing));
+      String message = refused(cut);
+      assertTrue(message.startsWith(cut.toString()), message);
+      assertTrue(message.contains("download it again"), message);
+      if (missing <= data) {
+        assertTrue(
+            message.contains("is cut short: " + missing + " of the " + data + " bytes"), message);
+      } else if (missing <= bytes.length - 8) {
+        assertTrue(
+            message.contains("at least " + (missing - data) + " bytes are missing"), message);
+      }
+    }
   }
 
   /** Opening takes as long as the header is, not the data. */
