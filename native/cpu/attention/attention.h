@@ -5,8 +5,8 @@
 #include <cstdint>
 
 #include "cpu/attention/scratch.h"
-#include "cpu/pool/threads.h"
 #include "cpu/attention/tier.h"
+#include "cpu/pool/threads.h"
 #include "plan/plan.h"
 #include "svdit.h"
 

@@ -2,6 +2,7 @@ package io.github.sparsevdit.model;
 
 import io.github.sparsevdit.Backend;
 import io.github.sparsevdit.OutOfNativeMemoryException;
+import io.github.sparsevdit.internal.Resources;
 import io.github.sparsevdit.tensor.ElementType;
 import io.github.sparsevdit.tensor.Tensor;
 import io.github.sparsevdit.tensor.TensorSource;
@@ -228,8 +229,10 @@ final class Weights implements AutoCloseable {
 
   @Override
   public void close() {
-    owned.forEach(Tensor::close);
-    operations.close();
-    source.close();
+    Resources all = new Resources();
+    all.add(source);
+    all.add(operations);
+    owned.forEach(all::add);
+    all.close();
   }
 }
