@@ -12,6 +12,8 @@
 
 namespace svdit {
 
+static_assert(kLargestBlock <= kBlockQueries, "a query block fits a scratch");
+
 // Where tokens lie in an order: the text segment keeps its place, the video segment is looked up.
 class StoredTokens {
  public:

@@ -2,11 +2,11 @@
 #include <mutex>
 
 #include "backend/backend.h"
+#include "base/error.h"
 #include "cuda/host/cuda_ops.h"
 #include "cuda/host/cuda_plan.h"
 #include "cuda/host/cuda_streams.h"
 #include "cuda/host/device.h"
-#include "base/error.h"
 
 namespace svdit {
 namespace {

@@ -2,9 +2,9 @@
 
 #include <algorithm>
 
+#include "base/error.h"
 #include "cuda/host/device.h"
 #include "cuda/kernels/kernels.h"
-#include "base/error.h"
 
 namespace svdit::cuda {
 namespace {

@@ -2,8 +2,8 @@
 
 #include <atomic>
 
-#include "cuda/host/device.h"
 #include "base/error.h"
+#include "cuda/host/device.h"
 
 namespace svdit::cuda {
 namespace {

@@ -2,8 +2,8 @@
 
 #include <cstdio>
 
-#include "cuda/kernels/kernels.h"
 #include "base/error.h"
+#include "cuda/kernels/kernels.h"
 
 namespace svdit::cuda {
 namespace {

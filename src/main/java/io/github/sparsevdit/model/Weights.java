@@ -15,6 +15,7 @@ import java.util.Arrays;
 import java.util.HashSet;
 import java.util.HexFormat;
 import java.util.List;
+import java.util.Locale;
 import java.util.Set;
 import java.util.TreeSet;
 
@@ -222,8 +223,13 @@ final class Weights implements AutoCloseable {
     long free = backend.info().memoryFreeBytes();
     if (bytes > free) {
       throw new OutOfNativeMemoryException(
-          "%s: the weights take %.4g GB on %s, which has %.4g GB free"
-              .formatted(where, bytes * 1e-9, backend.describe(), free * 1e-9));
+          String.format(
+              Locale.ROOT,
+              "%s: the weights take %.4g GB on %s, which has %.4g GB free",
+              where,
+              bytes * 1e-9,
+              backend.describe(),
+              free * 1e-9));
     }
   }
 
