@@ -1,8 +1,8 @@
-// What api*.cpp asks of a backend. The opaque handles of svdit.h are these classes.
+// What native/api asks of a backend. The opaque handles of svdit.h are these classes.
 //
 // Entry points check arguments against svdit.h before they call; what is left to a backend is what
 // only it knows (UNSUPPORTED shapes, alignment, its memory). Methods report failure by throwing
-// Error (error.h).
+// Error (base/error.h).
 #ifndef SVDIT_BACKEND_H
 #define SVDIT_BACKEND_H
 
@@ -24,7 +24,7 @@ struct svdit_plan {
 
   virtual uint64_t workspace_bytes(int32_t batch) const = 0;
 
-  // args has passed check_attention (api_check.h) with its defaults filled in: scale is not 0, and
+  // args has passed check_attention (api/check.h) with its defaults filled in: scale is not 0, and
   // the ranges of heads and query blocks are explicit.
   virtual void attention(const svdit_attention_args &args, svdit_stream stream) const = 0;
 

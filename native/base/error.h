@@ -1,6 +1,6 @@
 // How the native code fails inside: an exception that carries a status and a message. It never
 // crosses the ABI; the entry points turn it into the status and the caller's svdit_error (see
-// api_guard.h).
+// api/guard.h).
 #ifndef SVDIT_ERROR_H
 #define SVDIT_ERROR_H
 

@@ -24,8 +24,9 @@ void run_and_compare(svdit_backend *backend, const SweepCase &s, Random &random)
 
 // A NaN in a query of a block, or in a key that counts, makes what the sweep tells of that block
 // NaN: a search must not rank by numbers that stand for nothing.
-void test_nan(svdit_backend *backend, const std::string &tier, uint32_t type) {
-  report.run(tier + " sweep with one NaN, type " + std::to_string(type), [&] {
+void test_nan(svdit_backend *backend, const std::string &tier, uint32_t type, int32_t head_dim) {
+  report.run(tier + " sweep with one NaN, type " + std::to_string(type) + ", D " +
+                 std::to_string(head_dim), [&] {
     Random random(91);
     SweepCase s;
     s.c.frames = 3;
@@ -33,7 +34,7 @@ void test_nan(svdit_backend *backend, const std::string &tier, uint32_t type) {
     s.c.width = 11;
     s.c.text = 9;
     s.c.block = 32;
-    s.c.head_dim = 64;
+    s.c.head_dim = head_dim;
     s.c.type = type;
     s.c.text_valid = {5};
     s.c.patterns.resize(1);
@@ -90,7 +91,7 @@ int main() {
                  [&] { run_and_compare(backend, s, random); });
     }
     for (uint32_t type : {SVDIT_BF16, SVDIT_FP16, SVDIT_FP32}) {
-      test_nan(backend, tier_label(tier), type);
+      for (int32_t head_dim : {64, 128}) test_nan(backend, tier_label(tier), type, head_dim);
     }
     svdit_backend_close(backend);
   }

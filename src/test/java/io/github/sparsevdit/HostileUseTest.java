@@ -164,12 +164,12 @@ class HostileUseTest {
 
             plan.run(odd, clean, clean, out);
             // A query's infinity makes scores of both signs infinite, and a row with inf NaN.
-            requireNaN(out.toFloats(), expected, name + " in q", row -> row == bad, one -> true);
+            requireNaN(type, out.toFloats(), expected, name + " in q", row -> row == bad, one -> true);
 
             plan.run(clean, clean, odd, out);
             if (Float.isNaN(value)) {
               requireNaN(
-                  out.toFloats(), expected, "NaN in v", row -> row / BLOCK == 2, one -> one == 1);
+                  type, out.toFloats(), expected, "NaN in v", row -> row / BLOCK == 2, one -> one == 1);
             } else {
               float[] got = out.toFloats();
               for (int i = 0; i < got.length; i++) {
@@ -205,12 +205,17 @@ class HostileUseTest {
   }
 
   private static void requireNaN(
-      float[] got, float[] expected, String what, IntPredicate rows, IntPredicate columns) {
+      ElementType type,
+      float[] got,
+      float[] expected,
+      String what,
+      IntPredicate rows,
+      IntPredicate columns) {
     for (int i = 0; i < got.length; i++) {
       if (rows.test(i / DIM) && columns.test(i % DIM)) {
         assertTrue(Float.isNaN(got[i]), what + ": row " + i / DIM + " is " + got[i]);
       } else {
-        assertEquals(expected[i], got[i], 1e-2f, what);
+        assertEquals(expected[i], got[i], near(type), what);
       }
     }
   }
