@@ -24,8 +24,10 @@ import java.util.ArrayList;
 import java.util.Collections;
 import java.util.HashMap;
 import java.util.List;
+import java.util.Locale;
 import java.util.Map;
 import java.util.function.Consumer;
+import java.util.stream.Stream;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 
@@ -65,6 +67,26 @@ class CapturedSourceTest {
             consumer.accept(point);
           }
         });
+  }
+
+  @Test
+  void namesOfFilesDoNotFollowTheLocale() throws IOException {
+    Locale before = Locale.getDefault();
+    Locale.setDefault(Locale.forLanguageTag("ar-EG-u-nu-arab"));
+    try {
+      assertNotEquals("007", "%03d".formatted(7), "this locale's digits are not ASCII's");
+      SyntheticSource source = synthetic();
+      source.visit(CaptureWriter.begin(folder, source, SyntheticSource.BRANCHES, key -> true));
+      try (Stream<Path> files = Files.walk(folder)) {
+        files.forEach(
+            file -> assertTrue(file.getFileName().toString().chars().allMatch(c -> c < 128)));
+      }
+      try (CapturedSource captured = CapturedSource.open(folder)) {
+        assertEquals(source.points(), captured.points());
+      }
+    } finally {
+      Locale.setDefault(before);
+    }
   }
 
   @Test
