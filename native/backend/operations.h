@@ -1,5 +1,6 @@
-// What api/operations.cpp asks of a backend that computes a denoiser's other operations. Entry points
-// check arguments against svdit.h before they call. Failures are thrown as Error (base/error.h).
+// What api/operations.cpp asks of a backend that computes a denoiser's other operations. Entry
+// points check arguments against svdit.h before they call. Failures are thrown as Error
+// (base/error.h).
 #ifndef SVDIT_OPERATIONS_H
 #define SVDIT_OPERATIONS_H
 

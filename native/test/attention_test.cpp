@@ -272,11 +272,11 @@ void test_nan(svdit_backend *backend, const std::string &tier, uint32_t type, in
   report.run(tier + " one NaN, type " + std::to_string(type) + ", head dim " + std::to_string(d),
              [&] {
                Random random(55);
-               const TestCase c = medium_case(type, d,
-                                              {SVDIT_MODE_FULL, SVDIT_MODE_DIAGONAL,
-                                               SVDIT_MODE_MULTI_DIAGONAL, SVDIT_MODE_VERTICAL_STRIPE,
-                                               SVDIT_MODE_BLOCKS, SVDIT_MODE_SKIP},
-                                              random);
+               const TestCase c =
+                   medium_case(type, d,
+                               {SVDIT_MODE_FULL, SVDIT_MODE_DIAGONAL, SVDIT_MODE_MULTI_DIAGONAL,
+                                SVDIT_MODE_VERTICAL_STRIPE, SVDIT_MODE_BLOCKS, SVDIT_MODE_SKIP},
+                               random);
                const TestData data(c, random, Strides::kGaps);
                const Planned planned(backend, c);
                const int32_t bytes = element_bytes(type);

@@ -150,77 +150,77 @@ void test_one_plan_many_threads(uint32_t type) {
 // a call sees the one or the other, and computes with the one it has checked. K and V end at a
 // protected page.
 void test_changing_text_valid(uint32_t type, bool sweep) {
-  report.run(std::string(sweep ? "a sweep" : "a call") + " of type " + std::to_string(type) +
-                 " whose text_valid changes under it",
-             [&] {
-               const int32_t batch = 64, last = batch - 1;
-               TestCase c;
-               c.width = 40;
-               c.text = 8;
-               c.batch = batch;
-               c.type = type;
-               c.block = 32;
-               c.head_dim = 64;
-               c.patterns.resize(1);
-               c.text_valid.assign(batch, 3);
-               svdit_backend *backend = open_cpu(SVDIT_CPU_TIER_AUTO, 2);
-               const PlanDesc desc(c);
-               svdit_plan *plan = nullptr;
-               expect_ok(
-                   [&](svdit_error *e) { return svdit_plan_create(backend, &desc.desc, &plan, e); });
-               Random random(3);
-               const TestData data(c, random, Strides::kBatchHeadToken);
-               const TestWorkspace workspace(plan, batch);
-               const svdit_attention_args args = workspace.in(data.args(c));
-               const int32_t block = 0;
-               std::vector<double> norms(batch);
-               svdit_sweep_args swept{};
-               swept.struct_bytes = sizeof swept;
-               swept.batch = batch;
-               swept.q = args.q;
-               swept.k = args.k;
-               swept.v = args.v;
-               swept.text_valid = args.text_valid;
-               swept.query_blocks = &block;
-               swept.query_block_count = 1;
-               swept.norm = norms.data();
-               const auto call = [&](svdit_error *e) {
-                 return sweep ? svdit_sweep(plan, &swept, nullptr, e)
-                              : svdit_attention(plan, &args, nullptr, e);
-               };
-               const auto results = [&] {
-                 const char *from = sweep ? (const char *)norms.data() : (const char *)args.out.data;
-                 return std::vector<char>(from, from + (sweep ? norms.size() * sizeof(double)
-                                                              : args.out.extent_bytes));
-               };
-               expect_ok(call);
-               const std::vector<char> expected = results();
-               std::atomic<bool> over{false};
-               std::thread changer([&] {
-                 std::atomic_ref<int32_t> count(c.text_valid[last]);
-                 while (!over) {
-                   for (int32_t value : {1 << 20, 3}) {
-                     count.store(value, std::memory_order_relaxed);
-                     for (int i = 0; i < 50; ++i) std::atomic_signal_fence(std::memory_order_seq_cst);
-                   }
-                 }
-               });
-               int computed = 0, refused = 0, wrong = 0;
-               for (int i = 0; i < 2000 || ((computed == 0 || refused == 0) && i < 100000); ++i) {
-                 const svdit_status status = call(nullptr);
-                 refused += status == SVDIT_INVALID_ARGUMENT;
-                 if (status == SVDIT_OK) {
-                   ++computed;
-                   wrong += results() != expected;
-                 }
-               }
-               over = true;
-               changer.join();
-               EXPECT(computed > 0 && refused > 0 && wrong == 0, "%d computed, %d refused, %d wrong",
-                      computed, refused, wrong);
-               svdit_plan_destroy(plan);
-               svdit_backend_close(backend);
-             });
+  report.run(
+      std::string(sweep ? "a sweep" : "a call") + " of type " + std::to_string(type) +
+          " whose text_valid changes under it",
+      [&] {
+        const int32_t batch = 64, last = batch - 1;
+        TestCase c;
+        c.width = 40;
+        c.text = 8;
+        c.batch = batch;
+        c.type = type;
+        c.block = 32;
+        c.head_dim = 64;
+        c.patterns.resize(1);
+        c.text_valid.assign(batch, 3);
+        svdit_backend *backend = open_cpu(SVDIT_CPU_TIER_AUTO, 2);
+        const PlanDesc desc(c);
+        svdit_plan *plan = nullptr;
+        expect_ok([&](svdit_error *e) { return svdit_plan_create(backend, &desc.desc, &plan, e); });
+        Random random(3);
+        const TestData data(c, random, Strides::kBatchHeadToken);
+        const TestWorkspace workspace(plan, batch);
+        const svdit_attention_args args = workspace.in(data.args(c));
+        const int32_t block = 0;
+        std::vector<double> norms(batch);
+        svdit_sweep_args swept{};
+        swept.struct_bytes = sizeof swept;
+        swept.batch = batch;
+        swept.q = args.q;
+        swept.k = args.k;
+        swept.v = args.v;
+        swept.text_valid = args.text_valid;
+        swept.query_blocks = &block;
+        swept.query_block_count = 1;
+        swept.norm = norms.data();
+        const auto call = [&](svdit_error *e) {
+          return sweep ? svdit_sweep(plan, &swept, nullptr, e)
+                       : svdit_attention(plan, &args, nullptr, e);
+        };
+        const auto results = [&] {
+          const char *from = sweep ? (const char *)norms.data() : (const char *)args.out.data;
+          return std::vector<char>(
+              from, from + (sweep ? norms.size() * sizeof(double) : args.out.extent_bytes));
+        };
+        expect_ok(call);
+        const std::vector<char> expected = results();
+        std::atomic<bool> over{false};
+        std::thread changer([&] {
+          std::atomic_ref<int32_t> count(c.text_valid[last]);
+          while (!over) {
+            for (int32_t value : {1 << 20, 3}) {
+              count.store(value, std::memory_order_relaxed);
+              for (int i = 0; i < 50; ++i) std::atomic_signal_fence(std::memory_order_seq_cst);
+            }
+          }
+        });
+        int computed = 0, refused = 0, wrong = 0;
+        for (int i = 0; i < 2000 || ((computed == 0 || refused == 0) && i < 100000); ++i) {
+          const svdit_status status = call(nullptr);
+          refused += status == SVDIT_INVALID_ARGUMENT;
+          if (status == SVDIT_OK) {
+            ++computed;
+            wrong += results() != expected;
+          }
+        }
+        over = true;
+        changer.join();
+        EXPECT(computed > 0 && refused > 0 && wrong == 0, "%d computed, %d refused, %d wrong",
+               computed, refused, wrong);
+        svdit_plan_destroy(plan);
+        svdit_backend_close(backend);
+      });
 }
 
 #if !defined(__SANITIZE_THREAD__)

@@ -40,8 +40,9 @@ void test_cap() {
       EXPECT(present_tiers().size() == i + 1 && present_tiers().back() == present[i], "%s",
              tested_tiers().c_str());
       if (present[i] == all_tiers().back()) continue;
-      EXPECT(says(tier_label(all_tiers().back()) + std::string(": SVDIT_CPU_TIER is ") + tier_label(present[i])), "%s",
-             tested_tiers().c_str());
+      EXPECT(says(tier_label(all_tiers().back()) + std::string(": SVDIT_CPU_TIER is ") +
+                  tier_label(present[i])),
+             "%s", tested_tiers().c_str());
     }
     if (before.empty()) {
       unsetenv("SVDIT_CPU_TIER");

@@ -3,9 +3,9 @@
 #define SVDIT_CUDA_CUDA_PLAN_H
 
 #include "backend/backend.h"
-#include "cuda/kernels/kernels.h"
 #include "cuda/host/launch_choice.h"
 #include "cuda/host/prepare.h"
+#include "cuda/kernels/kernels.h"
 
 namespace svdit::cuda {
 

@@ -17,9 +17,9 @@
 
 #include "cuda/kernels/loader.cuh"
 #include "cuda/kernels/params.h"
-#include "cuda/ptx/ptx.cuh"
 #include "cuda/kernels/runs.cuh"
 #include "cuda/kernels/softmax.cuh"
+#include "cuda/ptx/ptx.cuh"
 
 namespace svdit::cuda {
 

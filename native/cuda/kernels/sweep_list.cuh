@@ -5,9 +5,9 @@
 #ifndef SVDIT_CUDA_SWEEP_LIST_CUH
 #define SVDIT_CUDA_SWEEP_LIST_CUH
 
-#include "cuda/ptx/ptx.cuh"
 #include "cuda/kernels/runs.cuh"
 #include "cuda/kernels/sweep_params.h"
+#include "cuda/ptx/ptx.cuh"
 
 namespace svdit::cuda {
 

@@ -1,7 +1,7 @@
 // The driver's rules for tensor maps (CUDA driver API, cuTensorMapEncodeTiled), so that what breaks
 // one is told which, and the simulator refuses what the driver would.
-#include "cuda/ptx/tensor_map.h"
 #include "base/error.h"
+#include "cuda/ptx/tensor_map.h"
 
 namespace svdit::cuda {
 

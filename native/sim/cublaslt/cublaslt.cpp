@@ -1,8 +1,8 @@
-// Stands in for cuBLASLt in tests: the entry points that native/cuda/host/cublaslt.cpp takes, on the
-// simulated device. It computes the product one number at a time, and refuses what the library's
-// documentation does not promise: other pairs of types, a bias of another type than the result, an
-// algorithm used for another shape or for less aligned addresses than it was chosen for, too small
-// a workspace. SVDIT_SIM_CUBLASLT=plain in the environment has it refuse every epilogue.
+// Stands in for cuBLASLt in tests: the entry points that native/cuda/host/cublaslt.cpp takes, on
+// the simulated device. It computes the product one number at a time, and refuses what the
+// library's documentation does not promise: other pairs of types, a bias of another type than the
+// result, an algorithm used for another shape or for less aligned addresses than it was chosen for,
+// too small a workspace. SVDIT_SIM_CUBLASLT=plain in the environment has it refuse every epilogue.
 #include <dlfcn.h>
 
 #include <cmath>

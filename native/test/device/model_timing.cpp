@@ -13,8 +13,8 @@
 #include <utility>
 #include <vector>
 
-#include "test/device/measure.h"
 #include "test/cases.h"
+#include "test/device/measure.h"
 
 using namespace svdit::gpu;
 using namespace svdit::test;

@@ -21,8 +21,8 @@
 #include <string>
 #include <vector>
 
-#include "test/device/measure.h"
 #include "test/cases.h"
+#include "test/device/measure.h"
 
 using namespace svdit::gpu;
 using namespace svdit::test;

@@ -1,6 +1,6 @@
 // Stands in for oneDNN where a test is about what happens around a product: it has the functions
-// that native/cpu/ops/ops_onednn.cpp looks for, makes and frees what they make, and computes nothing.
-// Like oneDNN on a processor without bf16 instructions it has only a reference for bf16.
+// that native/cpu/ops/ops_onednn.cpp looks for, makes and frees what they make, and computes
+// nothing. Like oneDNN on a processor without bf16 instructions it has only a reference for bf16.
 #include <cstddef>
 #include <cstdint>
 #include <cstdlib>

@@ -2,7 +2,8 @@
 // precision" of wgmma's fp32 accumulators, which reports about e4m3 products deny (DeepSeek-V3,
 // arXiv 2412.19437, section 3.3.2: about 14 bits). One product is made of a large term, 2^10, and
 // small ones 2^-n of it; what is left of the small ones is told per n. Compiled for a GPU by
-// native/test/device/golden_sm90.cu and for the simulator, whose sums are fp32's, by golden_sm90_test.cpp.
+// native/test/device/golden_sm90.cu and for the simulator, whose sums are fp32's, by
+// golden_sm90_test.cpp.
 #ifndef SVDIT_TEST_SIM_ACCUMULATION_CUH
 #define SVDIT_TEST_SIM_ACCUMULATION_CUH
 

@@ -1,7 +1,7 @@
 // Every primitive of ptx_sm90.cuh on inputs made from addresses and the thread's number. Compiled
-// for a GPU by native/test/device/golden_sm90.cu, which records what comes out, and for the simulator by
-// golden_sm90_test.cpp, which replays the record. All products are of small integers, so that they
-// are exact in any order.
+// for a GPU by native/test/device/golden_sm90.cu, which records what comes out, and for the
+// simulator by golden_sm90_test.cpp, which replays the record. All products are of small integers,
+// so that they are exact in any order.
 #ifndef SVDIT_TEST_SIM_GOLDEN_SM90_CUH
 #define SVDIT_TEST_SIM_GOLDEN_SM90_CUH
 

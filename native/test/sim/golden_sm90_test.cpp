@@ -1,6 +1,7 @@
 // Replays the record that a Hopper GPU made of every primitive of ptx_sm90.cuh
-// (native/test/device/golden_sm90.cu), and fails where the simulator gives anything else. Where no record
-// has been made yet it says so: the layouts are then those of the PTX ISA's text, unverified.
+// (native/test/device/golden_sm90.cu), and fails where the simulator gives anything else. Where no
+// record has been made yet it says so: the layouts are then those of the PTX ISA's text,
+// unverified.
 #include "test/sim/golden_sm90.cuh"
 
 #include <algorithm>

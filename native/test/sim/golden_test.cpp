@@ -1,5 +1,5 @@
-// Replays the record that a real GPU made of every primitive (native/test/device/golden.cu), and fails
-// where the simulator gives anything else. Where no record has been made yet it says so: the
+// Replays the record that a real GPU made of every primitive (native/test/device/golden.cu), and
+// fails where the simulator gives anything else. Where no record has been made yet it says so: the
 // layouts are then those of the PTX ISA's text, unverified.
 #include "test/sim/golden.cuh"
 

@@ -11,8 +11,8 @@
 #include <vector>
 
 #include "cases.h"
-#include "cuda/ptx/ptx_sm90.cuh"
 #include "cuda/kernels/shape_e4m3_sm90.cuh"
+#include "cuda/ptx/ptx_sm90.cuh"
 
 namespace {
 

@@ -8,8 +8,8 @@
 #include <memory>
 #include <string>
 
-#include "cpu/ops/ops_rows.h"
 #include "base/error.h"
+#include "cpu/ops/ops_rows.h"
 #include "test/cases.h"
 #include "test/sim/simulated_ops.h"
 

@@ -4,13 +4,13 @@
 #include <cstring>
 
 #include "api/check.h"
+#include "base/error.h"
+#include "cuda/host/sweep_call.h"
 #include "cuda/kernels/attention_sm80.cuh"
 #include "cuda/kernels/attention_sm90.cuh"
 #include "cuda/kernels/permute.cuh"
 #include "cuda/kernels/quantise_e4m3.cuh"
-#include "cuda/host/sweep_call.h"
 #include "cuda/kernels/sweep_sm80.cuh"
-#include "base/error.h"
 
 namespace svdit::test {
 namespace {

@@ -164,12 +164,18 @@ class HostileUseTest {
 
             plan.run(odd, clean, clean, out);
             // A query's infinity makes scores of both signs infinite, and a row with inf NaN.
-            requireNaN(type, out.toFloats(), expected, name + " in q", row -> row == bad, one -> true);
+            requireNaN(
+                type, out.toFloats(), expected, name + " in q", row -> row == bad, one -> true);
 
             plan.run(clean, clean, odd, out);
             if (Float.isNaN(value)) {
               requireNaN(
-                  type, out.toFloats(), expected, "NaN in v", row -> row / BLOCK == 2, one -> one == 1);
+                  type,
+                  out.toFloats(),
+                  expected,
+                  "NaN in v",
+                  row -> row / BLOCK == 2,
+                  one -> one == 1);
             } else {
               float[] got = out.toFloats();
               for (int i = 0; i < got.length; i++) {
