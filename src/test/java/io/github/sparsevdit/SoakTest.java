@@ -9,21 +9,38 @@ import java.io.IOException;
 import java.lang.management.ManagementFactory;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.ArrayList;
 import java.util.List;
+import java.util.concurrent.Callable;
+import java.util.concurrent.ExecutorService;
+import java.util.concurrent.Executors;
+import java.util.concurrent.Future;
 import org.junit.jupiter.api.Test;
 
 /**
- * A million calls leave the process as large as it was. They run in a JVM of their own, whose heap
- * is all in memory from the start, so that what grows is what leaks.
+ * A million calls leave the process as large as it was, from one thread and from sixteen at once.
+ * They run in a JVM of their own, whose heap is all in memory from the start, so that what grows is
+ * what leaks.
  */
 class SoakTest {
-  private static final int CALLS = 1_000_000;
-  private static final int WARM_UP = 200_000;
+  private static final int CALLS = 1_000_000; // of one thread
+  private static final int CALLS_EACH = 100_000; // of sixteen
+  private static final int WARM_UP = 200_000; // of all
   private static final long PAGE = 4096;
   private static final long SLACK = 4 << 20; // 4 bytes lost a call would be as much
 
   @Test
   void aMillionCallsLeakNothing() throws Exception {
+    requireNoGrowth(1, CALLS);
+  }
+
+  /** All share the backend's two threads and one plan. */
+  @Test
+  void aHundredThousandCallsOfEachOfSixteenThreadsLeakNothing() throws Exception {
+    requireNoGrowth(16, CALLS_EACH);
+  }
+
+  private static void requireNoGrowth(int threads, int calls) throws Exception {
     String output =
         new OtherJvm()
             .option("-XX:+UseSerialGC")
@@ -31,7 +48,7 @@ class SoakTest {
             .option("-Xmx64m")
             .option("-XX:+AlwaysPreTouch")
             .option("-Dsvdit.library=" + System.getProperty("svdit.library"))
-            .run(SoakTest.class)
+            .run(SoakTest.class, String.valueOf(threads), String.valueOf(calls))
             .strip();
     String[] grown = output.split(" ");
     assertEquals(2, grown.length, output);
@@ -39,26 +56,41 @@ class SoakTest {
     assertTrue(Long.parseLong(grown[1]) < SLACK, "the process grew by " + grown[1] + " bytes");
   }
 
-  /** Prints by how many bytes the heap and the process grew. */
+  /** Prints by how many bytes the heap and the process grew; takes threads, and calls of each. */
   public static void main(String[] arguments) throws Exception {
+    int threads = Integer.parseInt(arguments[0]);
+    int calls = Integer.parseInt(arguments[1]);
     Sequence sequence = Sequence.video(1, 1, 16).withText(2, false);
-    try (Backend backend = Backend.cpu(new CpuOptions(1, CpuOptions.Tier.AUTO));
+    try (Backend backend = Backend.cpu(new CpuOptions(Math.min(threads, 2), CpuOptions.Tier.AUTO));
         AttentionPlan plan =
             backend.plan(sequence, ElementType.FP32, 8, 16, List.of(Pattern.full()));
         Tensor q = backend.allocate(ElementType.FP32, 1, 1, sequence.tokens(), 8);
-        Tensor out = backend.allocate(ElementType.FP32, 1, 1, sequence.tokens(), 8)) {
+        ExecutorService callers = Executors.newFixedThreadPool(threads)) {
       q.copyFrom(new float[(int) q.elements()]);
-      AttentionCall call = plan.call().textValid(1);
-      calls(WARM_UP, plan, call, q, out);
+      List<Callable<Void>> warmUp = new ArrayList<>();
+      List<Callable<Void>> all = new ArrayList<>();
+      for (int thread = 0; thread < threads; thread++) {
+        Tensor out = backend.allocate(ElementType.FP32, 1, 1, sequence.tokens(), 8);
+        AttentionCall call = plan.call().textValid(1);
+        warmUp.add(() -> calls(WARM_UP / threads, plan, call, q, out));
+        all.add(() -> calls(calls, plan, call, q, out));
+      }
+      each(callers, warmUp);
       long heap = heap();
       long resident = resident();
-      calls(CALLS, plan, call, q, out);
+      each(callers, all);
       System.out.println((heap() - heap) + " " + (resident() - resident));
     }
   }
 
+  private static void each(ExecutorService callers, List<Callable<Void>> tasks) throws Exception {
+    for (Future<Void> done : callers.invokeAll(tasks)) {
+      done.get();
+    }
+  }
+
   /** Calls that succeed, and now and then one that is refused, in Java and in native code. */
-  private static void calls(
+  private static Void calls(
       int count, AttentionPlan plan, AttentionCall call, Tensor q, Tensor out) {
     for (int i = 0; i < count; i += 2) {
       plan.run(q, q, q, out);
@@ -68,6 +100,7 @@ class SoakTest {
         refused(() -> plan.runs(0, 99, -1));
       }
     }
+    return null;
   }
 
   private static void refused(Runnable call) {
