@@ -6,9 +6,9 @@
 #include <memory>
 #include <mutex>
 
+#include "backend/operations.h"
 #include "cuda/host/cublaslt.h"
 #include "cuda/host/ops_prepare.h"
-#include "backend/operations.h"
 
 namespace svdit::cuda {
 
