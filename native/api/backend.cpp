@@ -1,9 +1,10 @@
 // Backends, their memory and streams.
+#include "backend/backend.h"
+
 #include <cstdlib>
 #include <cstring>
 
 #include "api/guard.h"
-#include "backend/backend.h"
 
 using namespace svdit;
 
@@ -111,9 +112,14 @@ svdit_status svdit_memory_allocate(svdit_backend *backend, uint32_t kind, uint64
     check_memory_kind(kind);
     if (bytes == 0) fail(SVDIT_INVALID_ARGUMENT, "bytes is 0, expected 1 or more");
     void *const memory = backend->allocate(kind, bytes);
+    try {
+      const std::lock_guard lock(backend->allocations_mutex);
+      backend->allocations[kind][memory] = bytes;
+    } catch (...) {  // no memory for the entry
+      backend->release(kind, memory);
+      throw;
+    }
     *address = memory;
-    const std::lock_guard lock(backend->allocations_mutex);
-    backend->allocations[kind][memory] = bytes;
   });
 }
 

@@ -6,11 +6,11 @@
 #include <cstring>
 #include <new>
 
+#include "base/error.h"
 #include "cpu/attention/attention.h"
+#include "cpu/attention/quantise.h"
 #include "cpu/processor.h"
 #include "plan/text_valid.h"
-#include "cpu/attention/quantise.h"
-#include "base/error.h"
 
 namespace svdit {
 namespace {
@@ -68,10 +68,7 @@ void require_no_stream(svdit_stream stream) {
 }
 
 CpuBackend::CpuBackend(const Tier &tier, int32_t threads)
-    : tier_(tier),
-      pool_(threads),
-      scratches_(threads - 1),
-      operations_(*tier.rows, pool_) {}
+    : tier_(tier), pool_(threads), scratches_(threads - 1), operations_(*tier.rows, pool_) {}
 
 void CpuBackend::describe(svdit_backend_info &info) const {
   describe_cpu(info);

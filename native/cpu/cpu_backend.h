@@ -3,8 +3,8 @@
 #define SVDIT_CPU_CPU_BACKEND_H
 
 #include "backend/backend.h"
-#include "cpu/ops/ops.h"
 #include "cpu/attention/scratch.h"
+#include "cpu/ops/ops.h"
 #include "cpu/pool/threads.h"
 #include "cpu/tiers.h"
 

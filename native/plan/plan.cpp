@@ -9,8 +9,6 @@
 namespace svdit {
 namespace {
 
-constexpr int32_t kLargestBlock = 128;
-
 void check_desc(const svdit_plan_desc &desc) {
   if (desc.struct_bytes != sizeof(svdit_plan_desc)) {
     fail(SVDIT_INVALID_ARGUMENT, "svdit_plan_desc.struct_bytes is %u, this library's is %zu",

@@ -12,6 +12,9 @@
 
 namespace svdit {
 
+// Tokens of the largest block; kernels have room for so many queries.
+inline constexpr int32_t kLargestBlock = 128;
+
 // An order a head uses, with where each of its places is stored.
 struct PlanOrder {
   Order order;

@@ -5,12 +5,14 @@
 #include <cstdint>
 
 #include "cpu/attention/scratch.h"
-#include "cpu/pool/threads.h"
 #include "cpu/attention/tier.h"
+#include "cpu/pool/threads.h"
 #include "plan/plan.h"
 #include "svdit.h"
 
 namespace svdit {
+
+static_assert(kLargestBlock <= kBlockQueries, "a query block fits a scratch");
 
 // Where tokens lie in an order: the text segment keeps its place, the video segment is looked up.
 class StoredTokens {

@@ -75,9 +75,10 @@ struct Fp32Dot : Fp32Units<Fp32Dot> {
 
 }  // namespace
 
-extern const TierKernels kAvx2Kernels = {{Kernels<Bf16, Fp32Dot>::table(), Kernels<Fp16, Fp32Dot>::table(),
-                                   Kernels<float, Fp32Dot>::table()},
-                                  {Sweep::snapshot, Sweep::squared_norm}};
+extern const TierKernels kAvx2Kernels = {
+    {Kernels<Bf16, Fp32Dot>::table(), Kernels<Fp16, Fp32Dot>::table(),
+     Kernels<float, Fp32Dot>::table()},
+    {Sweep::snapshot, Sweep::squared_norm}};
 
 }  // namespace svdit
 #endif

@@ -64,6 +64,9 @@ struct Group {
   __attribute__((noinline)) static void step(const BlockTask &task, Scratch &scratch, int first,
                                              int count, const Ahead *ahead) {
     constexpr int kWidth = NV * kLanes;
+    static_assert(kWidth <= kGroupLanes && kBlockQueries % kWidth == 0,
+                  "a group fits the scratch's scores, and groups fill a block");
+    static_assert(kChunkKeys % Dot::kPack == 0, "a full chunk is whole units of weights");
     const int d = kDim > 0 ? kDim : task.head_dim, units = d / Dot::kPack;
     const int weights = (count + Dot::kPack - 1) / Dot::kPack;
     float *o = scratch.o + (int64_t)first * d;

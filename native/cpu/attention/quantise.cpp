@@ -3,8 +3,8 @@
 #include <algorithm>
 #include <bit>
 
-#include "cpu/attention/attention.h"
 #include "base/error.h"
+#include "cpu/attention/attention.h"
 #include "plan/e4m3.h"
 
 namespace svdit {

@@ -7,8 +7,8 @@
 
 #include <cstdint>
 
-#include "cpu/pool/threads.h"
 #include "cpu/attention/tier.h"
+#include "cpu/pool/threads.h"
 #include "plan/plan.h"
 #include "svdit.h"
 
@@ -19,8 +19,8 @@ namespace svdit {
 uint64_t quantised_bytes(const Plan &plan, int32_t batch);
 
 // Writes copies of what args' heads and query blocks need into its workspace and returns args with
-// the copies as q, k and v. Text keys past the valid ones are neither read nor written; text_valid is
-// one of TextValid. Throws Error for a workspace that is not a multiple of 16.
+// the copies as q, k and v. Text keys past the valid ones are neither read nor written; text_valid
+// is one of TextValid. Throws Error for a workspace that is not a multiple of 16.
 svdit_attention_args quantise(const Plan &plan, ThreadPool &pool, const svdit_attention_args &args);
 
 // Rounds the rows `tokens` of from, which are bf16, with one scale for all of them, into the same

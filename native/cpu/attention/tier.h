@@ -11,7 +11,8 @@
 
 namespace svdit {
 
-enum { kBlockQueries = 128, kChunkKeys = 144, kLargestHeadDim = 256 };
+// kGroupLanes: queries that a tier computes with at once, at most.
+enum { kBlockQueries = 128, kChunkKeys = 144, kLargestHeadDim = 256, kGroupLanes = 64 };
 
 // Memory of one participant: a query block's state and the buffers of one chunk. 64-byte aligned;
 // sizes for the largest head dim in fp32. "Units" are 4 bytes: one fp32, or a pair of bf16 that one
@@ -26,8 +27,8 @@ struct Scratch {
   // One chunk: keys [key][unit], values [unit][d], scores [key][lane], weights [unit][lane].
   uint32_t k[kChunkKeys * kLargestHeadDim];
   uint32_t v[kChunkKeys * kLargestHeadDim];
-  float s[kChunkKeys * 64];
-  uint32_t p[kChunkKeys * 64];
+  float s[kChunkKeys * kGroupLanes];
+  uint32_t p[kChunkKeys * kGroupLanes];
   int32_t started;  // whether a step has been taken
 };
 

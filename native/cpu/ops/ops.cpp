@@ -3,8 +3,8 @@
 #include <algorithm>
 #include <vector>
 
-#include "cpu/cpu_backend.h"
 #include "base/error.h"
+#include "cpu/cpu_backend.h"
 
 namespace svdit::cpu {
 namespace {

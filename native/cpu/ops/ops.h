@@ -6,10 +6,10 @@
 #include <memory>
 #include <mutex>
 
+#include "backend/operations.h"
 #include "cpu/ops/ops_onednn.h"
 #include "cpu/ops/ops_rows.h"
 #include "cpu/pool/threads.h"
-#include "backend/operations.h"
 
 namespace svdit::cpu {
 

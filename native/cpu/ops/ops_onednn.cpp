@@ -200,9 +200,6 @@ MatmulLibrary::MatmulLibrary() : functions_(new Functions) {}
 std::unique_ptr<MatmulLibrary> MatmulLibrary::open(const char *path, std::string *reason) {
   std::unique_ptr<MatmulLibrary> library(new MatmulLibrary);
   Functions &f = *library->functions_;
-  // An OpenMP runtime reads this once, when it is loaded. Should anyone else use it, its idle
-  // threads sleep rather than spin against the pool.
-  setenv("OMP_WAIT_POLICY", "PASSIVE", /*overwrite=*/0);
   f.handle = dlopen(path, RTLD_NOW | RTLD_LOCAL);
   if (f.handle == nullptr) {
     *reason = dlerror();

@@ -214,7 +214,10 @@ bool CudaPlan::tune(const svdit_attention_args &given, svdit_stream stream,
   svdit_attention_args together = given, apart = given, one_block = given;
   together.launches = one_block.launches = SVDIT_LAUNCHES_TOGETHER;
   apart.launches = SVDIT_LAUNCHES_APART;
-  one_block.head_begin = tables_.by_cost.back();
+  // The head of the caller's range that costs least.
+  for (const int32_t head : tables_.by_cost) {
+    if (head >= given.head_begin && head < given.head_end) one_block.head_begin = head;
+  }
   one_block.head_end = one_block.head_begin + 1;
   one_block.query_block_end = one_block.query_block_begin + 1;
   LaunchTimes least{1e30, 1e30, 1e30};

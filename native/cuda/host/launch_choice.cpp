@@ -42,17 +42,22 @@ LaunchFit launch_fit(int device, const void *kernel) {
 
 bool LaunchChoice::apart() const {
   const uint64_t now = count;
-  if (seen_ != now && !own_) {
+  if (seen_ != now) {
     const LaunchFit fit = launch_fit(load_.device, load_.kernel);
-    apart_ = load_.groups > 1 && fit.measured && fit.apart_minus_together_ms(load_) < 0;
+    const std::lock_guard lock(mutex_);
+    // What was measured for this plan stays, also if that was while the fit was asked.
+    if (!own_) apart_ = load_.groups > 1 && fit.measured && fit.apart_minus_together_ms(load_) < 0;
     seen_ = now;
   }
   return apart_;
 }
 
 void LaunchChoice::measured(const LaunchTimes &times) {
-  own_ = true;
-  apart_ = times.apart_ms < times.together_ms;
+  {
+    const std::lock_guard lock(mutex_);
+    own_ = true;
+    apart_ = times.apart_ms < times.together_ms;
+  }
   add_measurement(load_, times);
 }
 

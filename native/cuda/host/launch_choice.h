@@ -5,6 +5,7 @@
 
 #include <atomic>
 #include <cstdint>
+#include <mutex>
 
 namespace svdit::cuda {
 
@@ -51,6 +52,7 @@ class LaunchChoice {
 
  private:
   const LaunchLoad load_;
+  mutable std::mutex mutex_;  // held by who changes the others
   mutable std::atomic<uint64_t> seen_{0};  // measurements known when apart_ was worked out
   mutable std::atomic<bool> apart_{false};
   std::atomic<bool> own_{false};

@@ -4,8 +4,8 @@
 #include <cmath>
 #include <cstring>
 
-#include "cuda/host/prepare.h"
 #include "base/error.h"
+#include "cuda/host/prepare.h"
 
 namespace svdit::cuda {
 namespace {

@@ -8,8 +8,8 @@
 
 #include <cstring>
 
-#include "cuda/host/device.h"
 #include "base/error.h"
+#include "cuda/host/device.h"
 
 namespace svdit::cuda {
 namespace {

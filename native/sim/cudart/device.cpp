@@ -99,9 +99,13 @@ extern "C" __attribute__((visibility("default"))) int32_t svdit_sim_configure(co
     return 0;
   }
 }
-// For tests: how many kernels the device ran so far; how many bytes of its memory are in use.
+// For tests: how many kernels the device ran so far; how many graphs were launched; how many bytes
+// of its memory are in use.
 extern "C" __attribute__((visibility("default"))) int64_t svdit_sim_launches() {
   return Device::instance().launches;
+}
+extern "C" __attribute__((visibility("default"))) int64_t svdit_sim_graph_launches() {
+  return Device::instance().graph_launches;
 }
 extern "C" __attribute__((visibility("default"))) int64_t svdit_sim_memory_used() {
   return static_cast<int64_t>(Device::instance().memory.used());

@@ -31,6 +31,7 @@ class Device {
   PinnedMemory pinned;
   Queue queue;
   std::atomic<long> launches{0};  // done since the process began
+  std::atomic<long> graph_launches{0};
 
  private:
   Device();

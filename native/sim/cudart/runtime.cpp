@@ -392,6 +392,7 @@ cudaError_t cudaGraphLaunch(cudaGraphExec_t runnable, cudaStream_t handle) {
   if (const cudaError_t state = done(); state != cudaSuccess) return state;
   Stream *const stream = device().stream(handle);
   if (stream == nullptr) return give(cudaErrorInvalidResourceHandle);
+  ++device().graph_launches;
   return queued(stream, {[work = runnable->work] {
                            double ms = 0;
                            for (const Work &piece : work) ms += piece.run ? piece.run() : 0;

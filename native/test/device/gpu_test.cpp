@@ -210,6 +210,19 @@ void test_launches(uint32_t type) {
       return svdit_plan_tune(planned.plan, &device.args, nullptr, times, e);
     });
     EXPECT(times[0] > 0 && times[1] > 0, "%g and %g ms", times[0], times[1]);
+    // Of a part of the heads, the others' rows are not touched.
+    device.args.head_begin = 1;
+    device.args.head_end = 2;
+    good(cudaMemset(device.out.data(), 0xff, out.extent_bytes), "poison");
+    expect_ok([&](svdit_error *e) {
+      return svdit_plan_tune(planned.plan, &device.args, nullptr, times, e);
+    });
+    device.fetch();
+    for (int32_t head = 0; head < c.heads(); ++head) {
+      const bool written = !std::isnan(data.out.at(0, head, 0, 0));
+      EXPECT(written == (head == 1), "head %d", head);
+    }
+    device.args.head_begin = device.args.head_end = 0;
     expect_ok(
         [&](svdit_error *e) { return svdit_attention(planned.plan, &device.args, nullptr, e); });
     device.fetch();

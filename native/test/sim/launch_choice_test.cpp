@@ -1,7 +1,9 @@
 // The choice between one launch and a launch a group, on invented times.
 #include "cuda/host/launch_choice.h"
 
+#include <atomic>
 #include <cmath>
+#include <thread>
 
 #include "test/sim/cases.h"
 
@@ -60,5 +62,22 @@ int main() {
               check(!cuda::launch_fit(0, &kernel_c).measured, "another device");
               check(!cuda::LaunchChoice(load).apart(), "apart");
             });
+  cases.run("a fit that is worked out meanwhile does not replace a measurement", [] {
+    const cuda::LaunchLoad load{2, &kernel_a, 4, 1000};
+    cuda::add_measurement(load, {0.01, 5.0, 1.0});  // by the fit: apart
+    for (int round = 0; round < 3000; ++round) {
+      cuda::LaunchChoice choice(load);
+      std::atomic<bool> go{false};
+      std::thread other([&] {
+        while (!go) {
+        }
+        choice.apart();
+      });
+      go = true;
+      choice.measured({0.01, 5.0, 5.1});  // of this plan: together
+      other.join();
+      check(!choice.apart(), "round %d: apart", round);
+    }
+  });
   return cases.finish();
 }

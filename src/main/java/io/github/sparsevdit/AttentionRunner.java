@@ -171,11 +171,12 @@ final class AttentionRunner {
     write(slot, q, k, v, out, call, batch, queue, ownWorkspace);
     MemorySegment lse = MemorySegment.NULL;
     MemorySegment workspace = MemorySegment.NULL;
+    MemorySegment textValid = MemorySegment.NULL;
     if (call != null) {
       lse = call.lse == null ? lse : call.lse.memory().segment();
       workspace = call.workspace == null ? workspace : call.workspace.memory().segment();
-      if (call.textValidBuffer != null && call.workspace == null) {
-        workspace = call.textValidBuffer.memory().segment(); // held in its place
+      if (call.textValidBuffer != null) {
+        textValid = call.textValidBuffer.memory().segment();
       }
     }
     int status =
@@ -189,7 +190,8 @@ final class AttentionRunner {
             v.memory().segment(),
             out.memory().segment(),
             lse,
-            workspace);
+            workspace,
+            textValid);
     if (status != Svdit.SVDIT_OK()) {
       throw NativeCalls.failure(status, slot.error());
     }

@@ -1,5 +1,6 @@
 package io.github.sparsevdit;
 
+import io.github.sparsevdit.internal.Resources;
 import io.github.sparsevdit.tensor.ElementType;
 import io.github.sparsevdit.tensor.Tensor;
 import java.util.ArrayList;
@@ -91,7 +92,9 @@ public final class SparseAttention implements AutoCloseable {
         }
       }
     } catch (RuntimeException | Error failure) {
-      distinct.values().forEach(AttentionPlan::close);
+      Resources plansSoFar = new Resources();
+      distinct.values().forEach(plansSoFar::add);
+      plansSoFar.closeAfter(failure);
       throw failure;
     }
     return new SparseAttention(schedule, model.layers(), plans, new ArrayList<>(distinct.values()));
@@ -146,6 +149,6 @@ public final class SparseAttention implements AutoCloseable {
 
   @Override
   public void close() {
-    distinct.forEach(AttentionPlan::close);
+    Resources.closeAll(distinct);
   }
 }

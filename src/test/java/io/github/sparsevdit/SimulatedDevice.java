@@ -47,6 +47,11 @@ public final class SimulatedDevice {
     return number("svdit_sim_launches");
   }
 
+  /** How many graphs were launched on it. */
+  public static long graphLaunches() {
+    return number("svdit_sim_graph_launches");
+  }
+
   /** Bytes of its memory in use. */
   public static long memoryUsed() {
     return number("svdit_sim_memory_used");

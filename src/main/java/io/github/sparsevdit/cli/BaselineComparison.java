@@ -58,7 +58,7 @@ final class BaselineComparison {
       progress.note("weighing layers and phases");
       DispatchTable weighted =
           findings.weighted(checkpoint.evaluation(calibrate, counting).wholeRun()).table();
-      Evaluation evaluation = checkpoint.evaluation(prompts, counting);
+      Evaluation evaluation = checkpoint.evaluation(prompts, counting).timeAttention();
       DispatchTable table = findings.table();
       List<Report.Row> rows = new ArrayList<>();
       progress.note("searched");

@@ -360,29 +360,37 @@ final class Checkpoint implements AutoCloseable {
    *
    * @param latents of {@link #latentShape}, row-major
    * @param seconds it took
-   * @param attentionSeconds of these that self-attention took
+   * @param attentionSeconds of these that self-attention took; NaN where it was not timed
    * @param density of self-attention, over all steps, layers and heads
    */
   record Generated(float[] latents, double seconds, double attentionSeconds, double density) {}
 
-  /** Generates from the noise of {@code noise}; {@code stepDone} is told each step. */
+  /**
+   * Generates from the noise of {@code noise}, attention timed; {@code stepDone} is told each step.
+   */
   Generated generate(String prompt, long noise, Policy policy, IntConsumer stepDone) {
-    return generate(prompt, noise, policy, progress(stepDone), null);
+    return generate(prompt, noise, policy, attentionType, progress(stepDone), null, true);
   }
 
   /** The same with self-attention in the type of all else. */
   Generated generatePlainly(String prompt, long noise, Policy policy, IntConsumer stepDone) {
-    return generate(prompt, noise, policy, type(), progress(stepDone), null);
+    return generate(prompt, noise, policy, type(), progress(stepDone), null, false);
   }
 
   /**
    * The same, kept after each step.
    *
    * @param file where, and where it goes on from if it exists; null for nowhere
+   * @param timed see {@link Evaluation#timeAttention}
    */
   Generated generate(
-      String prompt, long noise, Policy policy, DenoisingProgress progress, Path file) {
-    return generate(prompt, noise, policy, attentionType, progress, file);
+      String prompt,
+      long noise,
+      Policy policy,
+      DenoisingProgress progress,
+      Path file,
+      boolean timed) {
+    return generate(prompt, noise, policy, attentionType, progress, file, timed);
   }
 
   private Generated generate(
@@ -391,9 +399,13 @@ final class Checkpoint implements AutoCloseable {
       Policy policy,
       ElementType attentionType,
       DenoisingProgress progress,
-      Path file) {
+      Path file,
+      boolean timed) {
     Evaluation.Clip clip = clip(prompt, noise);
     Evaluation evaluation = evaluationOf(List.of(clip), attentionType, progress);
+    if (timed) {
+      evaluation.timeAttention();
+    }
     Evaluation.Run run = evaluation.generate(clip, policy, file);
     return new Generated(run.latents(), run.seconds(), run.attentionSeconds(), density(policy));
   }

@@ -15,6 +15,7 @@ import io.github.sparsevdit.tensor.ElementType;
 import java.util.ArrayList;
 import java.util.Collections;
 import java.util.List;
+import java.util.Locale;
 import java.util.Random;
 import java.util.stream.IntStream;
 
@@ -57,8 +58,13 @@ public final class Baselines {
     }
     if (best < 0) {
       throw new IllegalArgumentException(
-          "density %.3f cannot be reached by a %s window with %d of %d steps dense"
-              .formatted(density, mode.json(), denseSteps, schedule.steps()));
+          String.format(
+              Locale.ROOT,
+              "density %.3f cannot be reached by a %s window with %d of %d steps dense",
+              density,
+              mode.json(),
+              denseSteps,
+              schedule.steps()));
     }
     HeadEntry entry = new HeadEntry(windows.get(best), densities[best], Double.NaN);
     List<List<HeadEntry>> layers =

@@ -54,6 +54,7 @@ public final class Evaluation {
   private final List<Clip> clips;
   private final DenoisingProgress progress;
   private final Map<Clip, Run> dense = new HashMap<>();
+  private boolean timed;
 
   /**
    * What to generate.
@@ -74,7 +75,7 @@ public final class Evaluation {
    * A finished run.
    *
    * @param latents [channels, frames, height, width]
-   * @param attentionSeconds time its self-attention took
+   * @param attentionSeconds time its self-attention took; NaN where it was not timed
    * @param seconds all of its time
    */
   public record Run(float[] latents, double attentionSeconds, double seconds) {}
@@ -129,6 +130,20 @@ public final class Evaluation {
     this.latentShape = latentShape.clone();
     this.clips = List.copyOf(clips);
     this.progress = progress;
+    timed = backend.kind() == Backend.Kind.CPU; // where it costs two looks at the clock
+  }
+
+  /**
+   * Also times self-attention on a device, in runs from now on. That waits for the device before
+   * and after each layer's attention, so such runs are launched call by call and not as CUDA
+   * graphs; what they give is the same. On the CPU attention is always timed.
+   *
+   * @return this
+   */
+  public Evaluation timeAttention() {
+    timed = true;
+    dense.clear();
+    return this;
   }
 
   /** The timesteps of a run. */
@@ -266,13 +281,17 @@ public final class Evaluation {
             SparseAttention.of(backend, full, sequence, loop.schedule(), attentionType)) {
       Tensor latents = Tensor.of(arena.allocate(4 * elements, 64), ElementType.FP32, latentShape);
       Noise.fill(latents, clip.seed(), clip.noise());
-      Timed timed = new Timed(AttentionProvider.of(sparse), backend);
+      AttentionProvider plain = AttentionProvider.of(sparse);
+      Timed clock = timed ? new Timed(plain, backend) : null;
+      AttentionProvider run = timed ? clock : plain;
       AttentionProvider attention =
-          error == null ? timed : watched(timed, AttentionProvider.of(dense), error);
+          error == null ? run : watched(run, AttentionProvider.of(dense), error);
       long begin = System.nanoTime();
       loop.run(latents, clip.prompt(), clip.negative(), attention, progress, file);
       return new Run(
-          latents.toFloats(), timed.nanoseconds * 1e-9, (System.nanoTime() - begin) * 1e-9);
+          latents.toFloats(),
+          timed ? clock.nanoseconds * 1e-9 : Double.NaN,
+          (System.nanoTime() - begin) * 1e-9);
     }
   }
 

@@ -28,7 +28,8 @@ public record Report(List<Row> rows) {
    * @param density mean over steps, layers and heads, dense steps counted
    * @param psnr per clip, in dB against the dense run
    * @param ssim per clip
-   * @param denseSeconds mean time a clip's self-attention takes densely, measured beside the other
+   * @param denseSeconds mean time a clip's self-attention takes densely, measured beside the other;
+   *     NaN where it was not timed
    * @param sparseSeconds the same with the policy
    */
   public record Row(

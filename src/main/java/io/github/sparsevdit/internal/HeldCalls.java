@@ -42,8 +42,9 @@ public final class HeldCalls {
       MemorySegment v,
       MemorySegment out,
       MemorySegment lse,
-      MemorySegment workspace) {
-    return call(ATTENTION, plan, args, stream, error, q, k, v, out, lse, workspace);
+      MemorySegment workspace,
+      MemorySegment textValid) {
+    return call(ATTENTION, plan, args, stream, error, q, k, v, out, lse, workspace, textValid);
   }
 
   /** svdit_sweep; returns its status. */
@@ -56,7 +57,7 @@ public final class HeldCalls {
       MemorySegment k,
       MemorySegment v,
       MemorySegment gram) {
-    return call(SWEEP, plan, args, stream, error, q, k, v, gram, NONE, NONE);
+    return call(SWEEP, plan, args, stream, error, q, k, v, gram, NONE, NONE, NONE);
   }
 
   /** svdit_linear; returns its status. */
@@ -69,7 +70,7 @@ public final class HeldCalls {
       MemorySegment weight,
       MemorySegment bias,
       MemorySegment y) {
-    return call(LINEAR, backend, args, stream, error, x, weight, bias, y, NONE, NONE);
+    return call(LINEAR, backend, args, stream, error, x, weight, bias, y, NONE, NONE, NONE);
   }
 
   /** svdit_norm; returns its status. */
@@ -84,7 +85,7 @@ public final class HeldCalls {
       MemorySegment scale,
       MemorySegment shift,
       MemorySegment y) {
-    return call(NORM, backend, args, stream, error, x, weight, bias, scale, shift, y);
+    return call(NORM, backend, args, stream, error, x, weight, bias, scale, shift, y, NONE);
   }
 
   /** svdit_rope; returns its status. */
@@ -96,7 +97,7 @@ public final class HeldCalls {
       MemorySegment x,
       MemorySegment cosine,
       MemorySegment sine) {
-    return call(ROPE, backend, args, stream, error, x, cosine, sine, NONE, NONE, NONE);
+    return call(ROPE, backend, args, stream, error, x, cosine, sine, NONE, NONE, NONE, NONE);
   }
 
   /** svdit_residual; returns its status. */
@@ -108,7 +109,7 @@ public final class HeldCalls {
       MemorySegment x,
       MemorySegment gate,
       MemorySegment y) {
-    return call(RESIDUAL, backend, args, stream, error, x, gate, y, NONE, NONE, NONE);
+    return call(RESIDUAL, backend, args, stream, error, x, gate, y, NONE, NONE, NONE, NONE);
   }
 
   /** svdit_norm_rope; returns its status. */
@@ -168,7 +169,7 @@ public final class HeldCalls {
       MemorySegment error,
       MemorySegment x,
       MemorySegment y) {
-    return call(CONVERT, backend, args, stream, error, x, y, NONE, NONE, NONE, NONE);
+    return call(CONVERT, backend, args, stream, error, x, y, NONE, NONE, NONE, NONE, NONE);
   }
 
   /** handle is a constant where this is called, and so where the compiler puts this in line. */
@@ -183,9 +184,10 @@ public final class HeldCalls {
       MemorySegment c,
       MemorySegment d,
       MemorySegment e,
-      MemorySegment f) {
+      MemorySegment f,
+      MemorySegment g) {
     try {
-      return (int) handle.invokeExact(callee, args, stream, error, a, b, c, d, e, f);
+      return (int) handle.invokeExact(callee, args, stream, error, a, b, c, d, e, f, g);
     } catch (RuntimeException | Error failure) {
       throw failure; // a segment closed or confined to another thread
     } catch (Throwable failure) {
@@ -220,27 +222,17 @@ public final class HeldCalls {
   }
 
   private static MethodHandle pairHandle(MemorySegment address) {
-    AddressLayout[] pointers = new AddressLayout[13];
-    Arrays.fill(pointers, ValueLayout.ADDRESS);
-    FunctionDescriptor descriptor = FunctionDescriptor.of(ValueLayout.JAVA_INT, pointers);
-    return Linker.nativeLinker().downcallHandle(address, descriptor);
+    return handle(address, 13);
   }
 
   private static MethodHandle handle(MemorySegment address) {
-    AddressLayout pointer = ValueLayout.ADDRESS;
-    FunctionDescriptor descriptor =
-        FunctionDescriptor.of(
-            ValueLayout.JAVA_INT,
-            pointer,
-            pointer,
-            pointer,
-            pointer,
-            pointer,
-            pointer,
-            pointer,
-            pointer,
-            pointer,
-            pointer);
+    return handle(address, 11);
+  }
+
+  private static MethodHandle handle(MemorySegment address, int arguments) {
+    AddressLayout[] pointers = new AddressLayout[arguments];
+    Arrays.fill(pointers, ValueLayout.ADDRESS);
+    FunctionDescriptor descriptor = FunctionDescriptor.of(ValueLayout.JAVA_INT, pointers);
     return Linker.nativeLinker().downcallHandle(address, descriptor);
   }
 }

@@ -2,6 +2,7 @@ package io.github.sparsevdit.model;
 
 import io.github.sparsevdit.AttentionPlan;
 import io.github.sparsevdit.Backend;
+import io.github.sparsevdit.internal.Resources;
 import io.github.sparsevdit.tensor.ElementType;
 import io.github.sparsevdit.tensor.Tensor;
 import java.util.ArrayList;
@@ -59,8 +60,13 @@ abstract class BaseTransformer<W extends Workspace> implements VideoTransformer 
     if (workspace == null || !fits(workspace, latents, conditioning)) {
       releaseBuffers();
       workspace = makeWorkspace(latents, conditioning);
-      graphs =
-          backend.kind() == Backend.Kind.CUDA ? new BlockGraphs(backend, ops, workspace) : null;
+      try {
+        graphs =
+            backend.kind() == Backend.Kind.CUDA ? new BlockGraphs(backend, ops, workspace) : null;
+      } catch (RuntimeException | Error failure) {
+        releaseBuffers(); // the next pass begins anew
+        throw failure;
+      }
     }
     embed(workspace, latents, timestep, conditioning);
     List<AttentionPlan> plans = graphs == null ? null : plans(attention);
@@ -112,14 +118,16 @@ abstract class BaseTransformer<W extends Workspace> implements VideoTransformer 
 
   /** Frees the buffers of the last sequence; waits for a running forward. */
   final synchronized void releaseBuffers() {
-    if (graphs != null) {
-      graphs.close();
-      graphs = null;
-    }
+    Resources buffers = new Resources();
     if (workspace != null) {
-      workspace.close();
+      buffers.add(workspace);
       workspace = null;
     }
+    if (graphs != null) {
+      buffers.add(graphs); // closed first
+      graphs = null;
+    }
+    buffers.close();
   }
 
   /** Closes an embedding's buffers with the model. */
@@ -134,9 +142,11 @@ abstract class BaseTransformer<W extends Workspace> implements VideoTransformer 
       return;
     }
     closed = true;
-    releaseBuffers();
-    Workspace.closeAll(embeddings);
-    ops.close();
-    weights.close();
+    Resources all = new Resources();
+    all.add(weights);
+    all.add(ops);
+    embeddings.forEach(all::add);
+    all.add(this::releaseBuffers); // closed first
+    all.close();
   }
 }

@@ -3,6 +3,7 @@ package io.github.sparsevdit.model;
 import io.github.sparsevdit.Backend;
 import io.github.sparsevdit.ModelShape;
 import io.github.sparsevdit.Sequence;
+import io.github.sparsevdit.internal.Resources;
 import io.github.sparsevdit.tensor.Tensor;
 
 /**
@@ -89,7 +90,8 @@ final class CogVideoXTransformer extends BaseTransformer<CogVideoXWorkspace> {
   @Override
   CogVideoXWorkspace makeWorkspace(Tensor latents, Conditioning conditioning) {
     Sequence sequence = sequence(latents.shape(), conditioning.textTokens());
-    return new CogVideoXWorkspace(backend, config, type(), sequence);
+    return Resources.make(
+        owned -> new CogVideoXWorkspace(owned, backend, config, type(), sequence));
   }
 
   @Override

@@ -2,6 +2,7 @@ package io.github.sparsevdit.model;
 
 import io.github.sparsevdit.Backend;
 import io.github.sparsevdit.Sequence;
+import io.github.sparsevdit.internal.Resources;
 import io.github.sparsevdit.tensor.ElementType;
 import io.github.sparsevdit.tensor.Tensor;
 
@@ -27,8 +28,14 @@ final class CogVideoXWorkspace extends Workspace {
   final Tensor[] fm;
   final Tensor headModulation; // FP32 [1, 2 d]: the first two parts of modulation
 
-  CogVideoXWorkspace(Backend backend, CogVideoXConfig config, ElementType type, Sequence sequence) {
+  CogVideoXWorkspace(
+      Resources owned,
+      Backend backend,
+      CogVideoXConfig config,
+      ElementType type,
+      Sequence sequence) {
     super(
+        owned,
         backend,
         type,
         config.dims(),

@@ -3,6 +3,7 @@ package io.github.sparsevdit.model;
 import io.github.sparsevdit.Backend;
 import io.github.sparsevdit.ModelShape;
 import io.github.sparsevdit.Sequence;
+import io.github.sparsevdit.internal.Resources;
 import io.github.sparsevdit.tensor.Tensor;
 
 /**
@@ -120,7 +121,7 @@ final class HunyuanTransformer extends BaseTransformer<HunyuanWorkspace> {
   @Override
   HunyuanWorkspace makeWorkspace(Tensor latents, Conditioning conditioning) {
     Sequence sequence = sequence(latents.shape(), conditioning.textTokens());
-    return new HunyuanWorkspace(backend, config, type(), sequence);
+    return Resources.make(owned -> new HunyuanWorkspace(owned, backend, config, type(), sequence));
   }
 
   @Override

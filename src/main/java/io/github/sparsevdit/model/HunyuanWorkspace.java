@@ -3,6 +3,7 @@ package io.github.sparsevdit.model;
 import io.github.sparsevdit.AttentionPlan;
 import io.github.sparsevdit.Backend;
 import io.github.sparsevdit.Sequence;
+import io.github.sparsevdit.internal.Resources;
 import io.github.sparsevdit.tensor.ElementType;
 import io.github.sparsevdit.tensor.Tensor;
 
@@ -35,8 +36,10 @@ final class HunyuanWorkspace extends Workspace {
   final Tensor firstTokenHeads;
   final int[] textValid = new int[1];
 
-  HunyuanWorkspace(Backend backend, HunyuanConfig config, ElementType type, Sequence sequence) {
+  HunyuanWorkspace(
+      Resources owned, Backend backend, HunyuanConfig config, ElementType type, Sequence sequence) {
     super(
+        owned,
         backend,
         type,
         config.dims(),

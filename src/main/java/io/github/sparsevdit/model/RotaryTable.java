@@ -2,8 +2,10 @@ package io.github.sparsevdit.model;
 
 import io.github.sparsevdit.Backend;
 import io.github.sparsevdit.Sequence;
+import io.github.sparsevdit.internal.Resources;
 import io.github.sparsevdit.tensor.ElementType;
 import io.github.sparsevdit.tensor.Tensor;
+import java.util.List;
 
 /** Cosine and sine of every video token's rotary angles, FP32 [tokens, headDim / 2]. */
 record RotaryTable(Tensor cosine, Tensor sine) implements AutoCloseable {
@@ -31,14 +33,15 @@ record RotaryTable(Tensor cosine, Tensor sine) implements AutoCloseable {
         }
       }
     }
-    return new RotaryTable(
-        backend.allocate(ElementType.FP32, tokens, pairs).copyFrom(cosine),
-        backend.allocate(ElementType.FP32, tokens, pairs).copyFrom(sine));
+    return Resources.make(
+        owned ->
+            new RotaryTable(
+                owned.add(backend.allocate(ElementType.FP32, tokens, pairs)).copyFrom(cosine),
+                owned.add(backend.allocate(ElementType.FP32, tokens, pairs)).copyFrom(sine)));
   }
 
   @Override
   public void close() {
-    cosine.close();
-    sine.close();
+    Resources.closeAll(List.of(cosine, sine));
   }
 }

@@ -2,6 +2,7 @@ package io.github.sparsevdit.model;
 
 import java.util.Arrays;
 import java.util.List;
+import java.util.Locale;
 
 /**
  * Which steps a run is to take: how many, or at which noise levels, and a shift in place of the
@@ -44,8 +45,12 @@ public final class RunSteps {
     for (double level : levels) {
       if (!(level > 0 && level <= most && level < before)) {
         throw new IllegalArgumentException(
-            "%s %s: expected numbers above 0 and up to %.0f that descend; the last step leads to 0 by itself"
-                .formatted(name, levels, most));
+            String.format(
+                Locale.ROOT,
+                "%s %s: expected numbers above 0 and up to %.0f that descend; the last step leads to 0 by itself",
+                name,
+                levels,
+                most));
       }
       before = level;
     }

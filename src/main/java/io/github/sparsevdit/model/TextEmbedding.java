@@ -1,6 +1,7 @@
 package io.github.sparsevdit.model;
 
 import io.github.sparsevdit.Backend;
+import io.github.sparsevdit.internal.Resources;
 import io.github.sparsevdit.tensor.ElementType;
 import io.github.sparsevdit.tensor.Tensor;
 
@@ -11,6 +12,7 @@ final class TextEmbedding implements AutoCloseable {
   private final Activation activation;
   private final Backend backend;
   private final ElementType type;
+  private final Resources buffers = new Resources();
   private Tensor input; // for the last number of tokens
   private Tensor hidden;
 
@@ -34,10 +36,10 @@ final class TextEmbedding implements AutoCloseable {
 
   /** Writes the embedding of text [tokens, features] to out [tokens, width]. */
   void embed(Operations operations, Tensor text, Tensor out) {
-    if (input == null || input.size(0) != text.size(0)) {
+    if (hidden == null || hidden.size(0) != text.size(0)) {
       close();
-      input = backend.allocate(type, text.size(0), text.size(1));
-      hidden = backend.allocate(type, text.size(0), first.outputs());
+      input = buffers.add(backend.allocate(type, text.size(0), text.size(1)));
+      hidden = buffers.add(backend.allocate(type, text.size(0), first.outputs()));
     }
     operations.load(text, input);
     first.apply(operations, input, activation, hidden);
@@ -46,9 +48,7 @@ final class TextEmbedding implements AutoCloseable {
 
   @Override
   public void close() {
-    if (input != null) {
-      input.close();
-      hidden.close();
-    }
+    hidden = null;
+    buffers.close();
   }
 }

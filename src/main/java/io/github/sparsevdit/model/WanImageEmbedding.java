@@ -1,6 +1,7 @@
 package io.github.sparsevdit.model;
 
 import io.github.sparsevdit.Backend;
+import io.github.sparsevdit.internal.Resources;
 import io.github.sparsevdit.tensor.ElementType;
 import io.github.sparsevdit.tensor.Tensor;
 
@@ -18,6 +19,7 @@ final class WanImageEmbedding implements AutoCloseable {
   private final Linear second;
   private final Tensor norm2Weight;
   private final Tensor norm2Bias;
+  private final Resources buffers = new Resources();
   private Tensor input; // for the last number of tokens
   private Tensor hidden;
   private Tensor output;
@@ -35,11 +37,11 @@ final class WanImageEmbedding implements AutoCloseable {
 
   /** Writes the embedding of image [tokens, features] to out [tokens, width]. */
   void embed(Operations operations, Tensor image, Tensor out) {
-    if (hidden == null || hidden.size(0) != image.size(0)) {
+    if (output == null || output.size(0) != image.size(0)) {
       close();
-      input = backend.allocate(ElementType.FP32, image.size(0), image.size(1));
-      hidden = backend.allocate(ElementType.FP32, image.size(0), image.size(1));
-      output = backend.allocate(ElementType.FP32, image.size(0), out.size(1));
+      input = buffers.add(backend.allocate(ElementType.FP32, image.size(0), image.size(1)));
+      hidden = buffers.add(backend.allocate(ElementType.FP32, image.size(0), image.size(1)));
+      output = buffers.add(backend.allocate(ElementType.FP32, image.size(0), out.size(1)));
     }
     operations.load(image, input);
     operations.layerNorm(input, norm1Weight, norm1Bias, null, null, EPSILON, input);
@@ -51,10 +53,7 @@ final class WanImageEmbedding implements AutoCloseable {
 
   @Override
   public void close() {
-    if (hidden != null) {
-      input.close();
-      hidden.close();
-      output.close();
-    }
+    output = null;
+    buffers.close();
   }
 }

@@ -3,6 +3,7 @@ package io.github.sparsevdit.model;
 import io.github.sparsevdit.Backend;
 import io.github.sparsevdit.ModelShape;
 import io.github.sparsevdit.Sequence;
+import io.github.sparsevdit.internal.Resources;
 import io.github.sparsevdit.tensor.Tensor;
 
 /**
@@ -141,14 +142,17 @@ final class WanTransformer extends BaseTransformer<WanWorkspace> {
 
   @Override
   WanWorkspace makeWorkspace(Tensor latents, Conditioning conditioning) {
-    return new WanWorkspace(
-        backend,
-        config,
-        type(),
-        sequence(latents.shape()),
-        conditioning.textTokens(),
-        imageTokens(conditioning),
-        givenFrames(conditioning));
+    return Resources.make(
+        owned ->
+            new WanWorkspace(
+                owned,
+                backend,
+                config,
+                type(),
+                sequence(latents.shape()),
+                conditioning.textTokens(),
+                imageTokens(conditioning),
+                givenFrames(conditioning)));
   }
 
   @Override

@@ -3,6 +3,7 @@ package io.github.sparsevdit.model;
 import io.github.sparsevdit.AttentionPlan;
 import io.github.sparsevdit.Backend;
 import io.github.sparsevdit.Sequence;
+import io.github.sparsevdit.internal.Resources;
 import io.github.sparsevdit.tensor.ElementType;
 import io.github.sparsevdit.tensor.Tensor;
 
@@ -79,6 +80,7 @@ final class WanWorkspace extends Workspace {
   }
 
   WanWorkspace(
+      Resources owned,
       Backend backend,
       WanConfig config,
       ElementType type,
@@ -87,6 +89,7 @@ final class WanWorkspace extends Workspace {
       int imageTokens,
       int givenFrames) {
     super(
+        owned,
         backend,
         type,
         config.dims(),

@@ -2,6 +2,7 @@ package io.github.sparsevdit.model;
 
 import io.github.sparsevdit.Backend;
 import io.github.sparsevdit.OutOfNativeMemoryException;
+import io.github.sparsevdit.internal.Resources;
 import io.github.sparsevdit.tensor.ElementType;
 import io.github.sparsevdit.tensor.Tensor;
 import io.github.sparsevdit.tensor.TensorSource;
@@ -14,6 +15,7 @@ import java.util.Arrays;
 import java.util.HashSet;
 import java.util.HexFormat;
 import java.util.List;
+import java.util.Locale;
 import java.util.Set;
 import java.util.TreeSet;
 
@@ -221,15 +223,22 @@ final class Weights implements AutoCloseable {
     long free = backend.info().memoryFreeBytes();
     if (bytes > free) {
       throw new OutOfNativeMemoryException(
-          "%s: the weights take %.4g GB on %s, which has %.4g GB free"
-              .formatted(where, bytes * 1e-9, backend.describe(), free * 1e-9));
+          String.format(
+              Locale.ROOT,
+              "%s: the weights take %.4g GB on %s, which has %.4g GB free",
+              where,
+              bytes * 1e-9,
+              backend.describe(),
+              free * 1e-9));
     }
   }
 
   @Override
   public void close() {
-    owned.forEach(Tensor::close);
-    operations.close();
-    source.close();
+    Resources all = new Resources();
+    all.add(source);
+    all.add(operations);
+    owned.forEach(all::add);
+    all.close();
   }
 }

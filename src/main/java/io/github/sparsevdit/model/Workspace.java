@@ -4,10 +4,9 @@ import io.github.sparsevdit.AttentionPlan;
 import io.github.sparsevdit.Backend;
 import io.github.sparsevdit.DeviceBuffer;
 import io.github.sparsevdit.Sequence;
+import io.github.sparsevdit.internal.Resources;
 import io.github.sparsevdit.tensor.ElementType;
 import io.github.sparsevdit.tensor.Tensor;
-import java.util.ArrayList;
-import java.util.List;
 
 /**
  * The buffers of one forward pass: made for a sequence, used for every pass over it, freed
@@ -18,7 +17,7 @@ abstract class Workspace implements AutoCloseable {
   private static final long CHUNK_ROWS = 128;
 
   private final Backend backend;
-  private final List<AutoCloseable> owned = new ArrayList<>();
+  private final Resources owned;
 
   final ElementType type; // that is computed in
   final ModelDims dims;
@@ -31,11 +30,14 @@ abstract class Workspace implements AutoCloseable {
   final DeviceBuffer counts; // on a device: how many text tokens are real; null on the CPU
 
   /**
-   * @param rotary becomes this object's
+   * @param owned where this object keeps what it closes; closed by whom it was made, should a
+   *     constructor fail
+   * @param rotary added to owned
    * @param inFeatures of a patch as the model takes it
    * @param outFeatures of a patch as it gives it
    */
   Workspace(
+      Resources owned,
       Backend backend,
       ElementType type,
       ModelDims dims,
@@ -43,6 +45,7 @@ abstract class Workspace implements AutoCloseable {
       RotaryTable rotary,
       long inFeatures,
       long outFeatures) {
+    this.owned = owned;
     this.backend = backend;
     this.type = type;
     this.dims = dims;
@@ -105,8 +108,7 @@ abstract class Workspace implements AutoCloseable {
   }
 
   final <T extends AutoCloseable> T own(T resource) {
-    owned.add(resource);
-    return resource;
+    return owned.add(resource);
   }
 
   /** [tokens, heads · headDim] seen as [1, heads, tokens, headDim]. */
@@ -126,20 +128,6 @@ abstract class Workspace implements AutoCloseable {
 
   @Override
   public final void close() {
-    closeAll(owned);
-    owned.clear();
-  }
-
-  /** Closes what was made last first. */
-  static void closeAll(List<AutoCloseable> resources) {
-    for (AutoCloseable resource : resources.reversed()) {
-      try {
-        resource.close();
-      } catch (RuntimeException e) {
-        throw e;
-      } catch (Exception e) {
-        throw new IllegalStateException(e);
-      }
-    }
+    owned.close();
   }
 }

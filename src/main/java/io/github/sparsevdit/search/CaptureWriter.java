@@ -8,6 +8,7 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.Arrays;
 import java.util.HashMap;
+import java.util.Locale;
 import java.util.Map;
 import java.util.function.Predicate;
 import java.util.stream.Collectors;
@@ -103,8 +104,11 @@ public final class CaptureWriter implements CalibrationSource.Visitor {
         folder
             .resolve("projections")
             .resolve(
-                "layer-%03d%s.safetensors"
-                    .formatted(layer, network == 0 ? "" : "-network-" + network));
+                String.format(
+                    Locale.ROOT,
+                    "layer-%03d%s.safetensors",
+                    layer,
+                    network == 0 ? "" : "-network-" + network));
     if (point.outProjection() != null && !Files.exists(projection)) {
       write(
           projection,
@@ -129,9 +133,11 @@ public final class CaptureWriter implements CalibrationSource.Visitor {
 
   private Path file(Key key) {
     return folder
-        .resolve("sample-%03d".formatted(key.sample()))
-        .resolve("step-%03d".formatted(key.step()))
-        .resolve("layer-%03d-branch-%d.safetensors".formatted(key.layer(), key.branch()));
+        .resolve(String.format(Locale.ROOT, "sample-%03d", key.sample()))
+        .resolve(String.format(Locale.ROOT, "step-%03d", key.step()))
+        .resolve(
+            String.format(
+                Locale.ROOT, "layer-%03d-branch-%d.safetensors", key.layer(), key.branch()));
   }
 
   private static void write(Path file, Map<String, Tensor> tensors, Map<String, String> metadata) {

@@ -6,6 +6,7 @@ import io.github.sparsevdit.Mode;
 import io.github.sparsevdit.Order;
 import io.github.sparsevdit.Pattern;
 import io.github.sparsevdit.Sequence;
+import io.github.sparsevdit.internal.Resources;
 import io.github.sparsevdit.tensor.ElementType;
 import io.github.sparsevdit.tensor.Tensor;
 import java.lang.foreign.Arena;
@@ -130,11 +131,12 @@ public final class CostMeasurement {
   private double[] time(List<List<Pattern>> all, double[][] terms) {
     List<AttentionPlan> plans = new ArrayList<>();
     List<Tensor> tensors = new ArrayList<>();
-    try (Arena arena = Arena.ofShared()) {
+    try (Resources owned = new Resources();
+        Arena arena = Arena.ofShared()) {
       Random random = new Random(1);
       for (int i = 0; i < 4; i++) {
         ElementType held = type.tensorType();
-        Tensor tensor = backend.allocate(held, 1, heads, sequence.tokens(), headDim);
+        Tensor tensor = owned.add(backend.allocate(held, 1, heads, sequence.tokens(), headDim));
         tensors.add(tensor);
         float[] values = new float[Math.toIntExact(tensor.elements())];
         for (int j = 0; j < values.length; j++) {
@@ -146,7 +148,7 @@ public final class CostMeasurement {
         tensor.copyFrom(host.segment());
       }
       for (int i = 0; i < all.size(); i++) {
-        plans.add(backend.plan(sequence, type, headDim, block, all.get(i)));
+        plans.add(owned.add(backend.plan(sequence, type, headDim, block, all.get(i))));
         terms[i] = terms(plans.getLast());
       }
       double[][] seconds = new double[plans.size()][rounds];
@@ -165,9 +167,6 @@ public final class CostMeasurement {
         shortest[i] = Arrays.stream(seconds[i]).min().orElseThrow();
       }
       return shortest;
-    } finally {
-      plans.forEach(AttentionPlan::close);
-      tensors.forEach(Tensor::close);
     }
   }
 

@@ -2,10 +2,12 @@ package io.github.sparsevdit.search;
 
 import io.github.sparsevdit.Backend;
 import io.github.sparsevdit.internal.Memory;
+import io.github.sparsevdit.internal.Resources;
 import io.github.sparsevdit.search.CalibrationSource.Point;
 import io.github.sparsevdit.tensor.Tensor;
 import java.lang.foreign.Arena;
 import java.util.Arrays;
+import java.util.Objects;
 
 /**
  * A point's Q, K and V where a backend computes: the source's own where they lie there, else
@@ -48,11 +50,7 @@ final class Placement implements AutoCloseable {
   @Override
   public void close() {
     point = null;
-    for (Tensor copy : copies) {
-      if (copy != null) {
-        copy.close();
-      }
-    }
+    Resources.closeAll(Arrays.stream(copies).filter(Objects::nonNull).toList());
   }
 
   /** The tensor itself if it lies in host memory, else a copy there, open as long as arena is. */

@@ -2,6 +2,7 @@ package io.github.sparsevdit.search;
 
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Locale;
 import java.util.function.Predicate;
 
 /**
@@ -101,14 +102,15 @@ final class Selector {
     } while (!reached.test(best) && high < LARGEST_KNOB);
     if (!reached.test(best)) {
       throw new IllegalArgumentException(
-          "%s cannot be reached: the sparsest table has density %.3f and speed-up %.2f (%d of %d steps are dense, max error %s)"
-              .formatted(
-                  target,
-                  best.density(),
-                  best.speedup(),
-                  options.denseSteps(),
-                  setup.timesteps.size(),
-                  options.maxError()));
+          String.format(
+              Locale.ROOT,
+              "%s cannot be reached: the sparsest table has density %.3f and speed-up %.2f (%d of %d steps are dense, max error %s)",
+              target,
+              best.density(),
+              best.speedup(),
+              options.denseSteps(),
+              setup.timesteps.size(),
+              options.maxError()));
     }
     for (int i = 0; i < BISECTIONS; i++) {
       double middle = Math.sqrt(low * high);

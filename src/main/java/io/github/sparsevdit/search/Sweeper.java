@@ -5,8 +5,10 @@ import io.github.sparsevdit.Backend;
 import io.github.sparsevdit.Pattern;
 import io.github.sparsevdit.SweepRequest;
 import io.github.sparsevdit.SweepResult;
+import io.github.sparsevdit.internal.Resources;
 import io.github.sparsevdit.search.CalibrationSource.Point;
 import java.util.Collections;
+import java.util.List;
 
 /** Runs one pass over all keys of a calibration point. */
 interface Sweeper extends AutoCloseable {
@@ -34,8 +36,7 @@ interface Sweeper extends AutoCloseable {
 
       @Override
       public void close() {
-        plan.close();
-        placement.close();
+        Resources.closeAll(List.of(placement, plan));
       }
     };
   }

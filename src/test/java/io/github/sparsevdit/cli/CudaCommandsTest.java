@@ -1,12 +1,19 @@
 package io.github.sparsevdit.cli;
 
+import static org.junit.jupiter.api.Assertions.assertArrayEquals;
 import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.ObjectMapper;
 import io.github.sparsevdit.SimulatedDevice;
+import java.io.IOException;
+import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.stream.Stream;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
@@ -54,7 +61,7 @@ class CudaCommandsTest {
   @Test
   void generateTellsTheTimeOfAttentionInEightBits() throws Exception {
     SimulatedDevice.configure("capability=90");
-    Run run = generate();
+    Run run = generate(1, "--time-attention");
     assertEquals(0, run.code(), run.err());
     JsonNode report = new ObjectMapper().readTree(run.out());
     assertEquals("e4m3", report.path("attentionType").asText());
@@ -63,31 +70,59 @@ class CudaCommandsTest {
   }
 
   @Test
+  void runsAreLaunchedAsGraphsUnlessAttentionIsTimed() throws Exception {
+    SimulatedDevice.configure("capability=90");
+    long before = SimulatedDevice.graphLaunches();
+    Run run = generate(4);
+    assertEquals(0, run.code(), run.err());
+    // The first pass runs as it is; each later one is a graph.
+    assertEquals(3, SimulatedDevice.graphLaunches() - before);
+    assertFalse(new ObjectMapper().readTree(run.out()).has("attentionSeconds"), run.out());
+    byte[] plain = Files.readAllBytes(clip());
+    before = SimulatedDevice.graphLaunches();
+    run = generate(4, "--time-attention");
+    assertEquals(0, run.code(), run.err());
+    assertEquals(0, SimulatedDevice.graphLaunches() - before);
+    assertTrue(new ObjectMapper().readTree(run.out()).path("attentionSeconds").asDouble() > 0);
+    assertArrayEquals(plain, Files.readAllBytes(clip()), "timing changed the video");
+  }
+
+  @Test
   void olderDevicesRefuseEightBits() {
     SimulatedDevice.configure("capability=80");
-    Run run = generate();
+    Run run = generate(1);
     assertEquals(1, run.code());
     assertTrue(run.err().contains("takes compute capability 9.0"), run.err());
   }
 
-  private Run generate() {
-    return Run.svdit(
-        "generate",
-        "calibration/tiny-wan",
-        "--prompt",
-        "horse",
-        "--latents",
-        "2x24x32",
-        "--steps",
-        "1",
-        "--guidance",
-        "1",
-        "--backend",
-        "cuda",
-        "--attention-type",
-        "e4m3",
-        "--json",
-        "--out",
-        folder.resolve("clip").toString());
+  private Path clip() throws IOException {
+    try (Stream<Path> files = Files.list(folder)) {
+      return files.filter(file -> file.toString().endsWith(".gif")).findFirst().orElseThrow();
+    }
+  }
+
+  private Run generate(int steps, String... options) {
+    List<String> arguments =
+        new ArrayList<>(
+            List.of(
+                "generate",
+                "calibration/tiny-wan",
+                "--prompt",
+                "horse",
+                "--latents",
+                "2x24x32",
+                "--steps",
+                Integer.toString(steps),
+                "--guidance",
+                "1",
+                "--backend",
+                "cuda",
+                "--attention-type",
+                "e4m3",
+                "--json",
+                "--out",
+                folder.resolve("clip").toString()));
+    arguments.addAll(List.of(options));
+    return Run.svdit(arguments.toArray(String[]::new));
   }
 }

@@ -9,6 +9,7 @@ import io.github.sparsevdit.AttentionPlan;
 import io.github.sparsevdit.Backend;
 import io.github.sparsevdit.BackendUnavailableException;
 import io.github.sparsevdit.OutOfNativeMemoryException;
+import io.github.sparsevdit.Sequence;
 import io.github.sparsevdit.SimulatedDevice;
 import io.github.sparsevdit.model.AttentionFunction;
 import io.github.sparsevdit.model.AttentionProvider;
@@ -22,11 +23,14 @@ import java.lang.foreign.Arena;
 import java.lang.foreign.ValueLayout;
 import java.nio.file.Path;
 import java.util.Arrays;
+import java.util.HashSet;
+import java.util.Set;
 import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
+import org.junit.jupiter.params.provider.ValueSource;
 
 /** Whole forward passes on a CUDA device, in bf16, against what diffusers computed in fp32. */
 @Tag("cuda")
@@ -100,6 +104,66 @@ class DeviceForwardTest {
         }
         assertEquals(
             transformer.shape().layers(), attention.count, "attention outside of the graph");
+      }
+    }
+  }
+
+  /**
+   * Memory runs out at one allocation of a pass after the other: each time all that was made before
+   * is given back with the model.
+   */
+  @ParameterizedTest
+  @ValueSource(strings = {"wan2.1-i2v-tiny", "cogvideox1.5-i2v-tiny", "hunyuanvideo-t2v-tiny"})
+  void memoryThatRunsOutLeavesNothingBehind(String name) {
+    SimulatedDevice.configure("");
+    Path folder = CASES.resolve(name);
+    try (Backend backend = Backend.cuda(0);
+        TensorSource tensors = Safetensors.open(folder.resolve("case.safetensors"))) {
+      pass(folder, backend, tensors, 0); // makes what the backend keeps
+      long needed = pass(folder, backend, tensors, 0);
+      long before = SimulatedDevice.memoryUsed();
+      Set<String> places = new HashSet<>();
+      for (int part = 0; part < 12; part++) {
+        long limit = Math.max(1, needed * part / 12);
+        OutOfNativeMemoryException none =
+            assertThrows(
+                OutOfNativeMemoryException.class, () -> pass(folder, backend, tensors, limit));
+        places.add(Arrays.toString(none.getStackTrace()));
+        assertEquals(before, SimulatedDevice.memoryUsed(), name + ", with " + limit + " bytes");
+      }
+      assertTrue(places.size() > 4, "it ran out at the same places: " + places);
+      assertEquals(needed, pass(folder, backend, tensors, 0));
+    } finally {
+      SimulatedDevice.configure("");
+    }
+  }
+
+  /**
+   * One pass of a model opened for it, with so many bytes beside its weights (0: as many as it
+   * takes); the bytes it took.
+   */
+  private static long pass(Path folder, Backend backend, TensorSource tensors, long limit) {
+    try (Arena arena = Arena.ofConfined();
+        VideoTransformer transformer = VideoTransformer.load(folder, backend, ElementType.BF16)) {
+      Tensor latents = tensors.tensor("in.hidden_states").select(0, 0);
+      Conditioning conditioning = CaseInputs.conditioning(tensors, 0);
+      long[] shape = transformer.outputShape(latents.shape());
+      long elements = Arrays.stream(shape).reduce(1, (a, b) -> a * b);
+      Tensor out = Tensor.of(arena.allocate(4 * elements, 64), ElementType.FP32, shape);
+      Sequence sequence = transformer.sequence(latents.shape(), conditioning.textTokens());
+      try (AttentionPlan plan =
+          DenoiserCase.densePlan(backend, transformer, sequence, ElementType.BF16)) {
+        long used = SimulatedDevice.memoryUsed();
+        SimulatedDevice.configure(limit == 0 ? "" : "memory=" + (used + limit));
+        transformer.forward(
+            latents,
+            CaseInputs.timestep(tensors, 0),
+            conditioning,
+            AttentionProvider.of(plan).at(0, 0),
+            out);
+        return SimulatedDevice.memoryUsed() - used;
+      } finally {
+        SimulatedDevice.configure("");
       }
     }
   }
