@@ -114,15 +114,20 @@ public final class StreamHandle {
    * for; IllegalStateException where this thread captures.
    */
   public void enter() {
-    if (gate != null && !lock.isHeldByCurrentThread()) {
-      gate.enter();
-    }
-    lock.lock();
+    lock();
     if (closed) {
       exit();
       throw new IllegalStateException("the CUDA stream is closed");
     }
     idle = false;
+  }
+
+  /** The lock, and before it the gate; exit() gives back both. */
+  private void lock() {
+    if (gate != null && !lock.isHeldByCurrentThread()) {
+      gate.enter();
+    }
+    lock.lock();
   }
 
   /** Ends what enter() began. */
@@ -225,8 +230,7 @@ public final class StreamHandle {
     if (settled()) {
       return;
     }
-    gate.enter();
-    lock.lock();
+    lock();
     try {
       if (!settled()) {
         finish();
@@ -405,10 +409,7 @@ public final class StreamHandle {
    * captures.
    */
   public void close() {
-    if (gate != null) {
-      gate.enter();
-    }
-    lock.lock();
+    lock();
     try {
       if (closed) {
         return;
