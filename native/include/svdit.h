@@ -164,8 +164,10 @@ typedef void *svdit_stream;
 SVDIT_API svdit_status svdit_memory_allocate(svdit_backend *backend, uint32_t kind, uint64_t bytes,
                                              void **address, svdit_error *error);
 
-/* NULL is allowed. On CUDA it waits for the device, unless a stream of it is being captured (svdit_capture_begin, or
-   a blocking stream by whomever): then whoever frees has waited. */
+/* NULL is allowed. On CUDA it waits for the default stream and all streams ordered with it, those of
+   svdit_stream_create among them, unless a stream of the device is being captured (svdit_capture_begin, or such a
+   stream by whomever): then, and where a stream of another kind uses the memory (cudaStreamNonBlocking), whoever frees
+   has waited. */
 SVDIT_API svdit_status svdit_memory_free(svdit_backend *backend, uint32_t kind, void *address,
                                          svdit_error *error);
 

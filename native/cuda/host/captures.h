@@ -10,9 +10,9 @@
 
 namespace svdit::cuda {
 
-// The captures of one device that this library began, and who uses the device as a whole (its
-// legacy default stream, or waiting for all of it): CUDA breaks a capture where both meet.
-// Thread-safe.
+// The captures of one device's blocking streams that this library began, and who uses its legacy
+// default stream: CUDA breaks a capture where both meet. Captures of streams that do not block need
+// not be told. Thread-safe.
 class Captures {
  public:
   static Captures &of(int device);

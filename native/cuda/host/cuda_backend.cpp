@@ -56,7 +56,7 @@ class CudaBackend : public svdit_backend {
 
   void release(uint32_t kind, void *address) override {
     const OnDevice on(device_);
-    wait_for_device();
+    wait_for_default_stream();
     if (kind == SVDIT_MEMORY_DEVICE) {
       check(cudaFree(address), "cudaFree");
     } else {
@@ -104,14 +104,22 @@ class CudaBackend : public svdit_backend {
   }
 
  private:
-  // Unless a stream is captured: nobody may wait for a device then.
-  void wait_for_device() const {
+  // And so for all streams ordered with it; unless one of these is captured, when nobody may. Not for
+  // the device: that would break the capture of any other stream of it, which another library may
+  // have begun, and nobody can ask for.
+  void wait_for_default_stream() const {
     cuda::Captures &captures = cuda::Captures::of(device_);
     if (!captures.enter()) return;
-    const cudaError_t waited =
-        cuda::default_stream_barred() ? cudaSuccess : cudaDeviceSynchronize();
+    cudaError_t waited = cudaSuccess;
+    if (!cuda::default_stream_barred()) {
+      cudaEvent_t reached = nullptr;
+      waited = cudaEventCreateWithFlags(&reached, cudaEventDisableTiming);
+      if (waited == cudaSuccess) waited = cudaEventRecord(reached, cudaStreamLegacy);
+      if (waited == cudaSuccess) waited = cudaEventSynchronize(reached);
+      if (reached != nullptr) cudaEventDestroy(reached);
+    }
     captures.leave();
-    check(waited, "waiting for the device before freeing");
+    check(waited, "waiting for the device's streams before freeing");
   }
 
   const int device_;

@@ -82,8 +82,11 @@ void CudaStreams::wait(svdit_stream stream, svdit_event event) {
 // allocating meanwhile.
 void CudaStreams::begin_capture(svdit_stream stream) {
   const OnDevice on(device_);
+  unsigned flags = 0;
+  check(cudaStreamGetFlags(stream_of(stream), &flags), "cudaStreamGetFlags");
   Captures &captures = Captures::of(device_);
-  const bool begun = captures.begin(stream_of(stream));  // first, so that nobody comes in between
+  const bool blocking = (flags & cudaStreamNonBlocking) == 0;  // another's harms no other stream
+  const bool begun = blocking && captures.begin(stream_of(stream));  // so nobody comes in between
   const cudaError_t code = cudaStreamBeginCapture(stream_of(stream), cudaStreamCaptureModeRelaxed);
   if (code != cudaSuccess && begun) captures.end(stream_of(stream));
   check(code, "beginning to capture the stream");

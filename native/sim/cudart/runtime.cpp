@@ -201,6 +201,13 @@ cudaError_t cudaStreamCreateWithFlags(cudaStream_t *stream, unsigned flags) {
 cudaError_t cudaStreamCreate(cudaStream_t *stream) {
   return cudaStreamCreateWithFlags(stream, cudaStreamDefault);
 }
+cudaError_t cudaStreamGetFlags(cudaStream_t handle, unsigned *flags) {
+  if (const cudaError_t state = done(); state != cudaSuccess) return state;
+  Stream *const stream = device().stream(handle);
+  if (stream == nullptr) return give(cudaErrorInvalidResourceHandle);
+  *flags = stream->blocking ? cudaStreamDefault : cudaStreamNonBlocking;
+  return cudaSuccess;
+}
 cudaError_t cudaStreamDestroy(cudaStream_t handle) {
   Stream *const stream = device().stream(handle);
   if (stream == nullptr || stream->legacy) return give(cudaErrorInvalidResourceHandle);

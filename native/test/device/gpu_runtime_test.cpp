@@ -358,18 +358,36 @@ void test_captures() {
     expect_ok([&](svdit_error *e) { return svdit_stream_destroy(backend, stream, e); });
   });
   report.run("another library's captures are not broken", [&] {
-    for (const auto mode : {cudaStreamCaptureModeGlobal, cudaStreamCaptureModeThreadLocal,
-                            cudaStreamCaptureModeRelaxed}) {
-      Theirs theirs(cudaStreamDefault, mode);
-      busy();
-      elsewhere(busy);
-      expect_status(
-          SVDIT_INVALID_ARGUMENT,
-          [&](svdit_error *e) { return svdit_stream_synchronize(backend, nullptr, e); },
-          "default stream");
-      const cudaError_t ended = theirs.end();
-      EXPECT(ended == cudaSuccess, "mode %d: %s", (int)mode, cudaGetErrorName(ended));
+    for (const unsigned flags : {cudaStreamDefault, cudaStreamNonBlocking}) {
+      for (const auto mode : {cudaStreamCaptureModeGlobal, cudaStreamCaptureModeThreadLocal,
+                              cudaStreamCaptureModeRelaxed}) {
+        Theirs theirs(flags, mode);
+        busy();
+        elsewhere(busy);
+        const auto wait = [&](svdit_error *e) {
+          return svdit_stream_synchronize(backend, nullptr, e);
+        };
+        if (flags == cudaStreamDefault) {
+          expect_status(SVDIT_INVALID_ARGUMENT, wait, "default stream");
+        } else {
+          expect_ok(wait);
+        }
+        const cudaError_t ended = theirs.end();
+        EXPECT(ended == cudaSuccess, "flags %u, mode %d: %s", flags, (int)mode,
+               cudaGetErrorName(ended));
+      }
     }
+  });
+  report.run("the capture of a stream that does not block keeps nobody from the default stream", [&] {
+    cudaStream_t theirs = nullptr;
+    good(cudaStreamCreateWithFlags(&theirs, cudaStreamNonBlocking), "their stream");
+    svdit_graph *graph = nullptr;
+    expect_ok([&](svdit_error *e) { return svdit_capture_begin(backend, theirs, e); });
+    expect_ok([&](svdit_error *e) { return svdit_stream_synchronize(backend, nullptr, e); });
+    busy();
+    expect_ok([&](svdit_error *e) { return svdit_capture_end(backend, theirs, &graph, e); });
+    svdit_graph_destroy(graph);
+    good(cudaStreamDestroy(theirs), "their stream");
   });
 }
 
