@@ -164,8 +164,10 @@ typedef void *svdit_stream;
 SVDIT_API svdit_status svdit_memory_allocate(svdit_backend *backend, uint32_t kind, uint64_t bytes,
                                              void **address, svdit_error *error);
 
-/* NULL is allowed. On CUDA it waits for the device, unless a stream is being captured (svdit_capture_begin): then
-   whoever frees has waited. */
+/* NULL is allowed. On CUDA it waits for the default stream and all streams ordered with it, those of
+   svdit_stream_create among them, unless a stream of the device is being captured (svdit_capture_begin, or such a
+   stream by whomever): then, and where a stream of another kind uses the memory (cudaStreamNonBlocking), whoever frees
+   has waited. */
 SVDIT_API svdit_status svdit_memory_free(svdit_backend *backend, uint32_t kind, void *address,
                                          svdit_error *error);
 
@@ -214,8 +216,9 @@ SVDIT_API svdit_status svdit_stream_wait(svdit_backend *backend, svdit_stream st
 typedef struct svdit_graph svdit_graph;
 
 /* From here on work given to stream (not NULL) is recorded instead of done, whichever thread gives it. Until
-   svdit_capture_end nobody may wait for the stream or use the device's legacy default stream: that breaks the
-   capture. */
+   svdit_capture_end nobody may wait for the stream: that breaks the capture. What is given to the device's legacy
+   default stream meanwhile is refused with INVALID_ARGUMENT, and harms no capture; this call waits for those that
+   use it. Other threads may allocate, free, make plans and use other streams as always. */
 SVDIT_API svdit_status svdit_capture_begin(svdit_backend *backend, svdit_stream stream, svdit_error *error);
 
 /* Ends the capture and makes a graph of it, which the caller destroys before the backend; graph NULL throws it away. */

@@ -5,6 +5,7 @@
 #include <cstdarg>
 #include <cstdint>
 #include <cstdio>
+#include <mutex>
 #include <string>
 #include <utility>
 
@@ -14,13 +15,14 @@ namespace svdit::test {
 
 class Report {
  public:
-  // A failed expectation of the running case.
+  // A failed expectation of the running case; from any thread.
   __attribute__((format(printf, 2, 3))) void fail(const char *format, ...) {
     char text[1024];
     va_list arguments;
     va_start(arguments, format);
     std::vsnprintf(text, sizeof text, format, arguments);
     va_end(arguments);
+    const std::lock_guard lock(mutex_);
     failures_ += "\n    ";
     failures_ += text;
   }
@@ -42,6 +44,7 @@ class Report {
   }
 
  private:
+  std::mutex mutex_;
   std::string failures_;
   int passed_ = 0, failed_ = 0;
 };

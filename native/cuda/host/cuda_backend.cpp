@@ -19,6 +19,16 @@ class CudaBackend : public svdit_backend {
   explicit CudaBackend(const svdit_backend_options &options)
       : device_(options.device), streams_(options.device) {
     cuda::probe_device(device_, info_);
+    const OnDevice on(device_);
+    check(cudaStreamCreateWithFlags(&upload_, cudaStreamNonBlocking), "cudaStreamCreateWithFlags");
+  }
+  ~CudaBackend() override {
+    try {
+      const OnDevice on(device_);
+      cudaStreamDestroy(upload_);
+    } catch (const Error &) {
+      // The context is lost, and the stream with it.
+    }
   }
 
   void describe(svdit_backend_info &info) const override {
@@ -46,9 +56,7 @@ class CudaBackend : public svdit_backend {
 
   void release(uint32_t kind, void *address) override {
     const OnDevice on(device_);
-    if (!cuda::CudaStreams::capturing()) {
-      check(cudaDeviceSynchronize(), "waiting for the device before freeing");
-    }
+    wait_for_default_stream();
     if (kind == SVDIT_MEMORY_DEVICE) {
       check(cudaFree(address), "cudaFree");
     } else {
@@ -57,12 +65,13 @@ class CudaBackend : public svdit_backend {
   }
 
   void copy(void *to, const void *from, uint64_t bytes, svdit_stream stream) override {
-    const OnDevice on(device_);
+    const OnDevice on(device_, stream);
     check(cudaMemcpyAsync(to, from, bytes, cudaMemcpyDefault, static_cast<cudaStream_t>(stream)),
           "copying");
   }
 
-  // Ordered with the legacy default stream (NULL), so that mixing the two is safe.
+  // Ordered with the legacy default stream (NULL), so that mixing the two is safe. So no work may
+  // be given to that one while such a stream is captured: OnDevice sees to it.
   svdit_stream create_stream() override {
     const OnDevice on(device_);
     cudaStream_t stream = nullptr;
@@ -77,14 +86,14 @@ class CudaBackend : public svdit_backend {
   }
 
   void synchronize(svdit_stream stream) override {
-    const OnDevice on(device_);
+    const OnDevice on(device_, stream);
     check(cudaStreamSynchronize(static_cast<cudaStream_t>(stream)), "waiting for the stream");
   }
 
   svdit_streams *streams() override { return &streams_; }
 
   std::unique_ptr<svdit_plan> compile(Plan &&plan) override {
-    return std::make_unique<cuda::CudaPlan>(std::move(plan), device_, info_);
+    return std::make_unique<cuda::CudaPlan>(std::move(plan), device_, info_, upload_);
   }
 
   svdit::Operations *operations() override {
@@ -95,7 +104,26 @@ class CudaBackend : public svdit_backend {
   }
 
  private:
+  // And so for all streams ordered with it; unless one of these is captured, when nobody may. Not for
+  // the device: that would break the capture of any other stream of it, which another library may
+  // have begun, and nobody can ask for.
+  void wait_for_default_stream() const {
+    cuda::Captures &captures = cuda::Captures::of(device_);
+    if (!captures.enter()) return;
+    cudaError_t waited = cudaSuccess;
+    if (!cuda::default_stream_barred()) {
+      cudaEvent_t reached = nullptr;
+      waited = cudaEventCreateWithFlags(&reached, cudaEventDisableTiming);
+      if (waited == cudaSuccess) waited = cudaEventRecord(reached, cudaStreamLegacy);
+      if (waited == cudaSuccess) waited = cudaEventSynchronize(reached);
+      if (reached != nullptr) cudaEventDestroy(reached);
+    }
+    captures.leave();
+    check(waited, "waiting for the device's streams before freeing");
+  }
+
   const int device_;
+  cudaStream_t upload_ = nullptr;  // ordered with no other, so that it disturbs no capture
   cuda::CudaStreams streams_;
   svdit_backend_info info_{};
   std::once_flag operations_once_;

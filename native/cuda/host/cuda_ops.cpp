@@ -55,7 +55,7 @@ void CudaOperations::linear(const svdit_linear_args &args, svdit_stream stream) 
   const bool given = args.workspace != nullptr;
   if (given && reinterpret_cast<uintptr_t>(args.workspace) % 256 != 0)
     fail(SVDIT_INVALID_ARGUMENT, "workspace is not a multiple of 256 bytes");
-  const OnDevice on(device_);
+  const OnDevice on(device_, stream);
   const CublasLt::Done done =
       library->product(args, given ? args.workspace : workspace_,
                        given ? args.workspace_bytes : kWorkspaceBytes, stream);
@@ -99,7 +99,7 @@ void CudaOperations::convert(const svdit_convert_args &args, svdit_stream stream
 }
 
 void CudaOperations::launch(const NormLaunch &launch, svdit_stream stream) const {
-  const OnDevice on(device_);
+  const OnDevice on(device_, stream);
   const NormShape shape = kNormShapes[launch.shape];
   NormParams params = launch.params;
   void *arguments[] = {&params};
@@ -112,7 +112,7 @@ void CudaOperations::launch(const NormLaunch &launch, svdit_stream stream) const
 
 template <class Params>
 void CudaOperations::launch_each(const void *kernel, Params params, svdit_stream stream) const {
-  const OnDevice on(device_);
+  const OnDevice on(device_, stream);
   const auto blocks =
       std::min<uint32_t>((params.pieces + kEachThreads - 1) / kEachThreads,
                          static_cast<uint32_t>(multiprocessors_) * kBlocksPerProcessor);

@@ -77,7 +77,8 @@ class Event {
 
 }  // namespace
 
-CudaPlan::CudaPlan(Plan &&compiled, int device, const svdit_backend_info &info)
+CudaPlan::CudaPlan(Plan &&compiled, int device, const svdit_backend_info &info,
+                   cudaStream_t upload_stream)
     : svdit_plan(std::move(compiled)),
       device_(device),
       multiprocessors_(info.multiprocessors),
@@ -89,7 +90,7 @@ CudaPlan::CudaPlan(Plan &&compiled, int device, const svdit_backend_info &info)
       choice_({device, kernel_.function, plan.groups, tiles(plan)}) {
   const OnDevice on(device_);
   load_kernels();
-  upload();
+  upload(upload_stream);
 }
 
 CudaPlan::~CudaPlan() {
@@ -128,7 +129,7 @@ void CudaPlan::load_kernels() {
   }
 }
 
-void CudaPlan::upload() {
+void CudaPlan::upload(cudaStream_t stream) {
   Packed packed;
   const size_t heads = packed.add(plan.heads), head_orders = packed.add(tables_.head_orders);
   const size_t blocks = packed.add(plan.blocks), offsets = packed.add(plan.list_offsets);
@@ -136,9 +137,9 @@ void CudaPlan::upload() {
   const std::vector<char> &bytes = packed.bytes();
   check(cudaMalloc(&memory_, bytes.size()), "allocating the plan's arrays");
   try {
-    check(cudaMemcpy(memory_, bytes.data(), bytes.size(), cudaMemcpyHostToDevice),
+    check(cudaMemcpyAsync(memory_, bytes.data(), bytes.size(), cudaMemcpyHostToDevice, stream),
           "uploading the plan");
-    check(cudaStreamSynchronize(nullptr), "uploading the plan");  // any stream may read them next
+    check(cudaStreamSynchronize(stream), "uploading the plan");  // any stream may read them next
   } catch (...) {
     cudaFree(memory_);
     throw;
@@ -157,7 +158,7 @@ uint64_t CudaPlan::workspace_bytes(int32_t batch) const {
 
 void CudaPlan::attention(const svdit_attention_args &args, svdit_stream stream) const {
   const Call call(plan, tables_, arrays_, args);
-  const OnDevice on(device_);
+  const OnDevice on(device_, stream);
   auto *const queue = static_cast<cudaStream_t>(stream);
   check(cudaMemsetAsync(call.counters(), 0, kCounterBytes, queue), "clearing the item counters");
   PermuteParams permute;
@@ -198,7 +199,7 @@ bool CudaPlan::tune(const svdit_attention_args &given, svdit_stream stream,
                     float (&times)[2]) const {
   constexpr int kRounds = 5;  // after one to warm up; the least time of each counts
   if (!may_launch_groups(plan)) return false;
-  const OnDevice on(device_);
+  const OnDevice on(device_, stream);
   auto *const queue = static_cast<cudaStream_t>(stream);
   const Event begin, end;
   const auto time_ms = [&](const svdit_attention_args &args) {
@@ -240,7 +241,7 @@ void CudaPlan::sweep(const svdit_sweep_args &args, svdit_stream stream) const {
   const SweepCall call(plan, args, sweep_resident_);
   SweepParams params = call.params();
   const std::vector<char> inputs = call.inputs();
-  const OnDevice on(device_);
+  const OnDevice on(device_, stream);
   auto *const queue = static_cast<cudaStream_t>(stream);
   check(cudaMemcpyAsync(args.workspace, inputs.data(), inputs.size(), cudaMemcpyDefault, queue),
         "uploading a sweep's arrays");

@@ -2,6 +2,8 @@
 #ifndef SVDIT_CUDA_CUDA_PLAN_H
 #define SVDIT_CUDA_CUDA_PLAN_H
 
+#include <cuda_runtime_api.h>
+
 #include "backend/backend.h"
 #include "cuda/host/launch_choice.h"
 #include "cuda/host/prepare.h"
@@ -12,7 +14,8 @@ namespace svdit::cuda {
 class CudaPlan : public svdit_plan {
  public:
   // Throws Error UNSUPPORTED for what the kernels do not compute.
-  CudaPlan(Plan &&compiled, int device, const svdit_backend_info &info);
+  // The plan's arrays are uploaded on upload_stream, and are there when this returns.
+  CudaPlan(Plan &&compiled, int device, const svdit_backend_info &info, cudaStream_t upload_stream);
   ~CudaPlan() override;
 
   uint64_t workspace_bytes(int32_t batch) const override;
@@ -25,7 +28,7 @@ class CudaPlan : public svdit_plan {
  private:
   bool apart(const svdit_attention_args &args) const;
   bool quantises() const { return plan.element_type == SVDIT_E4M3; }
-  void upload();
+  void upload(cudaStream_t stream);
   void load_kernels();
   int load(const void *function, int threads, int shared_bytes, const char *what) const;
 

@@ -1,14 +1,10 @@
 #include "cuda/host/cuda_streams.h"
 
-#include <atomic>
-
 #include "base/error.h"
 #include "cuda/host/device.h"
 
 namespace svdit::cuda {
 namespace {
-
-std::atomic<int> captures{0};
 
 cudaEvent_t event_of(svdit_event event) { return static_cast<cudaEvent_t>(event); }
 cudaStream_t stream_of(svdit_stream stream) { return static_cast<cudaStream_t>(stream); }
@@ -29,7 +25,7 @@ class CudaGraph : public svdit_graph {
     }
   }
   void launch(svdit_stream stream) override {
-    const OnDevice on(device_);
+    const OnDevice on(device_, stream);
     check(cudaGraphLaunch(runnable_, stream_of(stream)), "launching the graph");
   }
 
@@ -53,7 +49,7 @@ void CudaStreams::destroy_event(svdit_event event) {
 }
 
 void CudaStreams::record(svdit_event event, svdit_stream stream) {
-  const OnDevice on(device_);
+  const OnDevice on(device_, stream);
   check(cudaEventRecord(event_of(event), stream_of(stream)), "cudaEventRecord");
 }
 
@@ -78,7 +74,7 @@ float CudaStreams::elapsed_ms(svdit_event begin, svdit_event end) {
 }
 
 void CudaStreams::wait(svdit_stream stream, svdit_event event) {
-  const OnDevice on(device_);
+  const OnDevice on(device_, stream);
   check(cudaStreamWaitEvent(stream_of(stream), event_of(event), 0), "cudaStreamWaitEvent");
 }
 
@@ -86,16 +82,21 @@ void CudaStreams::wait(svdit_stream stream, svdit_event event) {
 // allocating meanwhile.
 void CudaStreams::begin_capture(svdit_stream stream) {
   const OnDevice on(device_);
-  check(cudaStreamBeginCapture(stream_of(stream), cudaStreamCaptureModeRelaxed),
-        "beginning to capture the stream");
-  ++captures;
+  unsigned flags = 0;
+  check(cudaStreamGetFlags(stream_of(stream), &flags), "cudaStreamGetFlags");
+  Captures &captures = Captures::of(device_);
+  const bool blocking = (flags & cudaStreamNonBlocking) == 0;  // another's harms no other stream
+  const bool begun = blocking && captures.begin(stream_of(stream));  // so nobody comes in between
+  const cudaError_t code = cudaStreamBeginCapture(stream_of(stream), cudaStreamCaptureModeRelaxed);
+  if (code != cudaSuccess && begun) captures.end(stream_of(stream));
+  check(code, "beginning to capture the stream");
 }
 
 std::unique_ptr<svdit_graph> CudaStreams::end_capture(svdit_stream stream, bool keep) {
   const OnDevice on(device_);
   cudaGraph_t graph = nullptr;
   const cudaError_t ended = cudaStreamEndCapture(stream_of(stream), &graph);
-  if (ended != cudaErrorIllegalState) --captures;  // else it was not being captured
+  Captures::of(device_).end(stream_of(stream));
   if (!keep) {
     if (graph != nullptr) cudaGraphDestroy(graph);
     cudaGetLastError();  // what broke the capture was reported where it happened
@@ -104,7 +105,5 @@ std::unique_ptr<svdit_graph> CudaStreams::end_capture(svdit_stream stream, bool 
   check(ended, "ending the capture");
   return std::make_unique<CudaGraph>(graph, device_);
 }
-
-bool CudaStreams::capturing() { return captures > 0; }
 
 }  // namespace svdit::cuda

@@ -20,9 +20,6 @@ class CudaStreams : public svdit_streams {
   void begin_capture(svdit_stream stream) override;
   std::unique_ptr<svdit_graph> end_capture(svdit_stream stream, bool keep) override;
 
-  // Whether any stream is being captured through this library: nobody may wait for a device then.
-  static bool capturing();
-
  private:
   const int device_;
 };

@@ -41,12 +41,29 @@ void check(cudaError_t code, const char *what) {
 
 OnDevice::OnDevice(int device) {
   check(cudaGetDevice(&before_), "cudaGetDevice");
-  if (before_ == device) return;
-  check(cudaSetDevice(device), "cudaSetDevice");
-  changed_ = true;
+  if (before_ != device) {
+    check(cudaSetDevice(device), "cudaSetDevice");
+    changed_ = true;
+  }
+  cudaThreadExchangeStreamCaptureMode(&mode_);
+}
+
+OnDevice::OnDevice(int device, svdit_stream stream) : OnDevice(device) {
+  if (stream != nullptr && stream != cudaStreamLegacy) return;
+  Captures &captures = Captures::of(device);
+  if (captures.enter()) {
+    inside_ = &captures;
+    if (!default_stream_barred()) return;
+  }
+  fail(SVDIT_INVALID_ARGUMENT,
+       "the default stream of device %d was given while another stream of it is captured, which "
+       "that would break: give a stream of your own, or wait until the capture ends",
+       device);
 }
 
 OnDevice::~OnDevice() {
+  if (inside_ != nullptr) inside_->leave();
+  cudaThreadExchangeStreamCaptureMode(&mode_);
   if (changed_) cudaSetDevice(before_);
 }
 

@@ -7,6 +7,7 @@
 
 #include <cstdint>
 
+#include "cuda/host/captures.h"
 #include "svdit.h"
 
 namespace svdit::cuda {
@@ -15,10 +16,16 @@ namespace svdit::cuda {
 // what was tried is named in the message.
 void check(cudaError_t code, const char *what);
 
-// Makes device the calling thread's current one, until the end of the scope.
+// Makes device the calling thread's current one, until the end of the scope. What the thread
+// allocates, frees or waits for meanwhile is none of a capture's, so it breaks none either, not
+// even one that another library began in CUDA's global mode.
 class OnDevice {
  public:
   explicit OnDevice(int device);
+  // To give stream work, or to wait for it. Throws Error INVALID_ARGUMENT where it is the legacy
+  // default stream (NULL) and a capture is under way, which using that stream would break; no
+  // capture begins on the device before the end of the scope then.
+  OnDevice(int device, svdit_stream stream);
   ~OnDevice();
   OnDevice(const OnDevice &) = delete;
   OnDevice &operator=(const OnDevice &) = delete;
@@ -26,6 +33,8 @@ class OnDevice {
  private:
   int before_ = 0;
   bool changed_ = false;
+  cudaStreamCaptureMode mode_ = cudaStreamCaptureModeRelaxed;  // to be the thread's, outside
+  Captures *inside_ = nullptr;
 };
 
 // Fills info as far as it is known; throws Error UNAVAILABLE with the reason where the device

@@ -202,6 +202,7 @@ const char *cudaGetErrorName(cudaError_t code) {
     NAME(cudaErrorStreamCaptureUnsupported)
     NAME(cudaErrorStreamCaptureInvalidated)
     NAME(cudaErrorStreamCaptureImplicit)
+    NAME(cudaErrorStreamCaptureWrongThread)
     NAME(cudaErrorIllegalState)
     NAME(cudaErrorCapturedEvent)
 #undef NAME

@@ -7,6 +7,12 @@
 #include <thread>
 
 namespace svdit::sim {
+namespace {
+
+bool any(const Stream &) { return true; }
+bool blocks(const Stream &stream) { return stream.blocking; }
+
+}  // namespace
 
 Queue::Queue(std::uint64_t seed, std::function<long()> late_us)
     : late_us_(std::move(late_us)), random_(seed * 0x9e3779b97f4a7c15u + 1) {
@@ -20,9 +26,10 @@ std::uint64_t Queue::random_bits() {  // splitmix64
   return z ^ (z >> 31);
 }
 
-Stream *Queue::create() {
+Stream *Queue::create(bool blocking) {
   const std::lock_guard lock(mutex_);
   streams_.push_back(std::make_unique<Stream>());
+  streams_.back()->blocking = blocking;
   return streams_.back().get();
 }
 
@@ -46,7 +53,7 @@ bool Queue::add(Stream *stream, Work work) {
     stream->capture->work.push_back(std::move(work));
     return true;
   }
-  if (stream->legacy && break_captures_locked()) return false;
+  if (stream->legacy && break_locked(blocks)) return false;
   if (fault_) {  // nothing runs any more, and nobody is to wait for it
     if (work.records != nullptr) work.records->done = true;
     return true;
@@ -68,9 +75,9 @@ bool Queue::ready(const Stream &stream) const {
   const auto earlier = [&, t = ticket](const Stream &other) {
     return !other.queue.empty() && other.queue.front().first < t;
   };
-  if (!stream.legacy) return !earlier(legacy_);
+  if (!stream.legacy) return !stream.blocking || !earlier(legacy_);
   return std::none_of(streams_.begin(), streams_.end(),
-                      [&](const auto &other) { return earlier(*other); });
+                      [&](const auto &other) { return other->blocking && earlier(*other); });
 }
 
 void Queue::run() {
@@ -133,7 +140,7 @@ bool Queue::wait(Stream *stream) {
     stream->capture->broken = true;
     return false;
   }
-  if (stream->legacy && break_captures_locked()) return false;
+  if (stream->legacy && break_locked(blocks)) return false;
   const std::uint64_t now = next_ticket_;
   wait_until(lock, [&] { return stream->queue.empty() || stream->queue.front().first >= now; });
   return true;
@@ -141,7 +148,7 @@ bool Queue::wait(Stream *stream) {
 
 bool Queue::wait_all() {
   std::unique_lock lock(mutex_);
-  if (break_captures_locked()) return false;
+  if (break_locked(any)) return false;
   const std::uint64_t now = next_ticket_;
   const auto done = [&](const Stream &s) {
     return s.queue.empty() || s.queue.front().first >= now;
@@ -163,11 +170,13 @@ bool Queue::is_done(const std::shared_ptr<Recorded> &recorded) const {
   return recorded->done;
 }
 
-bool Queue::begin_capture(Stream *stream) {
+bool Queue::begin_capture(Stream *stream, CaptureMode mode) {
   const std::lock_guard lock(mutex_);
   if (stream->legacy || stream->capture != nullptr) return false;
   stream->capture = std::make_shared<Graph>();
   stream->capture->origin = stream;
+  stream->capture->mode = mode;
+  stream->capture->thread = std::this_thread::get_id();
   return true;
 }
 
@@ -185,17 +194,39 @@ bool Queue::capturing(const Stream *stream) const {
   return stream->capture != nullptr;
 }
 
-void Queue::break_captures() {
+bool Queue::allows_unsafe(CaptureMode mode) {
+  if (mode == CaptureMode::kRelaxed) return true;
   const std::lock_guard lock(mutex_);
-  break_captures_locked();
+  return !break_locked([&](const Stream &stream) {
+    const Graph &capture = *stream.capture;
+    if (capture.thread == std::this_thread::get_id()) return capture.mode != CaptureMode::kRelaxed;
+    return mode == CaptureMode::kGlobal && capture.mode == CaptureMode::kGlobal;
+  });
 }
 
-bool Queue::break_captures_locked() {
-  bool any = false;
+bool Queue::may_end_capture(const Stream *stream) const {
+  const std::lock_guard lock(mutex_);
+  return stream->capture == nullptr || stream->capture->mode == CaptureMode::kRelaxed ||
+         stream->capture->thread == std::this_thread::get_id();
+}
+
+bool Queue::blocking_captured() const {
+  const std::lock_guard lock(mutex_);
+  return std::any_of(streams_.begin(), streams_.end(),
+                     [](const auto &s) { return s->capture != nullptr && s->blocking; });
+}
+
+void Queue::break_capture(Stream *stream) {
+  const std::lock_guard lock(mutex_);
+  if (stream->capture != nullptr) stream->capture->broken = true;
+}
+
+bool Queue::break_locked(const std::function<bool(const Stream &)> &which) {
+  bool found = false;
   for (const auto &s : streams_) {
-    if (s->capture != nullptr) s->capture->broken = any = true;
+    if (s->capture != nullptr && which(*s)) s->capture->broken = found = true;
   }
-  return any;
+  return found;
 }
 
 std::optional<std::string> Queue::fault() const {

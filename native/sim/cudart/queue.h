@@ -13,6 +13,7 @@
 #include <mutex>
 #include <optional>
 #include <string>
+#include <thread>
 #include <utility>
 #include <vector>
 
@@ -34,14 +35,22 @@ struct Work {
 
 struct Stream;
 
+// Whom a capture keeps from calls that CUDA calls unsafe (cudaMalloc, waiting, ...), as
+// cudaStreamBeginCapture has it; and of whose captures a thread takes notice, as
+// cudaThreadExchangeStreamCaptureMode has it.
+enum class CaptureMode { kGlobal, kThreadLocal, kRelaxed };
+
 struct Graph {
   std::vector<Work> work;  // in an order that keeps all of its dependencies
   Stream *origin = nullptr;
-  bool broken = false;  // by a call that may not be captured
+  CaptureMode mode = CaptureMode::kGlobal;
+  std::thread::id thread;  // that began it
+  bool broken = false;     // by a call that is not allowed meanwhile
 };
 
 struct Stream {
-  bool legacy = false;  // the default stream, ordered with every other
+  bool legacy = false;   // the default stream, ordered with every one that blocks
+  bool blocking = true;  // false: cudaStreamNonBlocking
   std::deque<std::pair<std::uint64_t, Work>> queue;
   std::shared_ptr<Graph> capture;
 };
@@ -52,12 +61,12 @@ class Queue {
   Queue(std::uint64_t seed, std::function<long()> late_us);
 
   Stream *legacy() { return &legacy_; }
-  Stream *create();
+  Stream *create(bool blocking);
   void destroy(Stream *stream);  // once its work is done
   bool known(const Stream *stream) const;
 
   // Queues work, or adds it to the graph that stream is captured into. False if the legacy stream
-  // would have to wait for a stream that is captured; the capture is broken then.
+  // would have to wait for a blocking stream that is captured; the capture is broken then.
   bool add(Stream *stream, Work work);
 
   // Each waits and returns true; false where a capture forbids to wait, which breaks the capture.
@@ -66,10 +75,16 @@ class Queue {
   void wait(const std::shared_ptr<Recorded> &recorded);
   bool is_done(const std::shared_ptr<Recorded> &recorded) const;
 
-  bool begin_capture(Stream *stream);
+  bool begin_capture(Stream *stream, CaptureMode mode);
   std::shared_ptr<Graph> end_capture(Stream *stream);  // nullptr: not captured
   bool capturing(const Stream *stream) const;
-  void break_captures();
+  // Whether this thread, which takes notice as mode says, may make an unsafe call now; where it may
+  // not, the captures that forbid it are broken.
+  bool allows_unsafe(CaptureMode mode);
+  // Whether the capture of stream, if it is captured, may be ended by this thread.
+  bool may_end_capture(const Stream *stream) const;
+  bool blocking_captured() const;  // so that the legacy stream may not be used
+  void break_capture(Stream *stream);
 
   // What ended the device's work, if anything did.
   std::optional<std::string> fault() const;
@@ -78,7 +93,8 @@ class Queue {
  private:
   void run();
   bool ready(const Stream &stream) const;
-  bool break_captures_locked();
+  // Breaks the captures that which picks; whether there were any.
+  bool break_locked(const std::function<bool(const Stream &)> &which);
   void wait_until(std::unique_lock<std::mutex> &lock, const std::function<bool()> &done);
   std::uint64_t random_bits();
 

@@ -6,6 +6,7 @@
 #include <cstring>
 #include <map>
 #include <memory>
+#include <utility>
 #include <vector>
 
 #include "sim/cudart/device.h"
@@ -41,6 +42,30 @@ Device &device() { return Device::instance(); }
 cudaError_t done(cudaError_t code = cudaSuccess) {
   const cudaError_t state = device().state();
   return give(state != cudaSuccess ? state : code);
+}
+
+// Of whose captures this thread takes notice.
+thread_local cudaStreamCaptureMode thread_mode = cudaStreamCaptureModeGlobal;
+
+CaptureMode mode_of(cudaStreamCaptureMode mode) {
+  switch (mode) {
+    case cudaStreamCaptureModeThreadLocal:
+      return CaptureMode::kThreadLocal;
+    case cudaStreamCaptureModeRelaxed:
+      return CaptureMode::kRelaxed;
+    default:
+      return CaptureMode::kGlobal;
+  }
+}
+
+// What a call that CUDA calls unsafe during a capture does first: allocating, freeing, waiting and
+// asking whether something is done, loading a kernel, making a graph runnable. Of the last two
+// CUDA's documentation says nothing; who is ready for a refusal is ready for none.
+cudaError_t unsafe() {
+  if (const cudaError_t state = done(); state != cudaSuccess) return state;
+  return give(device().queue.allows_unsafe(mode_of(thread_mode))
+                  ? cudaSuccess
+                  : cudaErrorStreamCaptureUnsupported);
 }
 
 cudaError_t queued(Stream *stream, Work work) {
@@ -81,7 +106,7 @@ class Arguments {
 // ---- memory -------------------------------------------------------------------------------------
 
 cudaError_t cudaMalloc(void **address, std::size_t bytes) {
-  if (const cudaError_t state = done(); state != cudaSuccess) return state;
+  if (const cudaError_t state = unsafe(); state != cudaSuccess) return state;
   void *memory = device().memory.allocate(bytes, device().settings().memory);
   if (memory == nullptr) return give(cudaErrorMemoryAllocation);
   *address = memory;
@@ -90,10 +115,11 @@ cudaError_t cudaMalloc(void **address, std::size_t bytes) {
 // Does not wait for the device, as no caller may rely on it.
 cudaError_t cudaFree(void *address) {
   if (address == nullptr) return done();
+  if (const cudaError_t state = unsafe(); state != cudaSuccess) return state;
   return done(device().memory.release(address) ? cudaSuccess : cudaErrorInvalidValue);
 }
 cudaError_t cudaMallocHost(void **address, std::size_t bytes) {
-  if (const cudaError_t state = done(); state != cudaSuccess) return state;
+  if (const cudaError_t state = unsafe(); state != cudaSuccess) return state;
   void *memory = device().pinned.allocate(bytes);
   if (memory == nullptr) return give(cudaErrorMemoryAllocation);
   *address = memory;
@@ -101,6 +127,7 @@ cudaError_t cudaMallocHost(void **address, std::size_t bytes) {
 }
 cudaError_t cudaFreeHost(void *address) {
   if (address == nullptr) return done();
+  if (const cudaError_t state = unsafe(); state != cudaSuccess) return state;
   return done(device().pinned.release(address) ? cudaSuccess : cudaErrorInvalidValue);
 }
 cudaError_t cudaMemGetInfo(std::size_t *available, std::size_t *total) {
@@ -123,7 +150,7 @@ cudaError_t cudaMemcpyAsync(void *to, const void *from, std::size_t bytes, cudaM
   };
   const bool from_pageable = !asynchronous(from, source), to_pageable = !asynchronous(to, target);
   if ((from_pageable || to_pageable) && device().queue.capturing(stream)) {
-    device().queue.break_captures();
+    device().queue.break_capture(stream);
     return give(cudaErrorStreamCaptureUnsupported);
   }
   if (from_pageable) {  // staged before the call returns
@@ -140,6 +167,7 @@ cudaError_t cudaMemcpyAsync(void *to, const void *from, std::size_t bytes, cudaM
   return cudaStreamSynchronize(handle);
 }
 cudaError_t cudaMemcpy(void *to, const void *from, std::size_t bytes, cudaMemcpyKind kind) {
+  if (const cudaError_t state = unsafe(); state != cudaSuccess) return state;
   const cudaError_t code = cudaMemcpyAsync(to, from, bytes, kind, nullptr);
   return code != cudaSuccess ? code : cudaStreamSynchronize(nullptr);
 }
@@ -158,14 +186,26 @@ cudaError_t cudaMemsetAsync(void *address, int value, std::size_t bytes, cudaStr
                          nullptr, nullptr});
 }
 cudaError_t cudaMemset(void *address, int value, std::size_t bytes) {
+  if (const cudaError_t state = unsafe(); state != cudaSuccess) return state;
   return cudaMemsetAsync(address, value, bytes, nullptr);
 }
 
 // ---- streams and events -------------------------------------------------------------------------
 
-cudaError_t cudaStreamCreate(cudaStream_t *stream) {
+cudaError_t cudaStreamCreateWithFlags(cudaStream_t *stream, unsigned flags) {
   if (const cudaError_t state = done(); state != cudaSuccess) return state;
-  *stream = reinterpret_cast<cudaStream_t>(device().queue.create());
+  const bool blocking = (flags & cudaStreamNonBlocking) == 0;
+  *stream = reinterpret_cast<cudaStream_t>(device().queue.create(blocking));
+  return cudaSuccess;
+}
+cudaError_t cudaStreamCreate(cudaStream_t *stream) {
+  return cudaStreamCreateWithFlags(stream, cudaStreamDefault);
+}
+cudaError_t cudaStreamGetFlags(cudaStream_t handle, unsigned *flags) {
+  if (const cudaError_t state = done(); state != cudaSuccess) return state;
+  Stream *const stream = device().stream(handle);
+  if (stream == nullptr) return give(cudaErrorInvalidResourceHandle);
+  *flags = stream->blocking ? cudaStreamDefault : cudaStreamNonBlocking;
   return cudaSuccess;
 }
 cudaError_t cudaStreamDestroy(cudaStream_t handle) {
@@ -175,13 +215,13 @@ cudaError_t cudaStreamDestroy(cudaStream_t handle) {
   return done();
 }
 cudaError_t cudaStreamSynchronize(cudaStream_t handle) {
-  if (const cudaError_t state = done(); state != cudaSuccess) return state;
+  if (const cudaError_t state = unsafe(); state != cudaSuccess) return state;
   Stream *const stream = device().stream(handle);
   if (stream == nullptr) return give(cudaErrorInvalidResourceHandle);
   return done(device().queue.wait(stream) ? cudaSuccess : cudaErrorStreamCaptureUnsupported);
 }
 cudaError_t cudaDeviceSynchronize() {
-  if (const cudaError_t state = done(); state != cudaSuccess) return state;
+  if (const cudaError_t state = unsafe(); state != cudaSuccess) return state;
   return done(device().queue.wait_all() ? cudaSuccess : cudaErrorStreamCaptureUnsupported);
 }
 cudaError_t cudaEventCreate(cudaEvent_t *event) {
@@ -223,14 +263,14 @@ cudaError_t cudaStreamWaitEvent(cudaStream_t handle, cudaEvent_t event, unsigned
   return queued(stream, {nullptr, nullptr, recorded});
 }
 cudaError_t cudaEventQuery(cudaEvent_t event) {
-  if (const cudaError_t state = done(); state != cudaSuccess) return state;
+  if (const cudaError_t state = unsafe(); state != cudaSuccess) return state;
   const std::shared_ptr<Recorded> recorded = last_of(event);
   if (recorded == nullptr) return cudaSuccess;
   if (recorded->captured) return give(cudaErrorCapturedEvent);
   return device().queue.is_done(recorded) ? cudaSuccess : cudaErrorNotReady;
 }
 cudaError_t cudaEventSynchronize(cudaEvent_t event) {
-  if (const cudaError_t state = done(); state != cudaSuccess) return state;
+  if (const cudaError_t state = unsafe(); state != cudaSuccess) return state;
   const std::shared_ptr<Recorded> recorded = last_of(event);
   if (recorded == nullptr) return cudaSuccess;
   if (recorded->captured) return give(cudaErrorCapturedEvent);
@@ -248,7 +288,7 @@ cudaError_t cudaEventElapsedTime(float *ms, cudaEvent_t begin, cudaEvent_t end) 
 // ---- kernels ------------------------------------------------------------------------------------
 
 cudaError_t cudaFuncGetAttributes(cudaFuncAttributes *attributes, const void *function) {
-  if (const cudaError_t state = done(); state != cudaSuccess) return state;
+  if (const cudaError_t state = unsafe(); state != cudaSuccess) return state;
   if (find_kernel(function) == nullptr) return give(cudaErrorInvalidDeviceFunction);
   if (!device().settings().kernels) return give(cudaErrorNoKernelImageForDevice);
   *attributes = {};
@@ -316,17 +356,23 @@ cudaError_t cudaLaunchKernel(const void *function, dim3 grid, dim3 block, void *
 
 // ---- graphs -------------------------------------------------------------------------------------
 
-cudaError_t cudaStreamBeginCapture(cudaStream_t handle, cudaStreamCaptureMode) {
+cudaError_t cudaThreadExchangeStreamCaptureMode(cudaStreamCaptureMode *mode) {
+  std::swap(*mode, thread_mode);
+  return cudaSuccess;
+}
+cudaError_t cudaStreamBeginCapture(cudaStream_t handle, cudaStreamCaptureMode mode) {
   if (const cudaError_t state = done(); state != cudaSuccess) return state;
   Stream *const stream = device().stream(handle);
   if (stream == nullptr) return give(cudaErrorInvalidResourceHandle);
-  return give(device().queue.begin_capture(stream) ? cudaSuccess
-                                                   : cudaErrorStreamCaptureUnsupported);
+  return give(device().queue.begin_capture(stream, mode_of(mode))
+                  ? cudaSuccess
+                  : cudaErrorStreamCaptureUnsupported);
 }
 cudaError_t cudaStreamEndCapture(cudaStream_t handle, cudaGraph_t *graph) {
   *graph = nullptr;
   Stream *const stream = device().stream(handle);
   if (stream == nullptr) return give(cudaErrorInvalidResourceHandle);
+  if (!device().queue.may_end_capture(stream)) return give(cudaErrorStreamCaptureWrongThread);
   const std::shared_ptr<Graph> captured = device().queue.end_capture(stream);
   if (captured == nullptr) return give(cudaErrorIllegalState);
   if (captured->broken) return give(cudaErrorStreamCaptureInvalidated);
@@ -337,12 +383,15 @@ cudaError_t cudaStreamIsCapturing(cudaStream_t handle, cudaStreamCaptureStatus *
   if (const cudaError_t state = done(); state != cudaSuccess) return state;
   Stream *const stream = device().stream(handle);
   if (stream == nullptr) return give(cudaErrorInvalidResourceHandle);
+  if (stream->legacy && device().queue.blocking_captured()) {
+    return give(cudaErrorStreamCaptureImplicit);  // this question breaks no capture
+  }
   *status = device().queue.capturing(stream) ? cudaStreamCaptureStatusActive
                                              : cudaStreamCaptureStatusNone;
   return cudaSuccess;
 }
 cudaError_t cudaGraphInstantiate(cudaGraphExec_t *runnable, cudaGraph_t graph, unsigned long long) {
-  if (const cudaError_t state = done(); state != cudaSuccess) return state;
+  if (const cudaError_t state = unsafe(); state != cudaSuccess) return state;
   *runnable = new CUgraphExec_st{graph->work};
   return cudaSuccess;
 }

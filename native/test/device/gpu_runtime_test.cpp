@@ -1,8 +1,10 @@
 // The rest of the CUDA backend on a real GPU through the C ABI: events, memory, misuse, what cannot
 // be had. usage: gpu_runtime_test
 #include <algorithm>
+#include <atomic>
 #include <cstdlib>
 #include <cstring>
+#include <thread>
 
 #include "test/device/on_device.h"
 #include "test/reference.h"
@@ -145,6 +147,250 @@ void test_families() {
   });
 }
 
+// Runs body on a thread of its own, to its end.
+template <class Body>
+void elsewhere(Body &&body) {
+  std::thread(body).join();
+}
+
+// A stream of the test's own, captured by CUDA's functions and not the library's: as by another
+// library in this process.
+class Theirs {
+ public:
+  Theirs(unsigned flags, cudaStreamCaptureMode mode) {
+    good(cudaStreamCreateWithFlags(&stream_, flags), "their stream");
+    good(cudaStreamBeginCapture(stream_, mode), "their capture");
+  }
+  // How the capture ended.
+  cudaError_t end() {
+    cudaGraph_t graph = nullptr;
+    const cudaError_t code = cudaStreamEndCapture(stream_, &graph);
+    if (graph != nullptr) cudaGraphDestroy(graph);
+    cudaStreamDestroy(stream_);
+    cudaGetLastError();
+    return code;
+  }
+
+ private:
+  cudaStream_t stream_ = nullptr;
+};
+
+// What CUDA says of captures, which the simulated device must say too.
+void test_rules_of_captures() {
+  const auto allocate = [] {
+    void *memory = nullptr;
+    const cudaError_t code = cudaMalloc(&memory, 256);
+    if (code == cudaSuccess) cudaFree(memory);
+    cudaGetLastError();
+    return code;
+  };
+  report.run("a global capture forbids unsafe calls to all threads", [&] {
+    cudaError_t codes[3];
+    Theirs here(cudaStreamNonBlocking, cudaStreamCaptureModeGlobal);
+    elsewhere([&] { codes[0] = allocate(); });
+    const cudaError_t ended = here.end();
+    EXPECT(codes[0] == cudaErrorStreamCaptureUnsupported && ended != cudaSuccess,
+           "elsewhere: %s, then %s", cudaGetErrorName(codes[0]), cudaGetErrorName(ended));
+    Theirs again(cudaStreamNonBlocking, cudaStreamCaptureModeGlobal);
+    elsewhere([&] {  // who takes no notice is not kept from it
+      cudaStreamCaptureMode mode = cudaStreamCaptureModeRelaxed;
+      cudaThreadExchangeStreamCaptureMode(&mode);
+      codes[1] = allocate();
+      EXPECT(mode == cudaStreamCaptureModeGlobal, "a thread begins in mode %d", (int)mode);
+    });
+    codes[2] = again.end();
+    EXPECT(codes[1] == cudaSuccess && codes[2] == cudaSuccess, "relaxed: %s, then %s",
+           cudaGetErrorName(codes[1]), cudaGetErrorName(codes[2]));
+  });
+  report.run("a thread's own capture forbids them to that thread", [&] {
+    Theirs here(cudaStreamNonBlocking, cudaStreamCaptureModeThreadLocal);
+    cudaError_t other = cudaErrorUnknown;
+    elsewhere([&] { other = allocate(); });
+    cudaError_t ended = here.end();
+    EXPECT(other == cudaSuccess && ended == cudaSuccess, "elsewhere: %s, then %s",
+           cudaGetErrorName(other), cudaGetErrorName(ended));
+    Theirs again(cudaStreamNonBlocking, cudaStreamCaptureModeThreadLocal);
+    const cudaError_t own = allocate();
+    ended = again.end();
+    EXPECT(own == cudaErrorStreamCaptureUnsupported && ended != cudaSuccess, "here: %s, then %s",
+           cudaGetErrorName(own), cudaGetErrorName(ended));
+  });
+  report.run("a relaxed capture forbids what it cannot bear", [&] {
+    Theirs first(cudaStreamDefault, cudaStreamCaptureModeRelaxed);
+    const cudaError_t own = allocate();
+    cudaError_t ended = first.end();
+    EXPECT(own == cudaSuccess && ended == cudaSuccess, "cudaMalloc: %s, then %s",
+           cudaGetErrorName(own), cudaGetErrorName(ended));
+    Device memory(256);
+    // The default stream waits for every stream but those that do not block.
+    for (const unsigned flags : {cudaStreamDefault, cudaStreamNonBlocking}) {
+      const bool breaks = flags == cudaStreamDefault;
+      Theirs theirs(flags, cudaStreamCaptureModeRelaxed);
+      cudaError_t code = cudaErrorUnknown;
+      elsewhere([&] { code = cudaMemsetAsync(memory.data(), 1, 256, nullptr); });
+      ended = theirs.end();
+      EXPECT(code == (breaks ? cudaErrorStreamCaptureImplicit : cudaSuccess), "flags %u: %s", flags,
+             cudaGetErrorName(code));
+      EXPECT((ended != cudaSuccess) == breaks, "flags %u: %s", flags, cudaGetErrorName(ended));
+    }
+    Theirs second(cudaStreamNonBlocking, cudaStreamCaptureModeRelaxed);
+    const cudaError_t waited = cudaDeviceSynchronize();
+    ended = second.end();
+    EXPECT(waited != cudaSuccess && ended != cudaSuccess, "waiting for the device: %s, then %s",
+           cudaGetErrorName(waited), cudaGetErrorName(ended));
+  });
+}
+
+// What other threads, and other libraries, do while a stream is captured.
+void test_captures() {
+  const TestCase c = prompt_case(50);
+  Random random(4);
+  const TestData data(c, random, Strides::kBatchTokenHead);
+  const PlanDesc desc(c);
+  // All of the library that allocates, frees, uploads or waits, but on the default stream.
+  const auto busy = [&] {
+    svdit_plan *plan = nullptr;
+    void *memory = nullptr, *pinned = nullptr;
+    svdit_event event = nullptr;
+    int32_t done = 0;
+    expect_ok([&](svdit_error *e) { return svdit_plan_create(backend, &desc.desc, &plan, e); });
+    expect_ok([&](svdit_error *e) {
+      return svdit_memory_allocate(backend, SVDIT_MEMORY_DEVICE, 256, &memory, e);
+    });
+    expect_ok([&](svdit_error *e) {
+      return svdit_memory_allocate(backend, SVDIT_MEMORY_HOST, 256, &pinned, e);
+    });
+    svdit_stream stream = nullptr;
+    expect_ok([&](svdit_error *e) { return svdit_stream_create(backend, &stream, e); });
+    expect_ok([&](svdit_error *e) { return svdit_event_create(backend, &event, e); });
+    expect_ok(
+        [&](svdit_error *e) { return svdit_memory_copy(backend, memory, pinned, 256, stream, e); });
+    expect_ok([&](svdit_error *e) { return svdit_event_record(backend, event, stream, e); });
+    expect_ok([&](svdit_error *e) { return svdit_event_query(backend, event, &done, e); });
+    expect_ok([&](svdit_error *e) { return svdit_event_synchronize(backend, event, e); });
+    expect_ok([&](svdit_error *e) { return svdit_stream_synchronize(backend, stream, e); });
+    expect_ok([&](svdit_error *e) { return svdit_event_destroy(backend, event, e); });
+    expect_ok([&](svdit_error *e) { return svdit_stream_destroy(backend, stream, e); });
+    expect_ok(
+        [&](svdit_error *e) { return svdit_memory_free(backend, SVDIT_MEMORY_HOST, pinned, e); });
+    expect_ok(
+        [&](svdit_error *e) { return svdit_memory_free(backend, SVDIT_MEMORY_DEVICE, memory, e); });
+    svdit_plan_destroy(plan);
+  };
+  report.run("plans are made in a loop while another thread captures", [&] {
+    OnDevice device(c, data);
+    const Planned planned(c);
+    planned.use(device.args);
+    good(cudaDeviceSynchronize(), "the tensors");
+    svdit_stream stream = nullptr;
+    expect_ok([&](svdit_error *e) { return svdit_stream_create(backend, &stream, e); });
+    const auto capture = [&](auto &&meanwhile) {
+      svdit_graph *graph = nullptr;
+      expect_ok([&](svdit_error *e) { return svdit_capture_begin(backend, stream, e); });
+      expect_ok(
+          [&](svdit_error *e) { return svdit_attention(planned.plan, &device.args, stream, e); });
+      meanwhile();
+      expect_ok([&](svdit_error *e) { return svdit_capture_end(backend, stream, &graph, e); });
+      if (graph == nullptr) return;
+      expect_ok([&](svdit_error *e) { return svdit_graph_launch(graph, stream, e); });
+      expect_ok([&](svdit_error *e) { return svdit_stream_synchronize(backend, stream, e); });
+      svdit_graph_destroy(graph);
+    };
+    capture([&] { elsewhere(busy); });  // surely meanwhile
+    capture(busy);
+    std::atomic<bool> stop{false};
+    std::thread other([&] {
+      while (!stop) busy();
+    });
+    for (int round = 0; round < 50; ++round) capture([] { std::this_thread::yield(); });
+    stop = true;
+    other.join();
+    expect_ok([&](svdit_error *e) { return svdit_stream_destroy(backend, stream, e); });
+  });
+  report.run("the default stream is refused while a stream is captured, and harms no capture", [&] {
+    OnDevice device(c, data);
+    const Planned planned(c);
+    planned.use(device.args);
+    good(cudaDeviceSynchronize(), "the tensors");
+    svdit_stream stream = nullptr;
+    svdit_event event = nullptr;
+    svdit_graph *graph = nullptr;
+    expect_ok([&](svdit_error *e) { return svdit_stream_create(backend, &stream, e); });
+    expect_ok([&](svdit_error *e) { return svdit_event_create(backend, &event, e); });
+    expect_ok([&](svdit_error *e) { return svdit_capture_begin(backend, stream, e); });
+    expect_ok(
+        [&](svdit_error *e) { return svdit_attention(planned.plan, &device.args, stream, e); });
+    const auto refused = [&](auto &&call) {
+      expect_status(SVDIT_INVALID_ARGUMENT, call, "default stream", "captured");
+      elsewhere([&] { expect_status(SVDIT_INVALID_ARGUMENT, call, "default stream", "captured"); });
+    };
+    refused([&](svdit_error *e) { return svdit_stream_synchronize(backend, nullptr, e); });
+    refused(
+        [&](svdit_error *e) { return svdit_attention(planned.plan, &device.args, nullptr, e); });
+    refused([&](svdit_error *e) {
+      return svdit_memory_copy(backend, device.q.data(), device.k.data(), 16, nullptr, e);
+    });
+    refused([&](svdit_error *e) { return svdit_event_record(backend, event, nullptr, e); });
+    refused([&](svdit_error *e) { return svdit_stream_wait(backend, nullptr, event, e); });
+    expect_ok([&](svdit_error *e) { return svdit_capture_end(backend, stream, &graph, e); });
+    // And back: who uses it keeps captures waiting, and both go on.
+    std::atomic<bool> stop{false};
+    std::atomic<int> used{0};
+    std::thread other([&] {
+      while (!stop) {
+        svdit_error error = new_error();
+        const svdit_status status = svdit_stream_synchronize(backend, nullptr, &error);
+        used += status == SVDIT_OK;
+        if (status != SVDIT_OK && std::strstr(error.message, "captured") == nullptr) stop = true;
+      }
+    });
+    for (int round = 0; round < 200; ++round) {
+      expect_ok([&](svdit_error *e) { return svdit_capture_begin(backend, stream, e); });
+      expect_ok([&](svdit_error *e) { return svdit_capture_end(backend, stream, nullptr, e); });
+    }
+    while (used == 0 && !stop) std::this_thread::yield();
+    EXPECT(!stop, "the default stream failed otherwise");
+    stop = true;
+    other.join();
+    expect_ok([&](svdit_error *e) { return svdit_stream_synchronize(backend, nullptr, e); });
+    svdit_graph_destroy(graph);
+    expect_ok([&](svdit_error *e) { return svdit_event_destroy(backend, event, e); });
+    expect_ok([&](svdit_error *e) { return svdit_stream_destroy(backend, stream, e); });
+  });
+  report.run("another library's captures are not broken", [&] {
+    for (const unsigned flags : {cudaStreamDefault, cudaStreamNonBlocking}) {
+      for (const auto mode : {cudaStreamCaptureModeGlobal, cudaStreamCaptureModeThreadLocal,
+                              cudaStreamCaptureModeRelaxed}) {
+        Theirs theirs(flags, mode);
+        busy();
+        elsewhere(busy);
+        const auto wait = [&](svdit_error *e) {
+          return svdit_stream_synchronize(backend, nullptr, e);
+        };
+        if (flags == cudaStreamDefault) {
+          expect_status(SVDIT_INVALID_ARGUMENT, wait, "default stream");
+        } else {
+          expect_ok(wait);
+        }
+        const cudaError_t ended = theirs.end();
+        EXPECT(ended == cudaSuccess, "flags %u, mode %d: %s", flags, (int)mode,
+               cudaGetErrorName(ended));
+      }
+    }
+  });
+  report.run("the capture of a stream that does not block keeps nobody from the default stream", [&] {
+    cudaStream_t theirs = nullptr;
+    good(cudaStreamCreateWithFlags(&theirs, cudaStreamNonBlocking), "their stream");
+    svdit_graph *graph = nullptr;
+    expect_ok([&](svdit_error *e) { return svdit_capture_begin(backend, theirs, e); });
+    expect_ok([&](svdit_error *e) { return svdit_stream_synchronize(backend, nullptr, e); });
+    busy();
+    expect_ok([&](svdit_error *e) { return svdit_capture_end(backend, theirs, &graph, e); });
+    svdit_graph_destroy(graph);
+    good(cudaStreamDestroy(theirs), "their stream");
+  });
+}
+
 }  // namespace
 
 int main() {
@@ -152,6 +398,8 @@ int main() {
   test_events();
   test_runtime();
   test_families();
+  test_rules_of_captures();
+  test_captures();
   svdit_backend_close(backend);
   return report.finish();
 }

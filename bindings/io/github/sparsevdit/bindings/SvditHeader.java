@@ -5,7 +5,7 @@ package io.github.sparsevdit.bindings;
 /** The header these bindings were generated from. */
 public final class SvditHeader {
     /** SHA-256 of svdit.h, 64 lower-case hex digits; the library carries the same. */
-    public static final String SHA256 = "ebe84b9268d8d6eef087eed6773766dde8c4656421faf0eaeb7fa410f7be59b6";
+    public static final String SHA256 = "83705c649049ff7043717448cadb4e756de75a6de1beafbd69990d1c620bd289";
 
     private SvditHeader() {}
 }

@@ -68,47 +68,53 @@ final class AttentionRunner {
     if (queue == null) {
       return new AttentionPlan.LaunchTimes(0, 0);
     }
-    CallSlot slot = handle.hold();
     try (Arena arena = Arena.ofConfined()) {
       MemorySegment times = arena.allocate(ValueLayout.JAVA_FLOAT, 2);
       queue.enter();
       try {
-        uses(queue, q, k, v, out, null);
-        write(slot, q, k, v, out, null, batch, queue, workspace(null, batch, queue));
-        int status =
-            Svdit.svdit_plan_tune(
-                handle.pointer(), slot.args(), queue.pointer(), times, slot.error());
-        if (status != Svdit.SVDIT_OK()) {
-          throw NativeCalls.failure(status, slot.error());
+        CallSlot slot = handle.hold();
+        try {
+          uses(queue, q, k, v, out, null);
+          write(slot, q, k, v, out, null, batch, queue, workspace(null, batch, queue));
+          int status =
+              Svdit.svdit_plan_tune(
+                  handle.pointer(), slot.args(), queue.pointer(), times, slot.error());
+          if (status != Svdit.SVDIT_OK()) {
+            throw NativeCalls.failure(status, slot.error());
+          }
+        } finally {
+          slot.release();
         }
       } finally {
         queue.exit();
       }
       return new AttentionPlan.LaunchTimes(
           times.getAtIndex(ValueLayout.JAVA_FLOAT, 0), times.getAtIndex(ValueLayout.JAVA_FLOAT, 1));
-    } finally {
-      slot.release();
     }
   }
 
   /** queue is null on the CPU. */
   private void runChecked(
       Tensor q, Tensor k, Tensor v, Tensor out, AttentionCall call, int batch, StreamHandle queue) {
-    CallSlot slot = handle.hold();
+    if (queue != null) {
+      queue.enter(); // before a slot is held, which who closes the plan waits for
+    }
     try {
-      if (queue == null) {
-        runHere(slot, q, k, v, out, call, batch);
-        return;
-      }
-      queue.enter();
+      CallSlot slot = handle.hold();
       try {
-        uses(queue, q, k, v, out, call);
-        call(slot, q, k, v, out, call, batch, queue, workspace(call, batch, queue));
+        if (queue == null) {
+          runHere(slot, q, k, v, out, call, batch);
+        } else {
+          uses(queue, q, k, v, out, call);
+          call(slot, q, k, v, out, call, batch, queue, workspace(call, batch, queue));
+        }
       } finally {
-        queue.exit();
+        slot.release();
       }
     } finally {
-      slot.release();
+      if (queue != null) {
+        queue.exit();
+      }
     }
   }
 

@@ -73,14 +73,19 @@ final class Sweep {
 
   private static void call(
       PlanHandle handle, MemorySegment args, SweepRequest request, Tensor q, Tensor k, Tensor v) {
-    CallSlot slot = handle.hold();
-    try {
-      StreamHandle queue = handle.backend().defaultStream();
-      if (queue == null) {
+    StreamHandle queue = handle.backend().defaultStream();
+    if (queue == null) {
+      CallSlot slot = handle.hold();
+      try {
         call(handle, slot, args, MemorySegment.NULL, request, q, k, v);
-        return;
+      } finally {
+        slot.release();
       }
-      queue.enter();
+      return;
+    }
+    queue.enter(); // before a slot is held, which who closes the plan waits for
+    try {
+      CallSlot slot = handle.hold();
       try {
         queue.uses(handle);
         queue.uses(q.memory());
@@ -89,10 +94,10 @@ final class Sweep {
         bringWorkspace(handle, slot, args, queue);
         call(handle, slot, args, queue.pointer(), request, q, k, v);
       } finally {
-        queue.exit();
+        slot.release();
       }
     } finally {
-      slot.release();
+      queue.exit();
     }
   }
 

@@ -144,9 +144,9 @@ class CudaGraphTest {
                       }));
       assertEquals("mine", mine.getMessage());
       // The default stream may not be used meanwhile.
-      assertThrows(
-          DeviceException.class,
-          () -> stream.capture(() -> plan.run(one.q, one.k, one.v, one.out)));
+      refused(stream, () -> plan.run(one.q, one.k, one.v, one.out), "default stream");
+      refused(stream, cuda::synchronize, "default stream");
+      refused(stream, one::poison, "default stream");
       CudaGraph graph = stream.capture(run);
       refused(stream, () -> graph.launch(stream), "into a capture");
       graph.close();

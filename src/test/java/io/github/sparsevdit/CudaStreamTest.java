@@ -12,11 +12,17 @@ import io.github.sparsevdit.tensor.Tensor;
 import java.lang.management.ManagementFactory;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Executors;
 import java.util.concurrent.Future;
+import java.util.concurrent.TimeUnit;
+import java.util.concurrent.atomic.AtomicBoolean;
+import java.util.concurrent.locks.LockSupport;
 import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.ValueSource;
 
 /** Streams, events, asynchronous copies, and what closing waits for. */
 @Tag("cuda")
@@ -148,18 +154,200 @@ class CudaStreamTest {
     }
   }
 
-  /** The default stream may not be waited for during a capture: what its work uses is not freed. */
-  @Test
-  void whatCannotBeWaitedForStays() {
+  /**
+   * The default stream may not be waited for during a capture. What its work uses may be closed
+   * then, by the capturing thread or another, and is freed when the capture has ended: a buffer, a
+   * tensor, a plan, a graph, a backend.
+   */
+  @ParameterizedTest
+  @ValueSource(booleans = {true, false})
+  void whatIsClosedDuringACaptureIsFreedAfterIt(boolean elsewhere) {
+    SimulatedDevice.configure("late_us=20000");
     try (Backend cpu = Backend.cpu();
         Backend cuda = Backend.cuda(0);
         CudaStream captured = cuda.stream();
-        DeviceBuffer valid = cuda.buffer(4);
+        CudaStream legacy = CudaStream.wrap(0);
+        Layer kept = new Layer(cuda, 9)) {
+      kept.plan.run(kept.q, kept.k, kept.v, kept.out); // the default stream's workspace
+      cuda.synchronize();
+      long before = SimulatedDevice.memoryUsed();
+      Backend second = Backend.cuda(0);
+      DeviceBuffer valid = second.buffer(4);
+      Layer gone = new Layer(second, 9);
+      CudaGraph graph =
+          captured.capture(
+              () -> gone.plan.run(gone.q, gone.k, gone.v, gone.out, captured));
+      valid.copyFrom(7);
+      gone.plan.call().textValid(valid).run(gone.q, gone.k, gone.v, kept.out);
+      graph.launch(legacy);
+      long used = SimulatedDevice.memoryUsed();
+      Runnable close =
+          () -> {
+            valid.close();
+            graph.close();
+            gone.close();
+            second.close();
+          };
+      captured
+          .capture(
+              () -> {
+                if (elsewhere) {
+                  CompletableFuture.runAsync(close).join();
+                } else {
+                  close.run();
+                }
+                assertEquals(used, SimulatedDevice.memoryUsed(), "freed while it may be in use");
+              })
+          .close();
+      assertEquals(before, SimulatedDevice.memoryUsed());
+      assertArrayEquals(kept.expected(cpu, 7), kept.result(cuda), 0.02f);
+    } finally {
+      SimulatedDevice.configure("");
+    }
+  }
+
+  /** Also where what is captured fails: the capture ends all the same. */
+  @Test
+  void whatIsClosedDuringACaptureThatFailsIsFreed() {
+    SimulatedDevice.configure("");
+    try (Backend cuda = Backend.cuda(0);
+        CudaStream captured = cuda.stream();
         Layer layer = new Layer(cuda, 9)) {
+      layer.plan.run(layer.q, layer.k, layer.v, layer.out);
+      long before = SimulatedDevice.memoryUsed();
+      DeviceBuffer valid = cuda.buffer(4);
       valid.copyFrom(7);
       layer.plan.call().textValid(valid).run(layer.q, layer.k, layer.v, layer.out);
-      assertThrows(IllegalStateException.class, () -> captured.capture(valid::close));
-      assertArrayEquals(layer.expected(cpu, 7), layer.result(cuda), 0.02f);
+      assertThrows(
+          ArithmeticException.class,
+          () ->
+              captured.capture(
+                  () -> {
+                    valid.close();
+                    throw new ArithmeticException("mine");
+                  }));
+      assertEquals(before, SimulatedDevice.memoryUsed());
+    }
+  }
+
+  /**
+   * Memory that is not ours cannot be freed later, for its owner frees it: while this thread
+   * captures, it stays open.
+   */
+  @Test
+  void wrappedMemoryOfTheDefaultStreamIsClosedAfterTheCapture() {
+    try (Backend cuda = Backend.cuda(0);
+        CudaStream captured = cuda.stream();
+        DeviceBuffer theirs = cuda.buffer(4);
+        Layer layer = new Layer(cuda, 9)) {
+      theirs.copyFrom(7);
+      DeviceBuffer wrapped = DeviceBuffer.wrap(theirs.address(), 4, 0, theirs);
+      layer.plan.call().textValid(wrapped).run(layer.q, layer.k, layer.v, layer.out);
+      IllegalStateException refused =
+          assertThrows(IllegalStateException.class, () -> captured.capture(wrapped::close));
+      assertTrue(refused.getMessage().contains("after the capture"), refused.getMessage());
+      layer.plan.call().textValid(wrapped).run(layer.q, layer.k, layer.v, layer.out);
+      wrapped.close();
+    }
+  }
+
+  /**
+   * One thread captures in a loop, another does all that makes, fills, uses, reads and closes:
+   * neither disturbs the other.
+   */
+  @Test
+  void threadsCaptureWhileOthersUseTheDevice() throws Exception {
+    if (SimulatedDevice.present()) {
+      SimulatedDevice.configure("");
+    }
+    try (Backend cpu = Backend.cpu();
+        Backend cuda = Backend.cuda(0);
+        ExecutorService threads = Executors.newFixedThreadPool(2)) {
+      AtomicBoolean stop = new AtomicBoolean();
+      Future<Integer> busy =
+          threads.submit(
+              () -> {
+                int rounds = 0;
+                for (; !stop.get() || rounds == 0; rounds++) {
+                  try (Backend own = Backend.cuda(0);
+                      CudaStream stream = own.stream();
+                      CudaEvent done = own.event();
+                      DeviceBuffer valid = own.buffer(4);
+                      Layer layer = new Layer(own, rounds)) {
+                    valid.copyFrom(rounds % 10);
+                    AttentionCall call = layer.plan.call();
+                    call.textValid(valid).run(layer.q, layer.k, layer.v, layer.out);
+                    assertArrayEquals(layer.expected(cpu, rounds % 10), layer.result(own), 0.02f);
+                    layer.plan.run(layer.q, layer.k, layer.v, layer.out, stream);
+                    done.record(stream);
+                    done.synchronize();
+                    own.synchronize();
+                    layer.plan.run(layer.q, layer.k, layer.v, layer.out); // under way when closed
+                  }
+                }
+                return rounds;
+              });
+      try (CudaStream stream = cuda.stream();
+          Layer layer = new Layer(cuda, 5)) {
+        float[] expected = layer.expected(cpu);
+        long end = System.nanoTime() + TimeUnit.SECONDS.toNanos(3);
+        for (int round = 0; round < 20 || System.nanoTime() < end; round++) {
+          Runnable work =
+              () -> {
+                layer.plan.run(layer.q, layer.k, layer.v, layer.out, stream);
+                LockSupport.parkNanos(TimeUnit.MICROSECONDS.toNanos(500)); // let others meet it
+              };
+          try (CudaGraph graph = stream.capture(work)) {
+            graph.launch(stream);
+          }
+          if (round % 8 == 0) {
+            assertArrayEquals(expected, layer.result(cuda), 0.02f);
+          }
+        }
+      } finally {
+        stop.set(true);
+      }
+      assertTrue(busy.get() > 0);
+    }
+  }
+
+  /** Who closes a plan during a capture does not wait for a call that waits for the capture. */
+  @Test
+  void aPlanIsClosedDuringACaptureThatItsCallWaitsFor() throws Exception {
+    try (Backend cuda = Backend.cuda(0);
+        CudaStream captured = cuda.stream();
+        Layer layer = new Layer(cuda, 9)) {
+      Thread[] caller = new Thread[1];
+      captured
+          .capture(
+              () -> {
+                caller[0] =
+                    Thread.ofPlatform()
+                        .start(
+                            () -> {
+                              try {
+                                layer.plan.run(layer.q, layer.k, layer.v, layer.out);
+                              } catch (IllegalStateException closed) {
+                                // as it should be
+                              }
+                            });
+                while (caller[0].getState() != Thread.State.TIMED_WAITING) {
+                  Thread.onSpinWait();
+                }
+                layer.plan.close();
+              })
+          .close();
+      caller[0].join();
+    }
+  }
+
+  @Test
+  void theDefaultStreamCannotBeCaptured() {
+    try (Backend cuda = Backend.cuda(0);
+        CudaStream legacy = CudaStream.wrap(0);
+        DeviceBuffer used = cuda.buffer(4)) {
+      used.copyFrom(1);
+      refused(() -> legacy.capture(() -> {}), "cannot be captured");
     }
   }
 

@@ -145,10 +145,12 @@ public final class BackendHandle {
   /** Gives back one keep(). */
   public void release() {
     if (keepers.decrementAndGet() == 0) {
-      if (defaultStream != null) {
-        defaultStream.end();
+      Runnable close = () -> Svdit.svdit_backend_close(pointer);
+      if (defaultStream == null) {
+        close.run();
+      } else {
+        defaultStream.end(close);
       }
-      Svdit.svdit_backend_close(pointer);
     }
   }
 

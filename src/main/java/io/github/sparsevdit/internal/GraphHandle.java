@@ -67,15 +67,15 @@ public final class GraphHandle implements StreamUsed {
       return;
     }
     leak.closed();
-    try {
-      uses.awaitThen(
-          () -> {
+    uses.awaitThen(
+        () -> {
+          try {
             Svdit.svdit_graph_destroy(pointer);
             workspaces.forEach(address -> Memory.freeRaw(backend, address));
-          });
-    } finally {
-      backend.release();
-    }
+          } finally {
+            backend.release();
+          }
+        });
   }
 
   @Override

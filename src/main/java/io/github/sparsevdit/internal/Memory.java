@@ -64,6 +64,7 @@ public final class Memory implements AutoCloseable, StreamUsed {
 
   private static Memory allocate(BackendHandle backend, int kind, long bytes, String what) {
     backend.keep();
+    Deferred.drain();
     try {
       Owned owned = new Owned(backend, allocateRaw(backend, kind, Math.max(bytes, 1)), kind);
       boolean host = backend.hostMemory() || kind == Svdit.SVDIT_MEMORY_HOST();
@@ -192,6 +193,9 @@ public final class Memory implements AutoCloseable, StreamUsed {
     }
 
     void close(StreamUses uses) {
+      if (backend == null) { // what is freed next is in its owner's hands, so it cannot be later
+        uses.requireAwaitable();
+      }
       if (!arena.beginClose()) {
         return;
       }
@@ -201,11 +205,14 @@ public final class Memory implements AutoCloseable, StreamUsed {
         uses.await();
         return;
       }
-      try {
-        uses.awaitThen(() -> NativeCalls.check(error -> free(backend, kind, raw, error)));
-      } finally {
-        backend.release();
-      }
+      uses.awaitThen(
+          () -> {
+            try {
+              NativeCalls.check(error -> free(backend, kind, raw, error));
+            } finally {
+              backend.release();
+            }
+          });
     }
   }
 }

@@ -79,14 +79,17 @@ public final class PlanHandle implements StreamUsed {
         LockSupport.parkNanos(TimeUnit.MICROSECONDS.toNanos(pause));
       }
     }
-    try {
-      uses.awaitThen(() -> Svdit.svdit_plan_destroy(pointer));
-    } finally {
-      if (workspaces != null) {
-        workspaces.removePlan();
-      }
-      backend.release();
-    }
+    uses.awaitThen(
+        () -> {
+          try {
+            Svdit.svdit_plan_destroy(pointer);
+            if (workspaces != null) {
+              workspaces.removePlan();
+            }
+          } finally {
+            backend.release();
+          }
+        });
   }
 
   @Override

@@ -1,11 +1,11 @@
 package io.github.sparsevdit.internal;
 
+import io.github.sparsevdit.InvalidArgumentException;
 import io.github.sparsevdit.bindings.Svdit;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
 import java.util.Arrays;
-import java.util.concurrent.atomic.AtomicInteger;
 import java.util.concurrent.locks.ReentrantLock;
 
 /**
@@ -17,11 +17,12 @@ import java.util.concurrent.locks.ReentrantLock;
  * whichever threads use it.
  */
 public final class StreamHandle {
-  private static final AtomicInteger CAPTURES = new AtomicInteger(); // of all streams, under way
+  private static final long LEGACY = 1; // cudaStreamLegacy, another name of NULL
   private static final int OWNERS = 256; // wrapped memory kept before its work is asked for
 
   private final BackendHandle backend;
   private final MemorySegment pointer;
+  private final CaptureGate gate; // of the device, where this is its legacy default stream
   private final boolean destroys; // ours, not wrapped
   private final boolean keeps; // the backend; its default stream does not, but goes with it
   private final Object owner; // of a wrapped stream; reachable as long as this is
@@ -30,7 +31,7 @@ public final class StreamHandle {
 
   // Guarded by the lock.
   private boolean closed;
-  private boolean idle; // all that was queued through this object is done
+  private boolean idle = true; // all that was queued through this object is done
   private Capture capture;
   private long workspace;
   private long workspaceBytes;
@@ -56,6 +57,8 @@ public final class StreamHandle {
       boolean tracked) {
     this.backend = backend;
     this.pointer = pointer;
+    boolean isDefault = pointer.address() == 0 || pointer.address() == LEGACY;
+    this.gate = isDefault ? CaptureGate.of(backend.device()) : null;
     this.destroys = destroys;
     this.keeps = keeps;
     this.owner = owner;
@@ -105,19 +108,35 @@ public final class StreamHandle {
   // ---- queueing work
   // -----------------------------------------------------------------------------
 
-  /** Begins to queue work; IllegalStateException if the stream is closed. */
+  /**
+   * Begins to queue work; IllegalStateException if the stream is closed. The default stream waits
+   * for other threads' captures first, so the caller holds nothing that what is captured may wait
+   * for; IllegalStateException where this thread captures.
+   */
   public void enter() {
-    lock.lock();
+    lock();
     if (closed) {
-      lock.unlock();
+      exit();
       throw new IllegalStateException("the CUDA stream is closed");
     }
     idle = false;
   }
 
+  /** The lock, and before it the gate; exit() gives back both. */
+  private void lock() {
+    if (gate != null && !lock.isHeldByCurrentThread()) {
+      gate.enter();
+    }
+    lock.lock();
+  }
+
   /** Ends what enter() began. */
   public void exit() {
+    boolean last = lock.getHoldCount() == 1;
     lock.unlock();
+    if (gate != null && last) {
+      gate.leave();
+    }
   }
 
   /** Inside: the work to come uses used; IllegalStateException if it is closed. */
@@ -187,6 +206,9 @@ public final class StreamHandle {
 
   /** Waits until the work queued so far is done; throws what went wrong in it. */
   public void synchronize() {
+    if (!lock.isHeldByCurrentThread()) {
+      Deferred.drain();
+    }
     enter();
     try {
       if (capture != null) {
@@ -201,36 +223,96 @@ public final class StreamHandle {
 
   /** As synchronize(), of whatever state: of a closed stream the work is done. */
   void await() {
+    if (gate == null) {
+      tryAwait();
+      return;
+    }
+    if (settled()) {
+      return;
+    }
+    lock();
+    try {
+      if (!settled()) {
+        finish();
+      }
+    } finally {
+      exit();
+    }
+  }
+
+  /**
+   * As await(), but false, having waited for nothing, where this is the default stream and a
+   * capture forbids to wait for it.
+   */
+  boolean tryAwait() {
     lock.lock();
     try {
-      // What is captured by this thread does not run yet; what came before was waited for.
-      boolean isDefault = pointer.equals(MemorySegment.NULL);
-      if (closed || capture != null || (idle && isDefault)) {
-        return;
+      if (settled()) {
+        return true;
       }
-      if (isDefault && CAPTURES.get() > 0) {
-        throw new IllegalStateException(
-            "work on the default stream may still use it, and nobody may wait for that stream while"
-                + " another is captured");
+      if (gate == null) {
+        finish();
+        return true;
       }
-      finish();
+      if (!gate.tryEnter()) {
+        return false;
+      }
+      try {
+        finish();
+        return true;
+      } catch (InvalidArgumentException captured) { // by another library
+        return false;
+      } finally {
+        gate.leave();
+      }
     } finally {
       lock.unlock();
     }
   }
 
+  /** Whether there is nothing to wait for. */
+  private boolean settled() {
+    lock.lock();
+    try {
+      // What is captured by this thread does not run yet; what came before was waited for. Another
+      // library's stream may have work of its own to do.
+      return closed || capture != null || (idle && gate != null);
+    } finally {
+      lock.unlock();
+    }
+  }
+
+  /** IllegalStateException where await() would throw it since this thread captures. */
+  void requireAwaitable() {
+    if (gate != null && !settled() && gate.capturesHere()) {
+      throw new IllegalStateException(
+          "work on the default stream may still use it, and this thread, which captures a CUDA"
+              + " stream, may not wait for that: close it after the capture");
+    }
+  }
+
   private void finish() {
+    boolean runs = false;
     try {
       NativeCalls.check(error -> Svdit.svdit_stream_synchronize(backend.pointer(), pointer, error));
       idle = true;
-    } finally { // after a failure nothing runs any more either
-      forget(owners);
-      if (ownersBefore != null) {
-        forget(ownersBefore);
+    } catch (InvalidArgumentException captured) { // the default stream was not waited for
+      runs = true;
+      throw captured;
+    } finally { // after another failure nothing runs any more either
+      if (!runs) {
+        forgetAll();
       }
-      owners = owners.count == 0 ? owners : new Owners();
-      ownersBefore = null;
     }
+  }
+
+  private void forgetAll() {
+    forget(owners);
+    if (ownersBefore != null) {
+      forget(ownersBefore);
+    }
+    owners = owners.count == 0 ? owners : new Owners();
+    ownersBefore = null;
   }
 
   private void keep(Memory memory) {
@@ -271,45 +353,63 @@ public final class StreamHandle {
    * Runs work, and gives a graph of what it queued on this stream. Other threads wait meanwhile.
    */
   GraphHandle capture(Runnable work) {
-    enter();
+    if (gate != null) {
+      throw new IllegalArgumentException(
+          "the legacy default stream cannot be captured: capture one that Backend.stream() makes");
+    }
     try {
-      if (capture != null) {
-        throw new IllegalStateException("the CUDA stream is already being captured");
-      }
-      finish();
-      NativeCalls.check(error -> Svdit.svdit_capture_begin(backend.pointer(), pointer, error));
-      CAPTURES.incrementAndGet();
-      Capture own = new Capture(backend);
-      capture = own;
-      try (Arena arena = Arena.ofConfined()) {
-        work.run();
-        capture = null;
-        MemorySegment out = arena.allocate(ValueLayout.ADDRESS);
-        NativeCalls.check(error -> Svdit.svdit_capture_end(backend.pointer(), pointer, out, error));
-        return own.graph(out.get(ValueLayout.ADDRESS, 0));
-      } catch (RuntimeException | Error failure) {
-        if (capture != null) { // thrown by work
-          capture = null;
-          NativeCalls.checkQuietly(
-              error ->
-                  Svdit.svdit_capture_end(backend.pointer(), pointer, MemorySegment.NULL, error));
+      enter();
+      try {
+        if (capture != null) {
+          throw new IllegalStateException("the CUDA stream is already being captured");
         }
-        own.drop();
-        throw failure;
+        finish();
+        CaptureGate others = CaptureGate.of(backend.device());
+        others.beginCapture();
+        try {
+          return captured(work);
+        } finally {
+          others.endCapture();
+        }
       } finally {
-        CAPTURES.decrementAndGet();
+        exit();
       }
     } finally {
-      exit();
+      Deferred.drain();
+    }
+  }
+
+  private GraphHandle captured(Runnable work) {
+    NativeCalls.check(error -> Svdit.svdit_capture_begin(backend.pointer(), pointer, error));
+    Capture own = new Capture(backend);
+    capture = own;
+    try (Arena arena = Arena.ofConfined()) {
+      work.run();
+      capture = null;
+      MemorySegment out = arena.allocate(ValueLayout.ADDRESS);
+      NativeCalls.check(error -> Svdit.svdit_capture_end(backend.pointer(), pointer, out, error));
+      return own.graph(out.get(ValueLayout.ADDRESS, 0));
+    } catch (RuntimeException | Error failure) {
+      if (capture != null) { // thrown by work
+        capture = null;
+        NativeCalls.checkQuietly(
+            error -> Svdit.svdit_capture_end(backend.pointer(), pointer, MemorySegment.NULL, error));
+      }
+      own.drop();
+      throw failure;
     }
   }
 
   // ---- the end
   // -----------------------------------------------------------------------------------
 
-  /** Waits for the stream's work, then gives back what it took. May be called twice. */
+  /**
+   * Waits for the stream's work, then gives back what it took. May be called twice. The default
+   * stream waits for other threads' captures first; IllegalStateException where this thread
+   * captures.
+   */
   public void close() {
-    lock.lock();
+    lock();
     try {
       if (closed) {
         return;
@@ -331,19 +431,33 @@ public final class StreamHandle {
         }
       }
     } finally {
-      lock.unlock();
+      exit();
     }
   }
 
-  /** The default stream's close(), when its backend ends; what went wrong on it is not thrown. */
-  void end() {
+  /**
+   * The default stream's close(), when its backend ends, and then the rest of that; both later
+   * where a capture forbids to wait. What went wrong on the stream is not thrown.
+   */
+  void end(Runnable rest) {
+    boolean[] waited = {true};
+    NativeCalls.quietly(() -> waited[0] = tryAwait());
+    if (!waited[0]) {
+      Deferred.add(new StreamHandle[] {this}, () -> endNow(rest));
+      return;
+    }
+    endNow(rest);
+    Deferred.drain();
+  }
+
+  private void endNow(Runnable rest) {
     lock.lock();
     try {
-      NativeCalls.quietly(this::finish);
       drop();
     } finally {
       lock.unlock();
     }
+    rest.run();
   }
 
   /** Frees what the stream's work used, which is done. */

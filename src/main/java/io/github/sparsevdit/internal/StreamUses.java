@@ -30,38 +30,67 @@ public final class StreamUses {
     }
   }
 
-  /** Waits until none of the streams uses it any more. */
-  void await() {
-    awaitThen(() -> {});
-  }
-
   /**
-   * The same, and then frees it: also where its work failed, since nothing runs any more then, but
-   * not where a stream cannot be waited for (IllegalStateException).
+   * Waits until none of the streams uses it any more; IllegalStateException where one of them is
+   * the default stream and this thread captures another.
    */
-  void awaitThen(Runnable free) {
-    StreamHandle[] streams;
-    synchronized (this) {
-      streams = all;
-    }
+  void await() {
     RuntimeException failure = null;
-    boolean mayRun = false;
-    for (StreamHandle stream : streams) {
+    for (StreamHandle stream : streams()) {
       try {
         stream.await();
       } catch (RuntimeException e) {
         failure = failure == null ? e : failure;
-        mayRun |= e instanceof IllegalStateException;
+      }
+    }
+    if (failure != null) {
+      throw failure;
+    }
+  }
+
+  /** Throws the IllegalStateException that await() would throw. */
+  void requireAwaitable() {
+    for (StreamHandle stream : streams()) {
+      stream.requireAwaitable();
+    }
+  }
+
+  /**
+   * Waits as await() does, and then frees it: also where its work failed, since nothing runs any
+   * more then. Where a capture forbids to wait for a stream, this returns at once, and it is freed
+   * once the capture has ended.
+   *
+   * @param free frees it, and gives back whatever it kept open to be freed
+   */
+  void awaitThen(Runnable free) {
+    RuntimeException failure = null;
+    StreamHandle[] streams = streams();
+    StreamHandle[] left = NONE;
+    for (StreamHandle stream : streams) {
+      try {
+        if (!stream.tryAwait()) {
+          left = Arrays.copyOf(left, left.length + 1);
+          left[left.length - 1] = stream;
+        }
+      } catch (RuntimeException e) {
+        failure = failure == null ? e : failure;
       }
     }
     try {
-      if (!mayRun) {
+      if (left.length > 0) {
+        Deferred.add(left, free);
+      } else {
         free.run();
+        Deferred.drain();
       }
     } finally {
       if (failure != null) {
         throw failure;
       }
     }
+  }
+
+  private synchronized StreamHandle[] streams() {
+    return all;
   }
 }
