@@ -30,12 +30,12 @@ import java.util.zip.CheckedOutputStream;
  * state is 257 MB. A log that has become {@value #FOLD} times as large as the state is folded into
  * a new snapshot, and so is that of a finished search.
  *
- * <p>The file is {@link #MAGIC}, {@link #VERSION}, the number of frames that were written whole (1,
- * or 2 with a snapshot), then frames. A frame is its payload's length (8 bytes), that length's
- * CRC-32C (4), the payload, and the payload's CRC-32C (4), big-endian. The first holds costs and
- * fingerprint; the others hold records, each a byte that says which, and {@link #END}. A frame is on
- * the disk before the next is begun, so only the last can be torn: it is cut off when the search
- * goes on, and its points are done again.
+ * <p>The file is {@link #MAGIC} (8 bytes), {@link #VERSION} (4), the number of frames that were
+ * written whole (4; it is 1, or 2 with a snapshot), the CRC-32C of these (4), then frames. A frame
+ * is its payload's length (8 bytes), that length's CRC-32C (4), the payload, and the payload's
+ * CRC-32C (4), big-endian. The first holds costs and fingerprint; the others hold records, each a
+ * byte that says which, and {@link #END}. A frame is on the disk before the next is begun, so only
+ * the last can be torn: it is cut off when the search goes on, and its points are done again.
  *
  * <p>Appending happens on a thread of its own, one frame at a time: the search waits only if the
  * frame before is not yet on the disk, and while a snapshot is written. What fails there is thrown
@@ -44,7 +44,7 @@ import java.util.zip.CheckedOutputStream;
 final class SearchLog implements AutoCloseable {
   private static final long MAGIC = 0x7376646974736561L; // "svditsea"
   private static final int VERSION = 3;
-  private static final int PREAMBLE = 16;
+  private static final int PREAMBLE = 20;
   private static final int HEAD = 12;
   private static final int TAIL = 4;
 
@@ -101,9 +101,7 @@ final class SearchLog implements AutoCloseable {
 
   /** Adds what a point found; it is kept from the next checkpoint on. */
   void add(PointFindings found) {
-    record(
-        POINT,
-        found::write); // what the state itself was given: reading the record gives the same bits
+    record(POINT, found::write);
   }
 
   /** Adds that a stage ended, and which heads the state now has as undecided. */
@@ -212,12 +210,7 @@ final class SearchLog implements AutoCloseable {
     AtomicFiles.write(
         file,
         channel -> {
-          write(
-              channel,
-              ByteBuffer.allocate(PREAMBLE)
-                  .putLong(MAGIC)
-                  .putInt(VERSION)
-                  .putInt(state == null ? 1 : 2));
+          write(channel, preamble(state == null ? 1 : 2));
           frame(
               channel,
               out -> {
@@ -274,6 +267,12 @@ final class SearchLog implements AutoCloseable {
       throw new UncheckedIOException(
           "cannot write the search's checkpoint %s: %s".formatted(file, e), e);
     }
+  }
+
+  private static ByteBuffer preamble(int whole) {
+    ByteBuffer preamble =
+        ByteBuffer.allocate(PREAMBLE).putLong(MAGIC).putInt(VERSION).putInt(whole);
+    return preamble.putInt(sum(preamble.array(), preamble.position()));
   }
 
   private static ByteBuffer head(long length) {
@@ -381,7 +380,9 @@ final class SearchLog implements AutoCloseable {
             .formatted(
                 file,
                 at,
-                goesOn ? "cut it to %d bytes to go on from what comes before, or ".formatted(at) : ""));
+                goesOn
+                    ? "cut it to %d bytes to go on from what comes before, or ".formatted(at)
+                    : ""));
   }
 
   private static boolean allZero(byte[] bytes, int length) {
@@ -412,8 +413,9 @@ final class SearchLog implements AutoCloseable {
           state.endStage();
         }
         case SNAPSHOT -> state.read(in);
-        default -> throw new IllegalArgumentException(
-            "the checkpoint %s holds a record of kind %d".formatted(file, kind));
+        default ->
+            throw new IllegalArgumentException(
+                "the checkpoint %s holds a record of kind %d".formatted(file, kind));
       }
     }
     in.skipNBytes(TAIL);
@@ -452,10 +454,9 @@ final class SearchLog implements AutoCloseable {
       throw new IllegalArgumentException(file + " is not a checkpoint of this version's search");
     }
     int whole = in.readInt();
-    if (whole != 1 && whole != 2) {
+    if (in.readInt() != preamble(whole).getInt(PREAMBLE - Integer.BYTES)) {
       throw new IllegalArgumentException(
-          "the checkpoint %s is damaged at byte %d; delete it to begin anew"
-              .formatted(file, PREAMBLE - Integer.BYTES));
+          "the checkpoint %s is damaged at its beginning; delete it to begin anew".formatted(file));
     }
     return whole;
   }
