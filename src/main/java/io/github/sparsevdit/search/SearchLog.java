@@ -26,9 +26,9 @@ import java.util.zip.CheckedOutputStream;
 /**
  * Keeps a search's progress in one file: a snapshot of its state, and after it what each later
  * point found. A checkpoint appends the points since the last one, and so costs the same however
- * much is there: at HunyuanVideo's size (720p, 129 frames) about 0.25 MB a point, where the whole
- * state is 257 MB. A log that has become {@value #FOLD} times as large as the state is folded into
- * a new snapshot, and so is that of a finished search.
+ * much is there: at HunyuanVideo's size (720p, 129 frames) 0.2 MB a point in the first stage, less
+ * in the others, where the whole state is 256 MB. A log that has become {@value #FOLD} times as
+ * large as the state is folded into a new snapshot, and so is that of a finished search.
  *
  * <p>The file is {@link #MAGIC} (8 bytes), {@link #VERSION} (4), the number of frames that were
  * written whole (4; it is 1, or 2 with a snapshot), the CRC-32C of these (4), then frames. A frame
