@@ -52,9 +52,10 @@ public final class OfflineSearch {
 
   /**
    * Keeps what is found in {@code file}, about twice a minute and when cancelled, and goes on from
-   * it if it exists. A resumed search gives the same bits as one that was never interrupted. The
-   * file stays when the search is done: the next search of the same source and options is then
-   * immediate.
+   * it if it exists. A resumed search gives the same bits as one that was never interrupted, even
+   * if it ended in the middle of a write. Only what is new is written, in the background; where
+   * that fails, the search ends with an UncheckedIOException at its next checkpoint. The file stays
+   * when the search is done: the next search of the same source and options is then immediate.
    */
   public OfflineSearch checkpoint(Path file) {
     this.checkpoint = file;
@@ -69,7 +70,7 @@ public final class OfflineSearch {
    * @throws IllegalArgumentException if the file is no checkpoint
    */
   public static CostModel keptCost(Path checkpoint) {
-    return Files.exists(checkpoint) ? SearchState.readCost(checkpoint) : null;
+    return Files.exists(checkpoint) ? SearchLog.readCost(checkpoint) : null;
   }
 
   OfflineSearch checkpointEvery(Duration value) {
@@ -97,7 +98,8 @@ public final class OfflineSearch {
    * @throws NotFiniteException if a point's Q, K, V or what follows from them are no finite
    *     numbers; what was found before is in the checkpoint
    * @throws IllegalArgumentException if source and options do not fit each other, a point does not
-   *     fit the source, or the checkpoint is another search's
+   *     fit the source, or the checkpoint is damaged or another search's
+   * @throws java.io.UncheckedIOException if the checkpoint cannot be read or written
    */
   public Findings measure(CalibrationSource source) {
     SearchSetup setup = new SearchSetup(source, options, arithmetic);
@@ -120,43 +122,48 @@ public final class OfflineSearch {
   }
 
   private Findings measure(CalibrationSource source, SearchSetup setup) {
-    String fingerprint = setup.fingerprint();
     SearchState state =
-        checkpoint != null && Files.exists(checkpoint)
-            ? SearchState.read(checkpoint, fingerprint)
-            : new SearchState(
-                setup.phases(),
-                setup.model.layers(),
-                setup.model.heads(),
-                setup.candidates.all().size(),
-                setup.videoBlocks);
-    try (Sweeper sweeper = sweepers.apply(setup);
+        new SearchState(
+            setup.phases(),
+            setup.model.layers(),
+            setup.model.heads(),
+            setup.candidates.all().size(),
+            setup.videoBlocks);
+    try (SearchLog log =
+            checkpoint == null
+                ? null
+                : SearchLog.open(checkpoint, setup.fingerprint(), options.cost(), state);
+        Sweeper sweeper = sweepers.apply(setup);
         PointScorer scorer = new PointScorer(setup, state, sweeper)) {
       Progress progress = new Progress(source, setup, state);
       while (state.stage < SearchStage.values().length) {
         SearchStage stage = SearchStage.values()[state.stage];
         if (needed(stage, setup)) {
-          visit(source, new StageVisitor(setup, state, stage, scorer, progress, fingerprint));
+          visit(source, new StageVisitor(setup, state, stage, scorer, progress, log));
         }
-        state.done.clear();
-        state.stage++;
+        state.endStage();
         if (state.stage == SearchStage.REFINE.ordinal() && needed(SearchStage.REFINE, setup)) {
           new Findings(setup, state).markUndecided();
         }
-        save(state, fingerprint);
+        if (log != null) {
+          log.endStage(state);
+        }
+      }
+      if (log != null) {
+        log.finish(state);
       }
     }
     return new Findings(setup, state);
   }
 
-  /** A visit that fails between two points leaves what it found in the checkpoint. */
+  /** A visit that fails leaves what it found in the checkpoint. */
   private void visit(CalibrationSource source, StageVisitor visitor) {
     try {
       source.visit(visitor);
     } catch (RuntimeException | Error failure) {
-      if (!visitor.scoring) { // else the state holds a part of a point
+      if (visitor.log != null) {
         try {
-          save(visitor.state, visitor.fingerprint);
+          visitor.log.flush(visitor.state);
         } catch (RuntimeException second) {
           failure.addSuppressed(second);
         }
@@ -173,21 +180,14 @@ public final class OfflineSearch {
     };
   }
 
-  private void save(SearchState state, String fingerprint) {
-    if (checkpoint != null) {
-      state.write(checkpoint, fingerprint, options.cost());
-    }
-  }
-
   private final class StageVisitor implements CalibrationSource.Visitor {
     private final SearchSetup setup;
     private final SearchState state;
     private final SearchStage stage;
     private final PointScorer scorer;
     private final Progress progress;
-    private final String fingerprint;
+    private final SearchLog log; // null for none
     private long saved = System.nanoTime();
-    private boolean scoring;
 
     StageVisitor(
         SearchSetup setup,
@@ -195,13 +195,13 @@ public final class OfflineSearch {
         SearchStage stage,
         PointScorer scorer,
         Progress progress,
-        String fingerprint) {
+        SearchLog log) {
       this.setup = setup;
       this.state = state;
       this.stage = stage;
       this.scorer = scorer;
       this.progress = progress;
-      this.fingerprint = fingerprint;
+      this.log = log;
     }
 
     @Override
@@ -231,9 +231,7 @@ public final class OfflineSearch {
           point, setup.sequence, setup.options.block(), setup.available, setup.networkStarts);
       SearchPointEvent event = new SearchPointEvent();
       event.begin();
-      scoring = true;
-      scorer.score(point, stage);
-      scoring = false;
+      PointFindings found = scorer.score(point, stage);
       event.end();
       if (event.shouldCommit()) {
         event.stage = stage.name();
@@ -243,11 +241,14 @@ public final class OfflineSearch {
         event.branch = point.key().branch();
         event.commit();
       }
-      state.done.add(point.key());
-      long now = System.nanoTime();
-      if (now - saved >= checkpointEvery.toNanos()) {
-        save(state, fingerprint);
-        saved = now;
+      state.add(found);
+      if (log != null) {
+        log.add(found);
+        long now = System.nanoTime();
+        if (now - saved >= checkpointEvery.toNanos() || log.full()) {
+          log.checkpoint(state);
+          saved = now;
+        }
       }
       listener.accept(progress.after(stage));
     }

@@ -14,10 +14,7 @@ import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
 
-/**
- * Scores the candidates on one calibration point after another, and adds what it finds to the
- * state.
- */
+/** Scores the candidates on one calibration point after another, by what the state holds. */
 final class PointScorer implements AutoCloseable {
   /** Floats of full output fetched at once. */
   private static final long MAX_OUTPUT = 16L << 20;
@@ -53,18 +50,24 @@ final class PointScorer implements AutoCloseable {
     };
   }
 
-  void score(Point point, SearchStage stage) {
+  /** What a point gives; the state is left as it is. */
+  PointFindings score(Point point, SearchStage stage) {
     Key key = point.key();
     int phase = setup.phaseOf(key.step());
+    PointFindings found =
+        stage == SearchStage.SURVEY
+            ? PointFindings.surveyed(key, phase, setup.half(key), state)
+            : PointFindings.scored(key, phase, setup.half(key));
     int round = stage == SearchStage.REFINE ? 1 : 0;
     SampledQueryBlocks sample = setup.queryBlocks(key, round);
     boolean scoresSkip = stage != SearchStage.LISTED; // once a stage, by its first pass
     for (SweepPass pass : passes(setup.candidates, stage)) {
       for (int[] heads : headRanges(stage, phase, key.layer())) {
-        new Pass(point, stage, pass, sample, phase, heads[0], heads[1]).run(scoresSkip);
+        new Pass(point, stage, pass, sample, found, heads[0], heads[1]).run(scoresSkip);
       }
       scoresSkip = false;
     }
+    return found;
   }
 
   private List<int[]> headRanges(SearchStage stage, int phase, int layer) {
@@ -95,7 +98,7 @@ final class PointScorer implements AutoCloseable {
     final SearchStage stage;
     final SweepPass pass;
     final SampledQueryBlocks sample;
-    final int phase;
+    final PointFindings found;
     final int headBegin;
     final int headEnd;
     final int order;
@@ -110,14 +113,14 @@ final class PointScorer implements AutoCloseable {
         SearchStage stage,
         SweepPass pass,
         SampledQueryBlocks sample,
-        int phase,
+        PointFindings found,
         int headBegin,
         int headEnd) {
       this.point = point;
       this.stage = stage;
       this.pass = pass;
       this.sample = sample;
-      this.phase = phase;
+      this.found = found;
       this.headBegin = headBegin;
       this.headEnd = headEnd;
       this.order = SearchState.order(pass.order());
@@ -132,7 +135,6 @@ final class PointScorer implements AutoCloseable {
     }
 
     void run(boolean scoresSkip) {
-      Key key = point.key();
       int batch = Math.toIntExact(point.q().size(0));
       long floatsPerBlock =
           (long) batch * (headEnd - headBegin) * setup.options.block() * setup.model.headDim();
@@ -153,7 +155,7 @@ final class PointScorer implements AutoCloseable {
         }
       }
       if (stage == SearchStage.SURVEY) {
-        state.norms.computeIfAbsent(key, k -> new double[SearchState.ORDERS])[order] = denominator;
+        found.norms[order] = denominator;
       }
     }
 
@@ -167,7 +169,7 @@ final class PointScorer implements AutoCloseable {
                     setup.candidates.all().get(candidate),
                     share));
       }
-      state.score(phase, point.key().layer(), head, candidate, share);
+      found.scores.add(new PointFindings.Score(head, candidate, share));
     }
 
     private void sweep(int batch, int from, int to) {
@@ -184,11 +186,9 @@ final class PointScorer implements AutoCloseable {
               error[h][t] += weight * swept.error(b, h, n, t);
             }
             if (stage == SearchStage.SURVEY) {
-              int massAt =
-                  state.massOf(
-                      order, setup.half(point.key()), phase, point.key().layer(), headBegin + h);
+              int massAt = (headBegin + h) * state.blocks;
               for (int key = 0; key < state.blocks; key++) {
-                state.mass[massAt + key] += weight * swept.mass(b, h, n, key);
+                found.mass[order][massAt + key] += weight * swept.mass(b, h, n, key);
               }
             }
           }
@@ -283,7 +283,7 @@ final class PointScorer implements AutoCloseable {
       int[][] first = new int[headEnd - headBegin][];
       int other = 1 - setup.half(point.key());
       for (int head = headBegin; head < headEnd; head++) {
-        int[] ranked = state.ranked(order, other, phase, point.key().layer(), head);
+        int[] ranked = state.ranked(order, other, found.phase, point.key().layer(), head);
         first[head - headBegin] = Arrays.copyOf(ranked, pass.listed());
       }
       return first;

@@ -1,18 +1,10 @@
 package io.github.sparsevdit.search;
 
 import io.github.sparsevdit.Order;
-import io.github.sparsevdit.internal.AtomicFiles;
 import io.github.sparsevdit.search.CalibrationSource.Key;
-import java.io.BufferedInputStream;
-import java.io.BufferedOutputStream;
 import java.io.DataInputStream;
 import java.io.DataOutputStream;
-import java.io.EOFException;
 import java.io.IOException;
-import java.io.UncheckedIOException;
-import java.nio.channels.Channels;
-import java.nio.file.Files;
-import java.nio.file.Path;
 import java.util.Arrays;
 import java.util.Map;
 import java.util.Set;
@@ -21,8 +13,9 @@ import java.util.TreeSet;
 
 /**
  * All a search has found so far: what it needs to go on, and nothing that depends on when or where
- * it ran. Sums grow in the order the source yields its points, so a search that was interrupted and
- * resumed holds the same bits as one that was not.
+ * it ran. Sums grow in the order the source yields its points, a whole point at a time, so a search
+ * that was interrupted and resumed holds the same bits as one that was not. {@link SearchLog} keeps
+ * it in a file.
  */
 final class SearchState {
   /** Orders a head's attention mass is kept in: frame-major, token-major. */
@@ -30,9 +23,6 @@ final class SearchState {
 
   /** Halves of the calibration points: blocks are chosen on one and scored on the other. */
   static final int HALVES = 2;
-
-  private static final long MAGIC = 0x7376646974736561L; // "svditsea"
-  private static final int VERSION = 2;
 
   final int phases;
   final int layers;
@@ -95,13 +85,6 @@ final class SearchState {
     return ((order * HALVES + half) * phases * layers * heads + head(phase, layer, head)) * blocks;
   }
 
-  void score(int phase, int layer, int head, int candidate, double error) {
-    int cell = cell(phase, layer, head, candidate);
-    count[cell]++;
-    sum[cell] += error;
-    sumOfSquares[cell] += error * error;
-  }
-
   /**
    * A head's blocks in an order, the most attended first, equal ones by number.
    *
@@ -140,28 +123,41 @@ final class SearchState {
     }
   }
 
-  /** Writes all of it, whole and on the disk or not at all: a search may run for days. */
-  void write(Path file, String fingerprint, CostModel cost) {
-    AtomicFiles.createFolderOf(file);
-    AtomicFiles.write(
-        file,
-        channel -> {
-          DataOutputStream out =
-              new DataOutputStream(
-                  new BufferedOutputStream(Channels.newOutputStream(channel), 1 << 16));
-          write(out, fingerprint, cost);
-          out.flush();
-        });
+  /** Adds what a point of the stage in progress gave; the point is done. */
+  void add(PointFindings found) {
+    int layer = found.key.layer();
+    for (PointFindings.Score score : found.scores) {
+      int cell = cell(found.phase, layer, score.head(), score.candidate());
+      count[cell]++;
+      sum[cell] += score.error();
+      sumOfSquares[cell] += score.error() * score.error();
+    }
+    if (found.norms != null) {
+      norms.put(found.key, found.norms);
+      for (int order = 0; order < ORDERS; order++) {
+        int at = massOf(order, found.half, found.phase, layer, 0); // heads lie side by side
+        for (int i = 0; i < heads * blocks; i++) {
+          mass[at + i] += (float) found.mass[order][i];
+        }
+      }
+    }
+    done.add(found.key);
   }
 
-  private void write(DataOutputStream out, String fingerprint, CostModel cost) throws IOException {
-    out.writeLong(MAGIC);
-    out.writeInt(VERSION);
-    write(out, cost);
-    out.writeUTF(fingerprint);
-    for (int size : new int[] {phases, layers, heads, candidates, blocks, stage}) {
-      out.writeInt(size);
-    }
+  /** Ends the stage in progress. */
+  void endStage() {
+    done.clear();
+    stage++;
+  }
+
+  /** Bytes that {@link #write} writes, but for the points' names and norms. */
+  long bytes() {
+    return 24L * count.length + 8L * mass.length + undecided.length;
+  }
+
+  /** Writes all of it; {@link #read} reads it into a state of the same search. */
+  void write(DataOutputStream out) throws IOException {
+    out.writeInt(stage);
     out.writeInt(done.size());
     for (Key key : done) {
       write(out, key);
@@ -181,112 +177,52 @@ final class SearchState {
     for (double value : mass) {
       out.writeDouble(value);
     }
+    writeUndecided(out);
+  }
+
+  void read(DataInputStream in) throws IOException {
+    stage = in.readInt();
+    for (int left = in.readInt(); left > 0; left--) {
+      done.add(readKey(in));
+    }
+    for (int left = in.readInt(); left > 0; left--) {
+      Key key = readKey(in);
+      double[] values = new double[ORDERS];
+      for (int order = 0; order < ORDERS; order++) {
+        values[order] = in.readDouble();
+      }
+      norms.put(key, values);
+    }
+    for (int i = 0; i < count.length; i++) {
+      count[i] = in.readLong();
+      sum[i] = in.readDouble();
+      sumOfSquares[i] = in.readDouble();
+    }
+    for (int i = 0; i < mass.length; i++) {
+      mass[i] = in.readDouble();
+    }
+    readUndecided(in);
+  }
+
+  void writeUndecided(DataOutputStream out) throws IOException {
     for (boolean value : undecided) {
       out.writeBoolean(value);
     }
-    out.writeLong(MAGIC);
   }
 
-  /**
-   * Reads what {@link #write} wrote.
-   *
-   * @throws IllegalArgumentException if the file is no checkpoint, is cut short, or belongs to
-   *     another search
-   */
-  static SearchState read(Path file, String fingerprint) {
-    try (DataInputStream in =
-        new DataInputStream(new BufferedInputStream(Files.newInputStream(file)))) {
-      readCost(in, file);
-      if (!in.readUTF().equals(fingerprint)) {
-        throw new IllegalArgumentException(
-            "the checkpoint %s belongs to another search: source, candidates, options, backend or tier differ"
-                .formatted(file));
-      }
-      SearchState state =
-          new SearchState(in.readInt(), in.readInt(), in.readInt(), in.readInt(), in.readInt());
-      state.stage = in.readInt();
-      for (int left = in.readInt(); left > 0; left--) {
-        state.done.add(readKey(in));
-      }
-      for (int left = in.readInt(); left > 0; left--) {
-        Key key = readKey(in);
-        double[] values = new double[ORDERS];
-        for (int order = 0; order < ORDERS; order++) {
-          values[order] = in.readDouble();
-        }
-        state.norms.put(key, values);
-      }
-      for (int i = 0; i < state.count.length; i++) {
-        state.count[i] = in.readLong();
-        state.sum[i] = in.readDouble();
-        state.sumOfSquares[i] = in.readDouble();
-      }
-      for (int i = 0; i < state.mass.length; i++) {
-        state.mass[i] = in.readDouble();
-      }
-      for (int i = 0; i < state.undecided.length; i++) {
-        state.undecided[i] = in.readBoolean();
-      }
-      if (in.readLong() != MAGIC) {
-        throw new IllegalArgumentException("the checkpoint " + file + " is damaged");
-      }
-      return state;
-    } catch (EOFException e) {
-      throw new IllegalArgumentException("the checkpoint " + file + " is cut short", e);
-    } catch (IOException e) {
-      throw new UncheckedIOException("cannot read the search's checkpoint " + file, e);
+  void readUndecided(DataInputStream in) throws IOException {
+    for (int i = 0; i < undecided.length; i++) {
+      undecided[i] = in.readBoolean();
     }
   }
 
-  /**
-   * The costs a search goes by, as its checkpoint has them.
-   *
-   * @throws IllegalArgumentException if the file is no checkpoint
-   */
-  static CostModel readCost(Path file) {
-    try (DataInputStream in =
-        new DataInputStream(new BufferedInputStream(Files.newInputStream(file)))) {
-      return readCost(in, file);
-    } catch (EOFException e) {
-      throw new IllegalArgumentException("the checkpoint " + file + " is cut short", e);
-    } catch (IOException e) {
-      throw new UncheckedIOException("cannot read the search's checkpoint " + file, e);
-    }
-  }
-
-  private static CostModel readCost(DataInputStream in, Path file) throws IOException {
-    if (in.readLong() != MAGIC || in.readInt() != VERSION) {
-      throw new IllegalArgumentException(file + " is not a checkpoint of this version's search");
-    }
-    return new CostModel(
-        in.readUTF(),
-        in.readDouble(),
-        in.readDouble(),
-        in.readDouble(),
-        in.readDouble(),
-        in.readUTF(),
-        in.readDouble(),
-        in.readDouble());
-  }
-
-  private static void write(DataOutputStream out, CostModel cost) throws IOException {
-    out.writeUTF(cost.name());
-    out.writeDouble(cost.perGroup());
-    out.writeDouble(cost.perHead());
-    out.writeDouble(cost.perPermutedHead());
-    out.writeDouble(cost.perDensity());
-    out.writeUTF(cost.device());
-    out.writeDouble(cost.fitError());
-    out.writeDouble(cost.heldOutError());
-  }
-
-  private static void write(DataOutputStream out, Key key) throws IOException {
+  static void write(DataOutputStream out, Key key) throws IOException {
     for (int part : new int[] {key.sample(), key.step(), key.layer(), key.branch()}) {
       out.writeInt(part);
     }
   }
 
-  private static Key readKey(DataInputStream in) throws IOException {
+  static Key readKey(DataInputStream in) throws IOException {
     return new Key(in.readInt(), in.readInt(), in.readInt(), in.readInt());
   }
 }

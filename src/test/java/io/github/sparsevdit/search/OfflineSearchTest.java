@@ -1,5 +1,6 @@
 package io.github.sparsevdit.search;
 
+import static org.junit.jupiter.api.Assertions.assertArrayEquals;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
@@ -17,8 +18,11 @@ import io.github.sparsevdit.SweepResult;
 import io.github.sparsevdit.search.CalibrationSource.Key;
 import io.github.sparsevdit.search.CalibrationSource.Point;
 import io.github.sparsevdit.search.SyntheticSource.Head;
+import java.io.IOException;
+import java.io.UncheckedIOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.nio.file.attribute.BasicFileAttributes;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.Arrays;
@@ -348,6 +352,119 @@ class OfflineSearchTest {
       OfflineSearch cut = new OfflineSearch(backend, options).checkpoint(checkpoint);
       assertThrows(IllegalArgumentException.class, () -> cut.run(source), "cut to " + length);
     }
+  }
+
+  /** A checkpoint is the same to write at a search's beginning and at its end. */
+  @Test
+  void aCheckpointWritesOnlyWhatIsNew(@TempDir Path folder) throws Exception {
+    Sequence sequence = Sequence.video(3, 4, 7).withText(5, false);
+    SyntheticSource source =
+        new SyntheticSource(sequence, 8, HEAD_DIM, 4, 1, 24, null, Collections.nCopies(2, RANDOM));
+    SearchOptions options = options(null).withPhaseStarts(List.of(0, 1, 2, 3));
+    Path checkpoint = folder.resolve("search.checkpoint");
+    List<Long> written = new ArrayList<>();
+    Object[] was = {null, 0L};
+    new OfflineSearch(backend, options)
+        .checkpoint(checkpoint)
+        .checkpointEvery(Duration.ZERO)
+        .listener(
+            progress -> {
+              try {
+                // A file replaced is one written whole.
+                Object is = Files.readAttributes(checkpoint, BasicFileAttributes.class).fileKey();
+                long size = Files.size(checkpoint);
+                written.add(is.equals(was[0]) ? size - (long) was[1] : size);
+                was[0] = is;
+                was[1] = size;
+              } catch (IOException e) {
+                throw new UncheckedIOException(e);
+              }
+            })
+        .run(source);
+    assertEquals(2 * 64, written.size()); // in two stages
+    long whole = Files.size(checkpoint);
+    long most = written.stream().skip(1).mapToLong(x -> x).max().orElseThrow();
+    assertTrue(most < whole / 10, "%d bytes of %d at one checkpoint".formatted(most, whole));
+    long sum = written.stream().mapToLong(x -> x).sum();
+    assertTrue(sum > whole / 2, sum + " bytes in all: the points are there before the end");
+  }
+
+  /** Where a process was killed while it wrote, the search goes on from what is whole. */
+  @Test
+  void aSearchKilledAtAnyByteGivesTheSameBits(@TempDir Path folder) throws Exception {
+    SyntheticSource source =
+        new SyntheticSource(
+            Sequence.video(2, 3, 6), 2, HEAD_DIM, 2, 1, 24, null, Collections.nCopies(2, RANDOM));
+    SearchOptions options =
+        options(null).withShare(0.6).withRefine(true).withPhaseStarts(List.of(0, 1));
+    String whole = new OfflineSearch(backend, options).run(source).toJson();
+    Path checkpoint = folder.resolve("search.checkpoint");
+    OfflineSearch killed =
+        new OfflineSearch(backend, options).checkpoint(checkpoint).checkpointEvery(Duration.ZERO);
+    int[] points = {0};
+    byte[][] first = {null};
+    killed.listener(
+        progress -> {
+          try {
+            first[0] = first[0] == null ? Files.readAllBytes(checkpoint) : first[0];
+          } catch (IOException e) {
+            throw new UncheckedIOException(e);
+          }
+          if (++points[0] == 11) { // of 8 a stage
+            killed.cancel();
+          }
+        });
+    int all = points(source, options);
+    assertThrows(CancellationException.class, () -> killed.run(source));
+    byte[] bytes = Files.readAllBytes(checkpoint);
+    int log = first[0].length; // after the first point
+    assertArrayEquals(first[0], Arrays.copyOf(bytes, log), "appended to, not written anew");
+    int left = Integer.MAX_VALUE;
+    for (int cut = bytes.length; cut > log; cut -= 1 + bytes.length / 150) {
+      Files.write(checkpoint, Arrays.copyOf(bytes, cut));
+      int[] rest = {0};
+      String resumed =
+          new OfflineSearch(backend, options)
+              .checkpoint(checkpoint)
+              .listener(progress -> rest[0]++)
+              .run(source)
+              .toJson();
+      assertEquals(whole, resumed, "cut to " + cut);
+      assertTrue(rest[0] <= all, "cut to " + cut);
+      left = Math.min(left, rest[0]);
+    }
+    assertEquals(all - 11, left); // whole, nothing is done twice
+  }
+
+  private static int points(CalibrationSource source, SearchOptions options) {
+    int[] points = {0};
+    new OfflineSearch(backend, options).listener(progress -> points[0]++).run(source);
+    return points[0];
+  }
+
+  @Test
+  void aCheckpointThatCannotBeWrittenEndsTheSearch(@TempDir Path folder) {
+    Path checkpoint = folder.resolve("search.checkpoint");
+    int[] points = {0};
+    OfflineSearch search =
+        new OfflineSearch(backend, options(null))
+            .checkpoint(checkpoint)
+            .checkpointEvery(Duration.ZERO)
+            .listener(
+                progress -> {
+                  if (++points[0] == 3) {
+                    try {
+                      Files.delete(checkpoint);
+                      Files.createDirectory(checkpoint);
+                    } catch (IOException e) {
+                      throw new UncheckedIOException(e);
+                    }
+                  }
+                });
+    UncheckedIOException e =
+        assertThrows(UncheckedIOException.class, () -> search.run(source(1, null, 0, 0)));
+    assertTrue(e.getMessage().contains(checkpoint.toString()), e.getMessage());
+    assertTrue(points[0] <= 5, points[0] + " points"); // not when all is done
   }
 
   /** Each option that decides which heads are refined belongs to the checkpoint's search. */
