@@ -174,7 +174,7 @@ record CaptureManifest(
     }
   }
 
-  /** Writes it, whole or not at all. */
+  /** Writes it, whole or not at all: once, before the first point; some 1.3 KB at 50 steps. */
   void write(Path folder) {
     ObjectNode json = JSON.createObjectNode().put("format", FORMAT).put("version", VERSION);
     json.putObject("model")
