@@ -104,9 +104,9 @@ class CudaBackend : public svdit_backend {
   }
 
  private:
-  // And so for all streams ordered with it; unless one of these is captured, when nobody may. Not for
-  // the device: that would break the capture of any other stream of it, which another library may
-  // have begun, and nobody can ask for.
+  // And so for all streams ordered with it; unless one of these is captured, when nobody may. Not
+  // for the device: that would break the capture of any other stream of it, which another library
+  // may have begun, and nobody can ask for.
   void wait_for_default_stream() const {
     cuda::Captures &captures = cuda::Captures::of(device_);
     if (!captures.enter()) return;

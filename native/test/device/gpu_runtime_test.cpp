@@ -378,17 +378,18 @@ void test_captures() {
       }
     }
   });
-  report.run("the capture of a stream that does not block keeps nobody from the default stream", [&] {
-    cudaStream_t theirs = nullptr;
-    good(cudaStreamCreateWithFlags(&theirs, cudaStreamNonBlocking), "their stream");
-    svdit_graph *graph = nullptr;
-    expect_ok([&](svdit_error *e) { return svdit_capture_begin(backend, theirs, e); });
-    expect_ok([&](svdit_error *e) { return svdit_stream_synchronize(backend, nullptr, e); });
-    busy();
-    expect_ok([&](svdit_error *e) { return svdit_capture_end(backend, theirs, &graph, e); });
-    svdit_graph_destroy(graph);
-    good(cudaStreamDestroy(theirs), "their stream");
-  });
+  report.run(
+      "the capture of a stream that does not block keeps nobody from the default stream", [&] {
+        cudaStream_t theirs = nullptr;
+        good(cudaStreamCreateWithFlags(&theirs, cudaStreamNonBlocking), "their stream");
+        svdit_graph *graph = nullptr;
+        expect_ok([&](svdit_error *e) { return svdit_capture_begin(backend, theirs, e); });
+        expect_ok([&](svdit_error *e) { return svdit_stream_synchronize(backend, nullptr, e); });
+        busy();
+        expect_ok([&](svdit_error *e) { return svdit_capture_end(backend, theirs, &graph, e); });
+        svdit_graph_destroy(graph);
+        good(cudaStreamDestroy(theirs), "their stream");
+      });
 }
 
 }  // namespace

@@ -175,8 +175,7 @@ class CudaStreamTest {
       DeviceBuffer valid = second.buffer(4);
       Layer gone = new Layer(second, 9);
       CudaGraph graph =
-          captured.capture(
-              () -> gone.plan.run(gone.q, gone.k, gone.v, gone.out, captured));
+          captured.capture(() -> gone.plan.run(gone.q, gone.k, gone.v, gone.out, captured));
       valid.copyFrom(7);
       gone.plan.call().textValid(valid).run(gone.q, gone.k, gone.v, kept.out);
       graph.launch(legacy);

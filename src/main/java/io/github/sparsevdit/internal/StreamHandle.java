@@ -393,7 +393,8 @@ public final class StreamHandle {
       if (capture != null) { // thrown by work
         capture = null;
         NativeCalls.checkQuietly(
-            error -> Svdit.svdit_capture_end(backend.pointer(), pointer, MemorySegment.NULL, error));
+            error ->
+                Svdit.svdit_capture_end(backend.pointer(), pointer, MemorySegment.NULL, error));
       }
       own.drop();
       throw failure;
