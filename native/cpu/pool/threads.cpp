@@ -9,6 +9,7 @@
 #include <mutex>
 #include <vector>
 
+#include "base/condition.h"
 #include "base/error.h"
 
 namespace svdit {
@@ -36,25 +37,6 @@ bool spin_until(Done &&done) {
     if (std::chrono::steady_clock::now() - start > kSpin) return done();
   }
 }
-
-// std::condition_variable, but for wait(): that of gcc 12 would need a libstdc++ newer than systems
-// with glibc 2.34 have.
-class Condition {
- public:
-  Condition() = default;
-  ~Condition() { pthread_cond_destroy(&condition_); }
-  Condition(const Condition &) = delete;
-  Condition &operator=(const Condition &) = delete;
-
-  void wait(std::unique_lock<std::mutex> &lock) {
-    pthread_cond_wait(&condition_, lock.mutex()->native_handle());
-  }
-  void notify_one() { pthread_cond_signal(&condition_); }
-  void notify_all() { pthread_cond_broadcast(&condition_); }
-
- private:
-  pthread_cond_t condition_ = PTHREAD_COND_INITIALIZER;
-};
 
 // Counts the forks that led to this process, so that a pool knows when its workers stayed behind.
 std::atomic<uint32_t> fork_generation{0};

@@ -4,9 +4,10 @@
 
 #include <cuda_runtime_api.h>
 
-#include <condition_variable>
 #include <mutex>
 #include <set>
+
+#include "base/condition.h"
 
 namespace svdit::cuda {
 
@@ -28,7 +29,7 @@ class Captures {
 
  private:
   std::mutex mutex_;
-  std::condition_variable changed_;
+  Condition changed_;
   std::set<cudaStream_t> captured_;
   int waiting_ = 0, inside_ = 0;
 };
