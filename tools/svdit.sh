@@ -9,9 +9,9 @@ if [ -z "$JDK" ]; then
 fi
 jar=$target/sparse-vdit-@VERSION@
 class_path=$jar.jar:$jar-linux-x86_64.jar:$jar-linux-x86_64-cuda13.jar:$jar-cases.jar:$target/lib/*
-# In the C locale Java can name no file whose name is not ASCII.
-case ${LC_ALL:-${LC_CTYPE:-${LANG:-C}}} in
-  C | POSIX) export LC_ALL=C.UTF-8 ;;
+# In an ASCII locale (C, or one that is not installed) Java can name no file whose name is not ASCII.
+case $(locale charmap 2> /dev/null || echo "${LC_ALL:-${LC_CTYPE:-${LANG:-C}}}") in
+  ANSI_X3.4-1968 | C | POSIX) export LC_ALL=C.UTF-8 ;;
 esac
 # SVDIT_JAVA_OPTS: options for the virtual machine, such as -Xmx2g.
 exec "$JDK/bin/java" --enable-native-access=ALL-UNNAMED -Dsvdit.home="$here/.." ${SVDIT_JAVA_OPTS:-} -cp "$class_path" \

@@ -16,15 +16,17 @@ import java.util.jar.JarOutputStream;
 import java.util.jar.Manifest;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
-import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.ValueSource;
 
 /** The script that users start. */
 class LauncherTest {
   @TempDir Path folder;
 
-  @Test
-  void namesThatAreNotAsciiAreUnderstoodInThePosixLocale() throws Exception {
+  @ParameterizedTest
+  @ValueSource(strings = {"POSIX", "xx_XX.UTF-8"}) // the second is installed nowhere
+  void namesThatAreNotAsciiAreUnderstoodInAnAsciiLocale(String locale) throws Exception {
     Path launcher = Path.of("bin/svdit");
     assumeTrue(Files.isExecutable(launcher), "bin/svdit is not built: `make` builds it");
     Path copy = Files.createDirectories(folder.resolve("bin")).resolve("svdit");
@@ -35,7 +37,7 @@ class LauncherTest {
     ProcessBuilder builder = new ProcessBuilder("sh", "-c", script, folder.toString());
     Map<String, String> environment = builder.redirectErrorStream(true).environment();
     environment.keySet().removeAll(Set.of("LC_ALL", "LC_CTYPE", "LANG"));
-    environment.put("LC_ALL", "POSIX");
+    environment.put("LC_ALL", locale);
     Process process = builder.start();
     String output = new String(process.getInputStream().readAllBytes(), StandardCharsets.UTF_8);
     assertEquals(1, process.waitFor(), output);
