@@ -43,7 +43,7 @@ public final class WanBlockRun implements AutoCloseable {
     this.backend = backend;
     ModelDims dims = CONFIG.dims();
     RandomWanWeights source = new RandomWanWeights(backend, dims.width(), CONFIG.ffn());
-    weights = new Weights(source, backend, type, "random weights");
+    weights = new Weights(source, backend, type, Wan.FAMILY, "random weights");
     block = new WanBlock(weights, 0, dims, CONFIG.ffn(), false, CONFIG.epsilon());
     up = weights.linear("blocks.0.ffn.net.0.proj", dims.width(), CONFIG.ffn());
     workspace = new WanWorkspace(backend, CONFIG, type, SEQUENCE, TEXT, 0, 0);

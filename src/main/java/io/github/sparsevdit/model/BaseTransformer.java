@@ -99,6 +99,18 @@ abstract class BaseTransformer<W extends Workspace> implements VideoTransformer 
     configuration = config.fingerprint();
   }
 
+  /**
+   * What the pipeline's {@code expand_timesteps} says (Wan2.2 TI2V).
+   *
+   * @param where for messages
+   */
+  void expandTimesteps(boolean expands, String where) {
+    if (expands) {
+      throw new IllegalArgumentException(
+          where + ": expand_timesteps is true; expected false: only Wan's pipelines have it");
+    }
+  }
+
   /** New buffers for these inputs. */
   abstract W makeWorkspace(Tensor latents, Conditioning conditioning);
 

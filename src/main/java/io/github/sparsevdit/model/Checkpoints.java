@@ -1,11 +1,11 @@
 package io.github.sparsevdit.model;
 
 import io.github.sparsevdit.Backend;
-import io.github.sparsevdit.UnsupportedException;
 import io.github.sparsevdit.tensor.ElementType;
 import io.github.sparsevdit.tensor.Safetensors;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.List;
 
 /** Where things lie in a checkpoint's folder, and opening them. */
 final class Checkpoints {
@@ -28,14 +28,12 @@ final class Checkpoints {
     pipeline.requireAllKnown("model_index.json");
     VideoTransformer transformer = networks(folder, index, pipeline, backend, type);
     try {
-      switch (transformer) {
-        case WanTransformer wan -> wan.expandTimesteps(expands, index.toString());
-        case TwoNetworks two -> two.expandTimesteps(expands, index.toString());
-        default -> {
-          if (expands) {
-            throw pipeline.wrong("expand_timesteps", "false: only Wan's pipelines have it");
-          }
-        }
+      List<BaseTransformer<?>> networks =
+          transformer instanceof TwoNetworks two
+              ? two.networks()
+              : List.of((BaseTransformer<?>) transformer);
+      for (BaseTransformer<?> network : networks) {
+        network.expandTimesteps(expands, index.toString());
       }
       return transformer;
     } catch (RuntimeException | Error failure) {
@@ -94,7 +92,9 @@ final class Checkpoints {
   private static BaseTransformer<?> network(
       Path home, String variant, Backend backend, ElementType type) {
     ConfigFile config = ConfigFile.read(home.resolve("config.json"));
-    Weights weights = new Weights(Safetensors.open(home, variant), backend, type, home.toString());
+    Family family = Families.of(config);
+    Weights weights =
+        new Weights(Safetensors.open(home, variant), backend, type, family, home.toString());
     return network(CheckpointFolder.name(home), config, weights, backend);
   }
 
@@ -102,22 +102,8 @@ final class Checkpoints {
   static BaseTransformer<?> network(
       String name, ConfigFile config, Weights weights, Backend backend) {
     try {
-      String className = config.text("_class_name");
       BaseTransformer<?> transformer =
-          switch (className) {
-            case "WanTransformer3DModel" -> new WanTransformer(name, config, weights, backend);
-            case "HunyuanVideoTransformer3DModel" ->
-                new HunyuanTransformer(name, config, weights, backend);
-            case "CogVideoXTransformer3DModel" ->
-                new CogVideoXTransformer(name, config, weights, backend);
-            default ->
-                throw new UnsupportedException(
-                    config.where()
-                        + ": model class "
-                        + className
-                        + " is not supported; WanTransformer3DModel, HunyuanVideoTransformer3DModel and"
-                        + " CogVideoXTransformer3DModel are");
-          };
+          Families.of(config).maker().make(name, config, weights, backend);
       transformer.configuredBy(config);
       weights.requireAllUsed();
       return transformer;

@@ -2,7 +2,6 @@ package io.github.sparsevdit.model;
 
 import io.github.sparsevdit.ModelShape;
 import io.github.sparsevdit.Sequence;
-import io.github.sparsevdit.UnsupportedException;
 import io.github.sparsevdit.tensor.ElementType;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -11,7 +10,7 @@ import java.nio.file.Path;
  * A denoiser's sizes as its configuration gives them, and what follows from them without any
  * weights: parameters, arithmetic and memory of a forward pass. Immutable.
  */
-public sealed interface Geometry permits WanGeometry, HunyuanGeometry, CogVideoXGeometry {
+public interface Geometry {
   /** diffusers' class name. */
   String className();
 
@@ -84,15 +83,7 @@ public sealed interface Geometry permits WanGeometry, HunyuanGeometry, CogVideoX
   }
 
   private static Geometry of(ConfigFile config) {
-    String className = config.text("_class_name");
-    return switch (className) {
-      case "WanTransformer3DModel" -> new WanGeometry(WanConfig.of(config));
-      case "HunyuanVideoTransformer3DModel" -> new HunyuanGeometry(HunyuanConfig.of(config));
-      case "CogVideoXTransformer3DModel" -> new CogVideoXGeometry(CogVideoXConfig.of(config));
-      default ->
-          throw new UnsupportedException(
-              config.where() + ": nothing is known of the model class " + className);
-    };
+    return Families.of(config).geometry().apply(config);
   }
 
   /** A linear layer's weight and bias. */

@@ -32,10 +32,6 @@ import java.util.stream.Collectors;
  * @param heap Java's own: latents, the scheduler's history, tables while they are made
  */
 public record RunMemory(long weights, long converted, long activations, long attention, long heap) {
-  private static final java.util.regex.Pattern IN_FP32 =
-      java.util.regex.Pattern.compile(
-          ".*(time_embedder|timestep_embedder|guidance_embedder|time_embedding|ofs_embedding"
-              + "|image_embedder|scale_shift_table).*");
   private static final int LATENTS_ON_HEAP = 12; // of a run: samples, branches, history, state
   private static final long HEAP_BESIDES = 64L << 20;
   private static final long SCRATCH_OF_THREAD = 8L << 20;
@@ -79,6 +75,7 @@ public record RunMemory(long weights, long converted, long activations, long att
       int threads) {
     Checkpoints.requireComputable(type);
     Geometry geometry = Geometry.read(folder.path());
+    Family family = Families.of(geometry.className());
     Sequence sequence = geometry.sequence(latents[0], latents[1], latents[2], text);
     long weights = 0;
     long converted = 0;
@@ -86,7 +83,7 @@ public record RunMemory(long weights, long converted, long activations, long att
       try (Safetensors source = Safetensors.open(home, folder.variant())) {
         for (String name : source.names()) {
           weights += source.bytes(name).byteSize();
-          converted += convertedBytes(source, name, type);
+          converted += convertedBytes(source, name, family, type);
           converted += source.aligned(name) ? 0 : source.bytes(name).byteSize();
         }
       }
@@ -199,8 +196,9 @@ public record RunMemory(long weights, long converted, long activations, long att
   }
 
   /** 0 for a weight that is used where it is mapped. */
-  private static long convertedBytes(Safetensors source, String name, ElementType type) {
-    ElementType wanted = IN_FP32.matcher(name).matches() ? ElementType.FP32 : type;
+  private static long convertedBytes(
+      Safetensors source, String name, Family family, ElementType type) {
+    ElementType wanted = family.inFp32(name) ? ElementType.FP32 : type;
     long[] shape = source.shape(name);
     String dtype = wanted == ElementType.FP32 ? "F32" : "BF16";
     if (source.dtype(name).equals(dtype)) {

@@ -3,8 +3,10 @@ package io.github.sparsevdit.model;
 import io.github.sparsevdit.UnsupportedException;
 import java.nio.file.Path;
 import java.util.Arrays;
+import java.util.List;
 import java.util.Random;
 import java.util.Set;
+import java.util.stream.Collectors;
 
 /**
  * Makes schedulers from diffusers' {@code scheduler_config.json}. Every entry is followed or
@@ -12,23 +14,14 @@ import java.util.Set;
  * with its reason); an absent one means what it means to diffusers.
  */
 public final class Schedulers {
-  /** What the published CogVideoX1.5 pipelines set apart from diffusers' defaults. */
-  public static final String COGVIDEOX =
-      "{\"prediction_type\": \"v_prediction\", \"timestep_spacing\": \"trailing\","
-          + " \"rescale_betas_zero_snr\": true, \"snr_shift_scale\": 1.0}";
-
-  private static final String HUNYUAN = "HunyuanVideoTransformer3DModel";
-  private static final String WAN = "WanTransformer3DModel";
+  private static final List<String> ALL =
+      List.of(
+          "UniPCMultistepScheduler",
+          "FlowMatchEulerDiscreteScheduler",
+          "CogVideoXDDIMScheduler",
+          "CogVideoXDPMScheduler");
 
   private Schedulers() {}
-
-  /** What the published Wan pipelines set apart from diffusers' defaults. */
-  public static String wan(double flowShift) {
-    return "{\"prediction_type\": \"flow_prediction\", \"use_flow_sigmas\": true,"
-        + " \"flow_shift\": "
-        + flowShift
-        + "}";
-  }
 
   /**
    * The scheduler a configuration names in {@code _class_name}.
@@ -44,12 +37,12 @@ public final class Schedulers {
   /**
    * The same as the pipeline of a transformer runs it.
    *
-   * @param transformer its class: HunyuanVideo's pipeline gives σ, the others a number of steps;
-   *     null for a scheduler's own family
+   * @param transformer its class: some pipelines give σ, others a number of steps; null for a
+   *     scheduler's own family
    */
   public static Scheduler read(Path config, String transformer, RunSteps steps, long seed) {
     ConfigFile file = ConfigFile.read(config);
-    return create(file.text("_class_name"), file, transformer, steps, seed);
+    return create(file.text("_class_name"), file, family(transformer), steps, seed);
   }
 
   /**
@@ -65,28 +58,34 @@ public final class Schedulers {
   /** The same as the pipeline of a transformer of that class runs it; see {@link #read}. */
   public static Scheduler create(
       String className, String json, String transformer, RunSteps steps, Long seed) {
-    return create(className, ConfigFile.parse(json, className), transformer, steps, seed);
+    return create(
+        className, ConfigFile.parse(json, className), family(transformer), steps, seed);
+  }
+
+  /** What a family's published pipelines run with. */
+  static Scheduler usual(Family family, RunSteps steps, long seed) {
+    String className = family.defaults().scheduler();
+    ConfigFile config = ConfigFile.parse(family.defaults().schedulerConfig(), className);
+    return create(className, config, family, steps, seed);
+  }
+
+  private static Family family(String transformer) {
+    return transformer == null ? null : Families.of(transformer);
   }
 
   private static Scheduler create(
-      String className, ConfigFile config, String transformer, RunSteps steps, Long seed) {
+      String className, ConfigFile config, Family family, RunSteps steps, Long seed) {
+    requireDriven(className, config, family);
     Scheduler scheduler =
         switch (className) {
-          case "UniPCMultistepScheduler" -> uniPc(config, transformer, steps);
-          case "FlowMatchEulerDiscreteScheduler" -> flowMatchEuler(config, transformer, steps);
+          case "UniPCMultistepScheduler" -> uniPc(config, family, steps);
+          case "FlowMatchEulerDiscreteScheduler" -> flowMatchEuler(config, family, steps);
           case "CogVideoXDDIMScheduler" -> {
-            requireCounted(className, config, transformer, steps);
+            requireCounted(className, config, steps);
             yield new CogVideoXDdim(cogVideoX(config, steps.count()));
           }
           case "CogVideoXDPMScheduler" -> {
-            requireCounted(className, config, transformer, steps);
-            if (WAN.equals(transformer)) {
-              throw new UnsupportedException(
-                  config.where()
-                      + ": a step of CogVideoXDPMScheduler takes more than Wan's pipeline gives; take"
-                      + " UniPCMultistepScheduler, FlowMatchEulerDiscreteScheduler or"
-                      + " CogVideoXDDIMScheduler");
-            }
+            requireCounted(className, config, steps);
             yield new CogVideoXDpm(
                 cogVideoX(config, steps.count()), seed == null ? null : () -> new Random(seed));
           }
@@ -102,14 +101,23 @@ public final class Schedulers {
     return scheduler;
   }
 
-  /** CogVideoX's schedulers take a number of steps and nothing else. */
-  private static void requireCounted(
-      String className, ConfigFile config, String transformer, RunSteps steps) {
-    if (HUNYUAN.equals(transformer)) {
+  /** A pipeline gives its scheduler what not all of them take. */
+  private static void requireDriven(String className, ConfigFile config, Family family) {
+    if (family != null && family.otherSchedulers().contains(className)) {
       throw new UnsupportedException(
-          "%s: HunyuanVideo's pipeline gives sigmas, which %s does not take; take FlowMatchEulerDiscreteScheduler or UniPCMultistepScheduler"
-              .formatted(config.where(), className));
+          "%s: %s's pipeline cannot drive %s; take %s"
+              .formatted(
+                  config.where(),
+                  family.name(),
+                  className,
+                  ALL.stream()
+                      .filter(name -> !family.otherSchedulers().contains(name))
+                      .collect(Collectors.joining(" or "))));
     }
+  }
+
+  /** CogVideoX's schedulers take a number of steps and nothing else. */
+  private static void requireCounted(String className, ConfigFile config, RunSteps steps) {
     if (steps.given() || steps.shift() != null) {
       throw new IllegalArgumentException(
           "%s: %s takes a number of steps; %s"
@@ -123,9 +131,9 @@ public final class Schedulers {
   }
 
   /** σ before the shift as a pipeline gives them; null where the scheduler spreads them. */
-  private static double[] sigmas(ConfigFile config, String transformer, RunSteps steps) {
+  private static double[] sigmas(ConfigFile config, boolean givesSigmas, RunSteps steps) {
     double[] given = steps.sigmas(trainTimesteps(config));
-    if (given != null || !HUNYUAN.equals(transformer)) {
+    if (given != null || !givesSigmas) {
       return given;
     }
     double[] spread = new double[steps.count()];
@@ -138,7 +146,7 @@ public final class Schedulers {
     return steps.shift() == null ? own : steps.shift();
   }
 
-  private static UniPc uniPc(ConfigFile config, String transformer, RunSteps steps) {
+  private static UniPc uniPc(ConfigFile config, Family family, RunSteps steps) {
     config.require("prediction_type", "flow_prediction", "epsilon");
     config.require("use_flow_sigmas", "true", "false");
     // These three go before flow sigmas in diffusers.
@@ -161,7 +169,7 @@ public final class Schedulers {
       throw config.wrong("solver_order", "1 or 2");
     }
     String end = config.oneOf("final_sigmas_type", "zero", "zero", "sigma_min");
-    double[] given = sigmas(config, transformer, steps);
+    double[] given = sigmas(config, family != null && family.givesSigmas(), steps);
     int train = trainTimesteps(config);
     return new UniPc(
         given == null ? UniPc.spread(steps.count(), train) : given,
@@ -174,7 +182,7 @@ public final class Schedulers {
   }
 
   private static FlowMatchEuler flowMatchEuler(
-      ConfigFile config, String transformer, RunSteps steps) {
+      ConfigFile config, Family family, RunSteps steps) {
     config.require("use_dynamic_shifting", "false", "false");
     config.require("invert_sigmas", "false", "false");
     config.require("use_beta_sigmas", "false", "false");
@@ -186,7 +194,7 @@ public final class Schedulers {
     }
     double shift = shift(config, "shift", steps);
     int train = trainTimesteps(config);
-    double[] given = sigmas(config, transformer == null ? HUNYUAN : transformer, steps);
+    double[] given = sigmas(config, family == null || family.givesSigmas(), steps);
     return new FlowMatchEuler(
         given == null
             ? FlowMatchEuler.spread(steps.count(), shift, train)

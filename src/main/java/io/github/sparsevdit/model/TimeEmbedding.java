@@ -21,8 +21,8 @@ final class TimeEmbedding {
    * @param width of the result
    */
   TimeEmbedding(Weights weights, String name, int frequencies, int width) {
-    first = weights.linearFp32(name + ".linear_1", frequencies, width);
-    second = weights.linearFp32(name + ".linear_2", width, width);
+    first = weights.linear(name + ".linear_1", frequencies, width);
+    second = weights.linear(name + ".linear_2", width, width);
     this.frequencies = frequencies(frequencies / 2);
     sinus = new float[frequencies];
     input = weights.buffer(ElementType.FP32, 1, frequencies);

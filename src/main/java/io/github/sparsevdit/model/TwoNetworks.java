@@ -45,13 +45,9 @@ final class TwoNetworks implements VideoTransformer {
     }
   }
 
-  /** See {@link WanTransformer#expandTimesteps}. */
-  void expandTimesteps(boolean expands, String where) {
-    for (BaseTransformer<?> network : List.of(high, low)) {
-      if (network instanceof WanTransformer wan) {
-        wan.expandTimesteps(expands, where);
-      }
-    }
+  /** Both. */
+  List<BaseTransformer<?>> networks() {
+    return List.of(high, low);
   }
 
   private BaseTransformer<?> at(double timestep) {

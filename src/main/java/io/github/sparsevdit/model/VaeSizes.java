@@ -1,7 +1,6 @@
 package io.github.sparsevdit.model;
 
 import java.nio.file.Path;
-import java.util.Set;
 
 /**
  * How many frames and pixels a latent stands for, as diffusers' pipelines read it from a VAE's
@@ -11,43 +10,23 @@ import java.util.Set;
  * @param pixels per latent row and column
  */
 public record VaeSizes(int frames, int pixels) {
-  private static final Set<String> CLASSES =
-      Set.of("AutoencoderKLWan", "AutoencoderKLHunyuanVideo", "AutoencoderKLCogVideoX");
-
   /**
    * Reads a VAE's config.json. Every entry of it is followed, listed among those that change
    * nothing ({@code settings.json}) or refused by file, name and value; an absent one means
    * diffusers' default.
    *
-   * @param family the transformer's class, for a configuration that names none of its own
+   * @param transformer the denoiser's class, for a configuration that names none of its own
    */
-  public static VaeSizes read(Path file, String family) {
+  public static VaeSizes read(Path file, String transformer) {
     ConfigFile config = ConfigFile.read(file);
-    String usual =
-        switch (family) {
-          case "HunyuanVideoTransformer3DModel" -> "AutoencoderKLHunyuanVideo";
-          case "CogVideoXTransformer3DModel" -> "AutoencoderKLCogVideoX";
-          default -> "AutoencoderKLWan";
-        };
-    String className = config.text("_class_name", usual);
-    if (!CLASSES.contains(className)) {
-      throw config.wrong("_class_name", "one of " + String.join(", ", CLASSES));
-    }
+    String className = config.text("_class_name", Families.of(transformer).vae());
     VaeSizes sizes =
-        switch (className) {
-          case "AutoencoderKLWan" ->
-              new VaeSizes(
-                  config.count("scale_factor_temporal", 4, 1),
-                  config.count("scale_factor_spatial", 8, 1));
-          case "AutoencoderKLHunyuanVideo" ->
-              new VaeSizes(
-                  config.count("temporal_compression_ratio", 4, 1),
-                  config.count("spatial_compression_ratio", 8, 1));
-          default ->
-              new VaeSizes(
-                  config.count("temporal_compression_ratio", 4, 1),
-                  1 << (config.length("block_out_channels", 4) - 1));
-        };
+        Families.ALL.stream()
+            .filter(family -> family.vae().equals(className))
+            .findFirst()
+            .orElseThrow(() -> config.wrong("_class_name", "one of " + Families.names(Family::vae)))
+            .vaeSizes()
+            .apply(config);
     config.requireAllKnown(className);
     return sizes;
   }

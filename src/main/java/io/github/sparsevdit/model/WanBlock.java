@@ -31,7 +31,7 @@ final class WanBlock {
     this.epsilon = epsilon;
     String name = "blocks." + layer + ".";
     int d = dims.width();
-    table = weights.fp32(name + "scale_shift_table", 1, 6, d).view(1, 6L * d);
+    table = weights.table(name + "scale_shift_table", 1, 6, d).view(1, 6L * d);
     selfQ = weights.linear(name + "attn1.to_q", d, d);
     selfK = weights.linear(name + "attn1.to_k", d, d);
     selfV = weights.linear(name + "attn1.to_v", d, d);

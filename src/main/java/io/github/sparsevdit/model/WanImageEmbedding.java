@@ -29,8 +29,8 @@ final class WanImageEmbedding implements AutoCloseable {
     String name = "condition_embedder.image_embedder.";
     norm1Weight = weights.stored(name + "norm1.weight", features);
     norm1Bias = weights.stored(name + "norm1.bias", features);
-    first = weights.linearFp32(name + "ff.net.0.proj", features, features);
-    second = weights.linearFp32(name + "ff.net.2", features, width);
+    first = weights.linear(name + "ff.net.0.proj", features, features);
+    second = weights.linear(name + "ff.net.2", features, width);
     norm2Weight = weights.stored(name + "norm2.weight", width);
     norm2Bias = weights.stored(name + "norm2.bias", width);
   }

@@ -61,16 +61,15 @@ final class WanTransformer extends BaseTransformer<WanWorkspace> {
       blocks[i] =
           new WanBlock(weights, i, config.dims(), config.ffn(), withImage, config.epsilon());
     }
-    headTable = weights.fp32("scale_shift_table", 1, 2, d).view(1, 2L * d);
+    headTable = weights.table("scale_shift_table", 1, 2, d).view(1, 2L * d);
     head = weights.linear("proj_out", d, (long) patches.volume() * config.outChannels());
   }
 
   /**
-   * What the pipeline says: with expanded timesteps (Wan2.2 TI2V) the frames that are given are
-   * tokens of timestep 0, and an image's latents are no further channels.
-   *
-   * @param where for messages
+   * With expanded timesteps (Wan2.2 TI2V) the frames that are given are tokens of timestep 0, and
+   * an image's latents are no further channels.
    */
+  @Override
   void expandTimesteps(boolean expands, String where) {
     if (expands && config.inChannels() != config.outChannels()) {
       throw new IllegalArgumentException(

@@ -31,16 +31,24 @@ final class Weights implements AutoCloseable {
   private final TensorSource source;
   private final Backend backend;
   private final ElementType type;
+  private final Family family;
   private final String where;
   private final Operations operations;
   private final Set<String> taken = new HashSet<>();
   private final List<Tensor> owned = new ArrayList<>();
   private String fingerprint; // null until it is asked for
 
-  Weights(TensorSource source, Backend backend, ElementType type, String where) {
+  /**
+   * @param source that this closes, also if it throws
+   * @param type that is computed in
+   * @param family that says which weights stay FP32
+   * @param where for messages
+   */
+  Weights(TensorSource source, Backend backend, ElementType type, Family family, String where) {
     this.source = source;
     this.backend = backend;
     this.type = type;
+    this.family = family;
     this.where = where;
     try {
       operations = new Operations(backend);
@@ -60,15 +68,10 @@ final class Weights implements AutoCloseable {
 
   /**
    * {@code name.weight} [outputs, inputs] and {@code name.bias} [outputs], in the type that is
-   * computed in.
+   * computed in, or in FP32 where the family says so.
    */
   Linear linear(String name, long inputs, long outputs) {
-    return linear(name, type, inputs, outputs);
-  }
-
-  /** The same in FP32. */
-  Linear linearFp32(String name, long inputs, long outputs) {
-    return linear(name, ElementType.FP32, inputs, outputs);
+    return layer(typeOf(name), mapped(name + ".weight", outputs, inputs), name);
   }
 
   /**
@@ -80,11 +83,11 @@ final class Weights implements AutoCloseable {
     shape[0] = outputs;
     System.arraycopy(kernel, 0, shape, 1, kernel.length);
     long inputs = Arrays.stream(kernel).reduce(1, (a, b) -> a * b);
-    return layer(type, mapped(name + ".weight", shape).view(outputs, inputs), name);
+    return layer(typeOf(name), mapped(name + ".weight", shape).view(outputs, inputs), name);
   }
 
-  private Linear linear(String name, ElementType as, long inputs, long outputs) {
-    return layer(as, mapped(name + ".weight", outputs, inputs), name);
+  private ElementType typeOf(String name) {
+    return family.inFp32(name) ? ElementType.FP32 : type;
   }
 
   private Linear layer(ElementType as, Tensor stored, String name) {
@@ -93,9 +96,9 @@ final class Weights implements AutoCloseable {
     return new Linear(weight, bias, onDevice() ? stored : weight);
   }
 
-  /** A tensor of the given shape in FP32. */
-  Tensor fp32(String name, long... shape) {
-    return as(ElementType.FP32, mapped(name, shape));
+  /** A tensor of the given shape in the type of {@link #linear}. */
+  Tensor table(String name, long... shape) {
+    return as(typeOf(name), mapped(name, shape));
   }
 
   /** A tensor of the given shape in the type it is stored in. */

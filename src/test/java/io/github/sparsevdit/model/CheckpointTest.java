@@ -155,7 +155,7 @@ class CheckpointTest {
           @Override
           public void close() {}
         };
-    Weights weights = new Weights(changed, backend, ElementType.BF16, "tiny");
+    Weights weights = new Weights(changed, backend, ElementType.BF16, Wan.FAMILY, "tiny");
     Checkpoints.network("tiny", config, weights, backend).close();
   }
 

@@ -261,9 +261,9 @@ class SchedulersTest {
   @CsvSource(
       delimiter = '|',
       value = {
-        "CogVideoXDDIMScheduler | HunyuanVideoTransformer3DModel | CogVideoXDDIMScheduler does not take",
-        "CogVideoXDPMScheduler | HunyuanVideoTransformer3DModel | CogVideoXDPMScheduler does not take",
-        "CogVideoXDPMScheduler | WanTransformer3DModel | CogVideoXDPMScheduler takes more",
+        "CogVideoXDDIMScheduler | HunyuanVideoTransformer3DModel | pipeline cannot drive CogVideoXDDIMScheduler; take UniPC",
+        "CogVideoXDPMScheduler | HunyuanVideoTransformer3DModel | pipeline cannot drive CogVideoXDPMScheduler; take UniPC",
+        "CogVideoXDPMScheduler | WanTransformer3DModel | pipeline cannot drive",
         "EulerDiscreteScheduler | WanTransformer3DModel | EulerDiscreteScheduler is not supported",
         "UniPCMultistepScheduler | CogVideoXTransformer3DModel | prediction_type is \"v_prediction\"",
       })
@@ -271,7 +271,7 @@ class SchedulersTest {
     RuntimeException e =
         assertThrows(
             RuntimeException.class,
-            () -> Schedulers.create(scheduler, Schedulers.COGVIDEOX, family, RunSteps.of(4), null));
+            () -> Schedulers.create(scheduler, CogVideoX.SCHEDULER, family, RunSteps.of(4), null));
     assertTrue(e.getMessage().contains(message), e::getMessage);
     assertTrue(e.getMessage().startsWith(scheduler + ": "), e::getMessage);
   }
@@ -288,7 +288,7 @@ class SchedulersTest {
               IllegalArgumentException.class,
               () ->
                   Schedulers.create(
-                      "CogVideoXDDIMScheduler", Schedulers.COGVIDEOX, null, steps, null));
+                      "CogVideoXDDIMScheduler", CogVideoX.SCHEDULER, null, steps, null));
       assertTrue(e.getMessage().contains("takes a number of steps"), e::getMessage);
     }
   }

@@ -26,6 +26,11 @@ import java.nio.file.Path;
  * latents.
  */
 record RunCase(Path path, Path denoisers) implements ReferenceCase {
+  /** What the published pipelines set apart from diffusers' defaults. */
+  private static final String COGVIDEOX =
+      "{\"prediction_type\": \"v_prediction\", \"timestep_spacing\": \"trailing\","
+          + " \"rescale_betas_zero_snr\": true, \"snr_shift_scale\": 1.0}";
+
   private static final double BOUND = 1e-4;
   private static final ObjectMapper MAPPER = new ObjectMapper();
 
@@ -112,18 +117,23 @@ record RunCase(Path path, Path denoisers) implements ReferenceCase {
     return switch (words[0]) {
       case "unipc" ->
           Schedulers.create(
-              "UniPCMultistepScheduler", Schedulers.wan(Double.parseDouble(words[2])), steps, null);
+              "UniPCMultistepScheduler",
+              "{\"prediction_type\": \"flow_prediction\", \"use_flow_sigmas\": true, "
+                  + entry(words)
+                  + "}",
+              steps,
+              null);
       case "flow-match-euler" ->
-          Schedulers.create("FlowMatchEulerDiscreteScheduler", json(words), steps, null);
+          Schedulers.create(
+              "FlowMatchEulerDiscreteScheduler", "{" + entry(words) + "}", steps, null);
       case "cogvideox-ddim" ->
-          Schedulers.create("CogVideoXDDIMScheduler", Schedulers.COGVIDEOX, steps, null);
-      case "cogvideox-dpm" ->
-          Schedulers.create("CogVideoXDPMScheduler", Schedulers.COGVIDEOX, steps, null);
+          Schedulers.create("CogVideoXDDIMScheduler", COGVIDEOX, steps, null);
+      case "cogvideox-dpm" -> Schedulers.create("CogVideoXDPMScheduler", COGVIDEOX, steps, null);
       default -> throw new UnsupportedException("scheduler " + description + " is not known");
     };
   }
 
-  private static String json(String[] words) {
-    return "{\"" + words[1] + "\": " + words[2] + "}";
+  private static String entry(String[] words) {
+    return "\"" + words[1] + "\": " + words[2];
   }
 }
