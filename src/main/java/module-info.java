@@ -15,8 +15,11 @@ module io.github.sparsevdit {
   requires static xchart;
 
   exports io.github.sparsevdit;
+  exports io.github.sparsevdit.checkpoint;
+  exports io.github.sparsevdit.estimate;
   exports io.github.sparsevdit.eval;
   exports io.github.sparsevdit.model;
+  exports io.github.sparsevdit.pipeline;
   exports io.github.sparsevdit.search;
   exports io.github.sparsevdit.tensor;
 

@@ -2,7 +2,7 @@ package io.github.sparsevdit.jmh;
 
 import io.github.sparsevdit.Backend;
 import io.github.sparsevdit.CpuOptions;
-import io.github.sparsevdit.model.WanBlockRun;
+import io.github.sparsevdit.model.wan.WanBlockRun;
 import io.github.sparsevdit.tensor.ElementType;
 import java.util.concurrent.TimeUnit;
 import org.openjdk.jmh.annotations.AuxCounters;

@@ -6,7 +6,7 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import io.github.sparsevdit.Backend;
 import io.github.sparsevdit.CpuOptions;
-import io.github.sparsevdit.model.WanBlockRun;
+import io.github.sparsevdit.model.wan.WanBlockRun;
 import io.github.sparsevdit.tensor.ElementType;
 import java.util.stream.Stream;
 import org.junit.jupiter.api.DynamicTest;

@@ -4,6 +4,7 @@ import io.github.sparsevdit.Backend;
 import io.github.sparsevdit.Policy;
 import io.github.sparsevdit.Schedule;
 import io.github.sparsevdit.SparseAttention;
+import io.github.sparsevdit.checkpoint.Denoisers;
 import io.github.sparsevdit.model.AttentionProvider;
 import io.github.sparsevdit.model.Conditioning;
 import io.github.sparsevdit.model.VideoTransformer;
@@ -27,7 +28,7 @@ public final class Denoiser {
     long[] shape = {3, 8, 16, 16};
     try (Backend backend = Backend.cpu();
         VideoTransformer transformer =
-            VideoTransformer.load(Path.of(args[0]), backend, ElementType.FP32);
+            Denoisers.load(Path.of(args[0]), backend, ElementType.FP32);
         SparseAttention attention =
             SparseAttention.of(
                 backend,

@@ -6,7 +6,7 @@ import io.github.sparsevdit.Mode;
 import io.github.sparsevdit.eval.Baselines;
 import io.github.sparsevdit.eval.Evaluation;
 import io.github.sparsevdit.eval.Report;
-import io.github.sparsevdit.model.DenoisingProgress;
+import io.github.sparsevdit.pipeline.DenoisingProgress;
 import io.github.sparsevdit.search.Findings;
 import java.util.ArrayList;
 import java.util.Collections;

@@ -9,20 +9,21 @@ import io.github.sparsevdit.Policy;
 import io.github.sparsevdit.Schedule;
 import io.github.sparsevdit.Sequence;
 import io.github.sparsevdit.SparseAttention;
+import io.github.sparsevdit.checkpoint.CheckpointFolder;
+import io.github.sparsevdit.checkpoint.Denoisers;
+import io.github.sparsevdit.checkpoint.GenerationConfig;
+import io.github.sparsevdit.estimate.RunMemory;
 import io.github.sparsevdit.eval.Evaluation;
 import io.github.sparsevdit.internal.GitLfs;
-import io.github.sparsevdit.model.CheckpointFolder;
 import io.github.sparsevdit.model.Conditioning;
-import io.github.sparsevdit.model.DenoiserSource;
-import io.github.sparsevdit.model.DenoisingProgress;
-import io.github.sparsevdit.model.GenerationConfig;
 import io.github.sparsevdit.model.Geometry;
-import io.github.sparsevdit.model.Guidance;
-import io.github.sparsevdit.model.Pipeline;
-import io.github.sparsevdit.model.RunFile;
-import io.github.sparsevdit.model.RunMemory;
-import io.github.sparsevdit.model.RunSteps;
-import io.github.sparsevdit.model.Scheduler;
+import io.github.sparsevdit.pipeline.DenoiserSource;
+import io.github.sparsevdit.pipeline.DenoisingProgress;
+import io.github.sparsevdit.pipeline.Guidance;
+import io.github.sparsevdit.pipeline.Pipeline;
+import io.github.sparsevdit.pipeline.RunFile;
+import io.github.sparsevdit.pipeline.RunSteps;
+import io.github.sparsevdit.pipeline.Scheduler;
 import io.github.sparsevdit.search.CalibrationSource;
 import io.github.sparsevdit.tensor.ElementType;
 import java.io.IOException;
@@ -241,7 +242,7 @@ final class Checkpoint implements AutoCloseable {
           "the checkpoint does not say how large its latents are; give --latents"
               + " FRAMESxHEIGHTxWIDTH");
     }
-    Geometry geometry = Geometry.read(folder);
+    Geometry geometry = Denoisers.geometry(folder);
     requirePatches(
         given != null
             ? "--latents " + given

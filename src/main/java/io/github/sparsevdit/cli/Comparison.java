@@ -2,7 +2,7 @@ package io.github.sparsevdit.cli;
 
 import io.github.sparsevdit.eval.Psnr;
 import io.github.sparsevdit.eval.Ssim;
-import io.github.sparsevdit.eval.Video;
+import io.github.sparsevdit.pipeline.Video;
 
 /**
  * How near a sparse run comes to the dense one from the same noise.

@@ -2,11 +2,12 @@ package io.github.sparsevdit.cli;
 
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.ObjectMapper;
-import io.github.sparsevdit.model.CheckpointFolder;
+import io.github.sparsevdit.checkpoint.CheckpointFolder;
+import io.github.sparsevdit.checkpoint.Denoisers;
+import io.github.sparsevdit.estimate.ModelProfile;
 import io.github.sparsevdit.model.Geometry;
-import io.github.sparsevdit.model.ModelProfile;
-import io.github.sparsevdit.model.Pipeline;
 import io.github.sparsevdit.model.VaeSizes;
+import io.github.sparsevdit.pipeline.Pipeline;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -28,8 +29,8 @@ final class PlannedFolder {
   private PlannedFolder(Path path, List<String> assumed) {
     this.path = path;
     this.assumed = assumed;
-    geometry = Geometry.read(path);
-    Path home = Geometry.configFile(path).toAbsolutePath().normalize().getParent();
+    geometry = Denoisers.geometry(path);
+    Path home = Denoisers.configFile(path).toAbsolutePath().normalize().getParent();
     Path name = home.getFileName();
     boolean inside = name != null && name.toString().matches("transformer(_2)?");
     pipeline = inside ? home.getParent() : null;
@@ -58,7 +59,7 @@ final class PlannedFolder {
         path.toString(),
         networks,
         geometry,
-        Files.readString(Geometry.configFile(path)),
+        Files.readString(Denoisers.configFile(path)),
         vae[0],
         vae[1],
         geometry.usualText(),
@@ -121,7 +122,7 @@ final class PlannedFolder {
                   like == null ? "as most VAEs have" : "as " + like.title() + " has"));
       return usual;
     }
-    VaeSizes sizes = VaeSizes.read(file, geometry.className());
+    VaeSizes sizes = Denoisers.vaeSizes(file, geometry.className());
     return new int[] {sizes.frames(), sizes.pixels()};
   }
 

@@ -1,6 +1,6 @@
 package io.github.sparsevdit.cli;
 
-import io.github.sparsevdit.model.RunSteps;
+import io.github.sparsevdit.pipeline.RunSteps;
 import io.github.sparsevdit.tensor.ElementType;
 import java.nio.file.Path;
 import java.util.List;

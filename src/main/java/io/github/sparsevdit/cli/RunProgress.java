@@ -1,6 +1,6 @@
 package io.github.sparsevdit.cli;
 
-import io.github.sparsevdit.model.DenoisingProgress;
+import io.github.sparsevdit.pipeline.DenoisingProgress;
 
 /** A run's steps and blocks, shown; it can be cancelled from another thread. */
 final class RunProgress implements DenoisingProgress {

@@ -1,5 +1,7 @@
 package io.github.sparsevdit.eval;
 
+import io.github.sparsevdit.pipeline.Video;
+
 /** Peak signal-to-noise ratio of two clips, peak 1. */
 public final class Psnr {
   private Psnr() {}

@@ -1,5 +1,7 @@
 package io.github.sparsevdit.eval;
 
+import io.github.sparsevdit.pipeline.Video;
+
 /**
  * Structural similarity (Wang, Bovik, Sheikh, Simoncelli: Image quality assessment, 2004): Gaussian
  * window of 11 × 11 with σ = 1.5, population covariance, K₁ = 0.01, K₂ = 0.03, data range 1. The

@@ -14,7 +14,7 @@ public record ForwardCost(double products, double attention) {
   }
 
   /** The products of so many tokens with weights of all layers, and N² · d attention in each. */
-  static ForwardCost of(int layers, double productsOfLayer, double tokens, double width) {
+  public static ForwardCost of(int layers, double productsOfLayer, double tokens, double width) {
     return new ForwardCost(layers * productsOfLayer, layers * 4 * tokens * tokens * width);
   }
 }

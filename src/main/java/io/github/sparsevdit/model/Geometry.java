@@ -3,8 +3,6 @@ package io.github.sparsevdit.model;
 import io.github.sparsevdit.ModelShape;
 import io.github.sparsevdit.Sequence;
 import io.github.sparsevdit.tensor.ElementType;
-import java.nio.file.Files;
-import java.nio.file.Path;
 
 /**
  * A denoiser's sizes as its configuration gives them, and what follows from them without any
@@ -60,54 +58,4 @@ public interface Geometry {
    * @param type that is computed in
    */
   long activationBytes(ElementType type, Sequence sequence, int text, int image);
-
-  /**
-   * Of a checkpoint's folder (a transformer's, or a pipeline's that holds one in transformer/), or
-   * of a config.json.
-   */
-  static Geometry read(Path path) {
-    return of(ConfigFile.read(configFile(path)));
-  }
-
-  /** The config.json that {@link #read} reads. */
-  static Path configFile(Path path) {
-    if (!Files.isDirectory(path)) {
-      return path;
-    }
-    return CheckpointFolder.of(path).config();
-  }
-
-  /** Of a config.json's text; where it came from is for messages. */
-  static Geometry parse(String json, String where) {
-    return of(ConfigFile.parse(json, where));
-  }
-
-  private static Geometry of(ConfigFile config) {
-    return Families.of(config).geometry().apply(config);
-  }
-
-  /** A linear layer's weight and bias. */
-  static long linear(long inputs, long outputs) {
-    return inputs * outputs + outputs;
-  }
-
-  /** linear_2(linear_1(…)) of an embedding. */
-  static long embedding(long inputs, long width) {
-    return linear(inputs, width) + linear(width, width);
-  }
-
-  /** An FFN's two layers. */
-  static long feedForward(long width, long hidden) {
-    return linear(width, hidden) + linear(hidden, width);
-  }
-
-  /** Bytes of a chunked buffer; see {@link Workspace#chunk}. */
-  static long chunkBytes(ElementType type, long rows, long width) {
-    return Workspace.chunk(type, rows, width) * width * type.bytes();
-  }
-
-  /** Bytes of the patches of all video tokens, as gathered and as computed with. */
-  static long patchBytes(ElementType type, long tokens, long features) {
-    return tokens * features * (type == ElementType.FP32 ? 4 : 4 + type.bytes());
-  }
 }

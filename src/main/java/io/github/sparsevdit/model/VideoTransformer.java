@@ -1,11 +1,9 @@
 package io.github.sparsevdit.model;
 
-import io.github.sparsevdit.Backend;
 import io.github.sparsevdit.ModelShape;
 import io.github.sparsevdit.Sequence;
 import io.github.sparsevdit.tensor.ElementType;
 import io.github.sparsevdit.tensor.Tensor;
-import java.nio.file.Path;
 
 /**
  * A video diffusion transformer: given noisy latents and a timestep, says where they should go.
@@ -97,24 +95,4 @@ public interface VideoTransformer extends AutoCloseable {
   /** Frees its buffers and closes its weights; waits for a running forward. May be called twice. */
   @Override
   void close();
-
-  /**
-   * Opens a checkpoint in diffusers' layout: a transformer's folder (config.json,
-   * diffusion_pytorch_model*), or a pipeline's that holds one in {@code transformer/}. A pipeline
-   * with a {@code boundary_ratio} (Wan2.2) has a second one in {@code transformer_2/}, which takes
-   * the timesteps below {@link #boundary}. Weights are mapped from disk and, where their element
-   * type is the one computed in, used in place.
-   *
-   * @param computeType BF16 or FP32
-   * @throws IllegalArgumentException if the model's class is unknown, or a weight is missing,
-   *     unexpected or of a wrong shape; the message names it
-   */
-  static VideoTransformer load(Path folder, Backend backend, ElementType computeType) {
-    return load(CheckpointFolder.of(folder), backend, computeType);
-  }
-
-  /** The same of a folder with a variant of the weights. */
-  static VideoTransformer load(CheckpointFolder folder, Backend backend, ElementType computeType) {
-    return Checkpoints.open(folder, backend, computeType);
-  }
 }

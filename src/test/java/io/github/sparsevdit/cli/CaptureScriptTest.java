@@ -8,7 +8,7 @@ import static org.junit.jupiter.api.Assumptions.assumeTrue;
 
 import io.github.sparsevdit.DispatchTable;
 import io.github.sparsevdit.Pattern;
-import io.github.sparsevdit.model.ModelProfile;
+import io.github.sparsevdit.estimate.ModelProfile;
 import io.github.sparsevdit.search.CalibrationSource.Key;
 import io.github.sparsevdit.search.CalibrationSource.Point;
 import io.github.sparsevdit.search.CalibrationSource.Visitor;

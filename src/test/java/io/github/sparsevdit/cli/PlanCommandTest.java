@@ -6,13 +6,13 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.ObjectMapper;
-import io.github.sparsevdit.DispatchTable;
 import io.github.sparsevdit.DispatchTable.HeadEntry;
 import io.github.sparsevdit.DispatchTable.Phase;
+import io.github.sparsevdit.DispatchTable;
 import io.github.sparsevdit.ModelShape;
 import io.github.sparsevdit.Pattern;
 import io.github.sparsevdit.Sequence;
-import io.github.sparsevdit.model.ModelProfile;
+import io.github.sparsevdit.estimate.ModelProfile;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;

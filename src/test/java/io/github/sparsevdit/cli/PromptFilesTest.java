@@ -8,6 +8,7 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 import io.github.sparsevdit.AttentionPlan;
 import io.github.sparsevdit.Backend;
 import io.github.sparsevdit.Pattern;
+import io.github.sparsevdit.checkpoint.Denoisers;
 import io.github.sparsevdit.model.AttentionProvider;
 import io.github.sparsevdit.model.Conditioning;
 import io.github.sparsevdit.model.VideoTransformer;
@@ -393,7 +394,7 @@ class PromptFilesTest {
 
   private float[] byHand(Path checkpoint, double embedded) {
     try (Backend backend = Backend.cpu();
-        VideoTransformer model = VideoTransformer.load(checkpoint, backend, ElementType.FP32);
+        VideoTransformer model = Denoisers.load(checkpoint, backend, ElementType.FP32);
         Safetensors file = Safetensors.open(folder.resolve("prompts.safetensors"));
         Arena arena = Arena.ofShared();
         AttentionPlan plan =

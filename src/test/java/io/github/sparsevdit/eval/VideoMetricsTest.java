@@ -3,6 +3,7 @@ package io.github.sparsevdit.eval;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 
+import io.github.sparsevdit.pipeline.Video;
 import java.util.Random;
 import org.junit.jupiter.api.Test;
 

@@ -6,6 +6,8 @@ import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import io.github.sparsevdit.Sequence;
+import io.github.sparsevdit.checkpoint.Denoisers;
+import io.github.sparsevdit.estimate.ModelProfile;
 import io.github.sparsevdit.tensor.Safetensors;
 import io.github.sparsevdit.tensor.TensorSource;
 import java.nio.file.Path;
@@ -33,7 +35,7 @@ class GeometryTest {
     Path folder = Path.of("src/test/resources/cases/denoisers", name);
     try (TensorSource weights = Safetensors.open(folder)) {
       long stored = weights.names().stream().mapToLong(n -> weights.tensor(n).elements()).sum();
-      assertEquals(stored, Geometry.read(folder).parameters());
+      assertEquals(stored, Denoisers.geometry(folder).parameters());
     }
   }
 
@@ -43,7 +45,7 @@ class GeometryTest {
     Path folder = Path.of("src/test/resources/pipelines/hunyuanvideo-t2v/transformer");
     try (TensorSource weights = Safetensors.open(folder)) {
       long stored = weights.names().stream().mapToLong(n -> weights.tensor(n).elements()).sum();
-      assertEquals(stored, Geometry.read(folder).parameters());
+      assertEquals(stored, Denoisers.geometry(folder).parameters());
     }
   }
 

@@ -5,6 +5,8 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import io.github.sparsevdit.Backend;
 import io.github.sparsevdit.bindings.svdit_backend_info;
+import io.github.sparsevdit.checkpoint.Denoisers;
+import io.github.sparsevdit.estimate.RunMemory;
 import io.github.sparsevdit.tensor.ElementType;
 import java.io.IOException;
 import java.lang.foreign.Arena;
@@ -38,7 +40,7 @@ class LargeCheckpointTest {
 
   private double open(Backend backend) {
     long begin = System.nanoTime();
-    try (VideoTransformer model = VideoTransformer.load(folder, backend, ElementType.BF16)) {
+    try (VideoTransformer model = Denoisers.load(folder, backend, ElementType.BF16)) {
       double seconds = (System.nanoTime() - begin) * 1e-9;
       assertEquals(40, model.shape().layers());
       try (Arena arena = Arena.ofConfined()) {

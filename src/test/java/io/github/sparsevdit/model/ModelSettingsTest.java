@@ -9,6 +9,13 @@ import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.ObjectMapper;
 import com.fasterxml.jackson.databind.node.ObjectNode;
 import io.github.sparsevdit.Backend;
+import io.github.sparsevdit.checkpoint.Denoisers;
+import io.github.sparsevdit.checkpoint.GenerationConfig;
+import io.github.sparsevdit.estimate.ModelProfile;
+import io.github.sparsevdit.model.cogvideox.CogVideoXConfig;
+import io.github.sparsevdit.model.hunyuan.HunyuanConfig;
+import io.github.sparsevdit.model.parts.ConfigFile;
+import io.github.sparsevdit.model.wan.WanConfig;
 import io.github.sparsevdit.tensor.ElementType;
 import java.io.IOException;
 import java.io.InputStream;
@@ -99,7 +106,7 @@ class ModelSettingsTest {
     try {
       Path file = folder.resolve(name);
       Files.writeString(file, json.toString());
-      return VaeSizes.read(file, "");
+      return Denoisers.vaeSizes(file, "");
     } catch (IOException e) {
       throw new java.io.UncheckedIOException(e);
     }
@@ -212,7 +219,7 @@ class ModelSettingsTest {
             () -> {
               GenerationConfig.read(tiny);
               try (Backend backend = Backend.cpu()) {
-                VideoTransformer.load(tiny, backend, ElementType.BF16).close();
+                Denoisers.load(tiny, backend, ElementType.BF16).close();
               }
             });
     assertTrue(e.getMessage().startsWith(file + ": " + message), e::getMessage);
@@ -228,7 +235,7 @@ class ModelSettingsTest {
     for (boolean expands : new boolean[] {false, true}) {
       Files.writeString(index, json.put("expand_timesteps", expands).toString());
       try (Backend backend = Backend.cpu();
-          VideoTransformer wan = VideoTransformer.load(tiny, backend, ElementType.BF16);
+          VideoTransformer wan = Denoisers.load(tiny, backend, ElementType.BF16);
           var text = backend.allocate(ElementType.FP32, 8, 64);
           var frames = backend.allocate(ElementType.FP32, 3, 1, 8, 8)) {
         Conditioning given = Conditioning.text(text).withFirstFrames(frames);

@@ -9,6 +9,8 @@ import io.github.sparsevdit.OtherJvm;
 import io.github.sparsevdit.Policy;
 import io.github.sparsevdit.SparseAttention;
 import io.github.sparsevdit.TestBackends;
+import io.github.sparsevdit.checkpoint.Denoisers;
+import io.github.sparsevdit.pipeline.UniPc;
 import io.github.sparsevdit.tensor.ElementType;
 import io.github.sparsevdit.tensor.Safetensors;
 import io.github.sparsevdit.tensor.Tensor;
@@ -87,7 +89,7 @@ class NarrowProcessorTest {
   private static float[] forward(ElementType type) {
     try (Backend backend = Backend.cpu();
         Arena arena = Arena.ofShared();
-        VideoTransformer wan = VideoTransformer.load(WAN, backend, type);
+        VideoTransformer wan = Denoisers.load(WAN, backend, type);
         SparseAttention dense =
             SparseAttention.of(
                 backend,

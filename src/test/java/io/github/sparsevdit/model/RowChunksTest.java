@@ -4,6 +4,8 @@ import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import io.github.sparsevdit.Backend;
+import io.github.sparsevdit.checkpoint.Denoisers;
+import io.github.sparsevdit.model.parts.Workspace;
 import io.github.sparsevdit.tensor.ElementType;
 import io.github.sparsevdit.tensor.Tensor;
 import java.lang.foreign.Arena;
@@ -30,7 +32,7 @@ class RowChunksTest {
     try (Backend backend = Backend.cpu();
         Arena arena = Arena.ofShared();
         VideoTransformer model =
-            VideoTransformer.load(CASES.resolve(name), backend, ElementType.FP32)) {
+            Denoisers.load(CASES.resolve(name), backend, ElementType.FP32)) {
       boolean framesFirst = name.startsWith("cog");
       int frames = framesFirst ? 2 : 1; // what one patch takes
       long[] one = framesFirst ? new long[] {frames, 4, 64, 64} : new long[] {4, frames, 64, 64};

@@ -5,6 +5,7 @@ import io.github.sparsevdit.Backend;
 import io.github.sparsevdit.Pattern;
 import io.github.sparsevdit.Sequence;
 import io.github.sparsevdit.UnsupportedException;
+import io.github.sparsevdit.checkpoint.Denoisers;
 import io.github.sparsevdit.model.AttentionFunction;
 import io.github.sparsevdit.model.AttentionProvider;
 import io.github.sparsevdit.model.Conditioning;
@@ -38,7 +39,7 @@ record DenoiserCase(Path folder) implements ReferenceCase {
   @Override
   public CaseResult run(Backend backend) {
     try (TensorSource tensors = Safetensors.open(folder.resolve("case.safetensors"));
-        VideoTransformer transformer = VideoTransformer.load(folder, backend, ElementType.FP32)) {
+        VideoTransformer transformer = Denoisers.load(folder, backend, ElementType.FP32)) {
       boolean headsFirst = tensors.metadata().get("attn_layout").startsWith("B,H,S,D");
       Comparison errors = new Comparison();
       for (int row = 0; row < tensors.tensor("in.hidden_states").size(0); row++) {

@@ -7,14 +7,15 @@ import io.github.sparsevdit.AttentionPlan;
 import io.github.sparsevdit.Backend;
 import io.github.sparsevdit.Sequence;
 import io.github.sparsevdit.UnsupportedException;
+import io.github.sparsevdit.checkpoint.Denoisers;
 import io.github.sparsevdit.model.AttentionProvider;
 import io.github.sparsevdit.model.Conditioning;
-import io.github.sparsevdit.model.DenoisingLoop;
-import io.github.sparsevdit.model.DenoisingProgress;
-import io.github.sparsevdit.model.Guidance;
-import io.github.sparsevdit.model.Scheduler;
-import io.github.sparsevdit.model.Schedulers;
 import io.github.sparsevdit.model.VideoTransformer;
+import io.github.sparsevdit.pipeline.DenoisingLoop;
+import io.github.sparsevdit.pipeline.DenoisingProgress;
+import io.github.sparsevdit.pipeline.Guidance;
+import io.github.sparsevdit.pipeline.Scheduler;
+import io.github.sparsevdit.pipeline.Schedulers;
 import io.github.sparsevdit.tensor.ElementType;
 import io.github.sparsevdit.tensor.Safetensors;
 import io.github.sparsevdit.tensor.Tensor;
@@ -48,7 +49,7 @@ record RunCase(Path path, Path denoisers) implements ReferenceCase {
   public CaseResult run(Backend backend) {
     try (TensorSource tensors = Safetensors.open(path);
         VideoTransformer transformer =
-            VideoTransformer.load(
+            Denoisers.load(
                 denoisers.resolve(tensors.metadata().get("checkpoint")),
                 backend,
                 ElementType.FP32)) {

@@ -2,8 +2,8 @@ package io.github.sparsevdit.eval.cases;
 
 import io.github.sparsevdit.Backend;
 import io.github.sparsevdit.UnsupportedException;
-import io.github.sparsevdit.model.Scheduler;
-import io.github.sparsevdit.model.Schedulers;
+import io.github.sparsevdit.pipeline.Scheduler;
+import io.github.sparsevdit.pipeline.Schedulers;
 import io.github.sparsevdit.tensor.Safetensors;
 import io.github.sparsevdit.tensor.TensorSource;
 import java.nio.file.Path;

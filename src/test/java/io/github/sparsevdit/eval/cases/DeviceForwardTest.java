@@ -11,6 +11,7 @@ import io.github.sparsevdit.BackendUnavailableException;
 import io.github.sparsevdit.OutOfNativeMemoryException;
 import io.github.sparsevdit.Sequence;
 import io.github.sparsevdit.SimulatedDevice;
+import io.github.sparsevdit.checkpoint.Denoisers;
 import io.github.sparsevdit.model.AttentionFunction;
 import io.github.sparsevdit.model.AttentionProvider;
 import io.github.sparsevdit.model.Conditioning;
@@ -76,7 +77,7 @@ class DeviceForwardTest {
     try (Backend backend = Backend.cuda(0);
         Arena arena = Arena.ofConfined();
         TensorSource tensors = Safetensors.open(folder.resolve("case.safetensors"));
-        VideoTransformer transformer = VideoTransformer.load(folder, backend, ElementType.BF16)) {
+        VideoTransformer transformer = Denoisers.load(folder, backend, ElementType.BF16)) {
       Tensor latents = tensors.tensor("in.hidden_states").select(0, 0);
       Conditioning conditioning = CaseInputs.conditioning(tensors, 0);
       long[] shape = transformer.outputShape(latents.shape());
@@ -144,7 +145,7 @@ class DeviceForwardTest {
    */
   private static long pass(Path folder, Backend backend, TensorSource tensors, long limit) {
     try (Arena arena = Arena.ofConfined();
-        VideoTransformer transformer = VideoTransformer.load(folder, backend, ElementType.BF16)) {
+        VideoTransformer transformer = Denoisers.load(folder, backend, ElementType.BF16)) {
       Tensor latents = tensors.tensor("in.hidden_states").select(0, 0);
       Conditioning conditioning = CaseInputs.conditioning(tensors, 0);
       long[] shape = transformer.outputShape(latents.shape());
@@ -176,7 +177,7 @@ class DeviceForwardTest {
       Exception refused =
           assertThrows(
               OutOfNativeMemoryException.class,
-              () -> VideoTransformer.load(folder, backend, ElementType.BF16));
+              () -> Denoisers.load(folder, backend, ElementType.BF16));
       assertTrue(refused.getMessage().contains("the weights take 0.00"), refused.getMessage());
     } finally {
       SimulatedDevice.configure("");

@@ -1,0 +1,2 @@
+/** CogVideoX1.5. */
+package io.github.sparsevdit.model.cogvideox;

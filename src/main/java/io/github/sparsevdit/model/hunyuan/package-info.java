@@ -1,0 +1,2 @@
+/** HunyuanVideo. */
+package io.github.sparsevdit.model.hunyuan;

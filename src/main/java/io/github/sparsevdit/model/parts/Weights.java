@@ -1,0 +1,247 @@
+package io.github.sparsevdit.model.parts;
+
+import io.github.sparsevdit.Backend;
+import io.github.sparsevdit.OutOfNativeMemoryException;
+import io.github.sparsevdit.internal.Resources;
+import io.github.sparsevdit.tensor.ElementType;
+import io.github.sparsevdit.tensor.Tensor;
+import io.github.sparsevdit.tensor.TensorSource;
+import java.lang.foreign.MemorySegment;
+import java.nio.charset.StandardCharsets;
+import java.security.MessageDigest;
+import java.security.NoSuchAlgorithmException;
+import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.HashSet;
+import java.util.HexFormat;
+import java.util.List;
+import java.util.Locale;
+import java.util.Set;
+import java.util.TreeSet;
+
+/**
+ * A checkpoint's weights as a denoiser takes them: each by name, with the shape it must have. One
+ * stored in the wanted element type is used where it is mapped; any other is converted once. On a
+ * device all of them are uploaded once, and kept there as long as this is open.
+ */
+public final class Weights implements AutoCloseable {
+  private static final int NAMES_SHOWN = 5;
+  private static final long BYTES_AT_ONCE = 1L << 30;
+
+  private final TensorSource source;
+  private final Backend backend;
+  private final ElementType type;
+  private final Family family;
+  private final String where;
+  private final Operations operations;
+  private final Set<String> taken = new HashSet<>();
+  private final List<Tensor> owned = new ArrayList<>();
+  private String fingerprint; // null until it is asked for
+
+  /**
+   * @param source that this closes, also if it throws
+   * @param type that is computed in
+   * @param family that says which weights stay FP32
+   * @param where for messages
+   */
+  public Weights(TensorSource source, Backend backend, ElementType type, Family family, String where) {
+    this.source = source;
+    this.backend = backend;
+    this.type = type;
+    this.family = family;
+    this.where = where;
+    try {
+      operations = new Operations(backend);
+      if (onDevice()) {
+        requireRoom();
+      }
+    } catch (RuntimeException | Error failure) {
+      source.close();
+      throw failure;
+    }
+  }
+
+  /** The element type that is computed in. */
+  ElementType type() {
+    return type;
+  }
+
+  /**
+   * {@code name.weight} [outputs, inputs] and {@code name.bias} [outputs], in the type that is
+   * computed in, or in FP32 where the family says so.
+   */
+  public Linear linear(String name, long inputs, long outputs) {
+    return layer(typeOf(name), mapped(name + ".weight", outputs, inputs), name);
+  }
+
+  /**
+   * A convolution whose stride is its kernel: {@code name.weight} [outputs, …kernel] as a linear
+   * layer on whole patches.
+   */
+  public Linear patchLinear(String name, long outputs, long... kernel) {
+    long[] shape = new long[kernel.length + 1];
+    shape[0] = outputs;
+    System.arraycopy(kernel, 0, shape, 1, kernel.length);
+    long inputs = Arrays.stream(kernel).reduce(1, (a, b) -> a * b);
+    return layer(typeOf(name), mapped(name + ".weight", shape).view(outputs, inputs), name);
+  }
+
+  private ElementType typeOf(String name) {
+    return family.inFp32(name) ? ElementType.FP32 : type;
+  }
+
+  private Linear layer(ElementType as, Tensor stored, String name) {
+    Tensor weight = as(as, stored);
+    Tensor bias = as(as, mapped(name + ".bias", stored.size(0)));
+    return new Linear(weight, bias, onDevice() ? stored : weight);
+  }
+
+  /** A tensor of the given shape in the type of {@link #linear}. */
+  public Tensor table(String name, long... shape) {
+    return as(typeOf(name), mapped(name, shape));
+  }
+
+  /** A tensor of the given shape in the type it is stored in. */
+  public Tensor stored(String name, long... shape) {
+    Tensor tensor = mapped(name, shape);
+    return as(tensor.type(), tensor);
+  }
+
+  private Tensor mapped(String name, long... shape) {
+    if (!source.has(name)) {
+      throw new IllegalArgumentException(
+          where
+              + ": weight "
+              + name
+              + " "
+              + Arrays.toString(shape)
+              + " is missing: files of the checkpoint are lacking, or config.json is another model's");
+    }
+    taken.add(name);
+    Tensor tensor = source.tensor(name);
+    if (!Arrays.equals(tensor.shape(), shape)) {
+      throw new IllegalArgumentException(
+          where
+              + ": weight "
+              + name
+              + " is "
+              + Arrays.toString(tensor.shape())
+              + "; the configuration asks for "
+              + Arrays.toString(shape)
+              + ": config.json is another model's");
+    }
+    return tensor;
+  }
+
+  /** Memory that lives as long as the weights. */
+  Tensor buffer(ElementType type, long... shape) {
+    Tensor tensor = backend.allocate(type, shape);
+    owned.add(tensor);
+    return tensor;
+  }
+
+  /** Weights whose names end so may be there and are not used. */
+  public void ignore(String suffix) {
+    source.names().stream().filter(name -> name.endsWith(suffix)).forEach(taken::add);
+  }
+
+  /** Throws IllegalArgumentException if the checkpoint holds weights that nothing asked for. */
+  public void requireAllUsed() {
+    Set<String> unexpected = new TreeSet<>(source.names());
+    unexpected.removeAll(taken);
+    if (!unexpected.isEmpty()) {
+      List<String> shown = unexpected.stream().limit(NAMES_SHOWN).toList();
+      throw new IllegalArgumentException(
+          where
+              + ": "
+              + unexpected.size()
+              + " unexpected weights: "
+              + String.join(", ", shown)
+              + (unexpected.size() > NAMES_SHOWN ? ", …" : "")
+              + ": config.json is another model's, or of a variant that is not supported");
+    }
+  }
+
+  /** SHA-256 of all names, types, shapes and values. Reads them all when it is first asked for. */
+  synchronized String fingerprint() {
+    if (fingerprint == null) {
+      List<byte[]> parts =
+          List.copyOf(new TreeSet<>(source.names())).parallelStream().map(this::digest).toList();
+      MessageDigest digest = sha256();
+      parts.forEach(digest::update);
+      fingerprint = HexFormat.of().formatHex(digest.digest());
+    }
+    return fingerprint;
+  }
+
+  private byte[] digest(String name) {
+    MessageDigest digest = sha256();
+    Tensor tensor = source.tensor(name);
+    digest.update((name + " " + tensor + "\n").getBytes(StandardCharsets.UTF_8));
+    MemorySegment bytes = tensor.segment();
+    for (long at = 0; at < bytes.byteSize(); at += BYTES_AT_ONCE) {
+      long size = Math.min(BYTES_AT_ONCE, bytes.byteSize() - at);
+      digest.update(bytes.asSlice(at, size).asByteBuffer());
+    }
+    return digest.digest();
+  }
+
+  private static MessageDigest sha256() {
+    try {
+      return MessageDigest.getInstance("SHA-256");
+    } catch (NoSuchAlgorithmException e) {
+      throw new IllegalStateException(e);
+    }
+  }
+
+  /** The name of a weight that holds NaN or an infinity; null where none does. */
+  String notFinite() {
+    for (String name : new TreeSet<>(taken)) {
+      if (source.has(name) && source.tensor(name).firstNotFinite() >= 0) {
+        return name;
+      }
+    }
+    return null;
+  }
+
+  private Tensor as(ElementType wanted, Tensor tensor) {
+    if (tensor.type() == wanted && !onDevice()) {
+      return tensor;
+    }
+    Tensor copy = buffer(wanted, tensor.shape());
+    operations.load(tensor, copy);
+    return copy;
+  }
+
+  private boolean onDevice() {
+    return backend.kind() == Backend.Kind.CUDA;
+  }
+
+  /** Throws OutOfNativeMemoryException where the device has no room for all weights. */
+  private void requireRoom() {
+    long bytes = 0;
+    for (String name : source.names()) {
+      bytes += source.tensor(name).elements() * type.bytes();
+    }
+    long free = backend.info().memoryFreeBytes();
+    if (bytes > free) {
+      throw new OutOfNativeMemoryException(
+          String.format(
+              Locale.ROOT,
+              "%s: the weights take %.4g GB on %s, which has %.4g GB free",
+              where,
+              bytes * 1e-9,
+              backend.describe(),
+              free * 1e-9));
+    }
+  }
+
+  @Override
+  public void close() {
+    Resources all = new Resources();
+    all.add(source);
+    all.add(operations);
+    owned.forEach(all::add);
+    all.close();
+  }
+}

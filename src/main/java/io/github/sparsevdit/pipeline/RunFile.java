@@ -1,0 +1,225 @@
+package io.github.sparsevdit.pipeline;
+
+import io.github.sparsevdit.Backend;
+import io.github.sparsevdit.model.Conditioning;
+import io.github.sparsevdit.model.VideoTransformer;
+import io.github.sparsevdit.tensor.ElementType;
+import io.github.sparsevdit.tensor.Safetensors;
+import io.github.sparsevdit.tensor.Tensor;
+import java.io.IOException;
+import java.io.UncheckedIOException;
+import java.lang.foreign.Arena;
+import java.nio.charset.StandardCharsets;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.security.MessageDigest;
+import java.security.NoSuchAlgorithmException;
+import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.HashMap;
+import java.util.HexFormat;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
+
+/**
+ * Where a run is kept after each step, so that it can be stopped and go on: the latents and what
+ * the scheduler takes over from step to step, as safetensors, with what tells that it is the same
+ * run. Resumed on the same kind of processor, a run gives the same bits as one that was never
+ * stopped; a state of another arithmetic (see {@link Backend#arithmetic}) is refused. The file is
+ * replaced whole or not at all. Not thread-safe.
+ */
+public final class RunFile {
+  private static final String FORMAT = "sparse-vdit/run";
+  private static final String VERSION = "4";
+  private static final String IDENTITY = "is.";
+  private static final String ARITHMETIC = "arithmetic";
+  private static final String PROCESSOR = "processor";
+
+  private final Path file;
+  private final Map<String, String> identity;
+  private String processor; // that the run was begun on
+
+  /**
+   * @param file need not exist yet
+   * @param identity names and values of what the run is; see {@link #identity}
+   * @param backend that computes it
+   */
+  public RunFile(Path file, Map<String, String> identity, Backend backend) {
+    this.file = file;
+    this.identity = new LinkedHashMap<>(identity);
+    this.processor = backend.info().name();
+  }
+
+  /**
+   * What a file says of the processor or device that its run was begun on, where that is another
+   * than the backend's: the last bits may then differ from those of a run on one of them, since
+   * libraries choose their code by the processor. Null where it is the same, or there is no file.
+   *
+   * @throws IllegalArgumentException if the file is none of safetensors
+   */
+  public static String begunElsewhere(Path file, Backend backend) {
+    if (!Files.exists(file)) {
+      return null;
+    }
+    try (Safetensors state = Safetensors.open(file)) {
+      String there = state.metadata().get(PROCESSOR);
+      return there == null || there.equals(backend.info().name()) ? null : there;
+    }
+  }
+
+  /**
+   * What a run is: a state that differs in any of it is another run's.
+   *
+   * @param backend whose arithmetic makes the run's bits
+   * @param negative the unconditional branch, or null
+   * @param attention all that decides which patterns heads have, or its digest
+   * @param attentionType that self-attention is computed in
+   * @param seed of the noise, and of the scheduler's random term
+   * @param noise what the run begins with instead; null for the seed's
+   */
+  public static Map<String, String> identity(
+      Backend backend,
+      VideoTransformer transformer,
+      Scheduler scheduler,
+      Guidance guidance,
+      Conditioning prompt,
+      Conditioning negative,
+      String attention,
+      ElementType attentionType,
+      long seed,
+      Tensor noise) {
+    Map<String, String> identity = new LinkedHashMap<>();
+    identity.put(ARITHMETIC, backend.arithmetic());
+    identity.put("model", transformer.shape().name() + " " + transformer.fingerprint());
+    identity.put("element type", transformer.type().toString());
+    identity.put("scheduler", scheduler.getClass().getSimpleName());
+    identity.put("timesteps", scheduler.schedule().timesteps().toString());
+    identity.put(
+        "scheduler's settings",
+        sha256(digest -> digest.update(scheduler.fingerprint().getBytes(StandardCharsets.UTF_8))));
+    identity.put("guidance", guidance.toString());
+    identity.put("prompt", sha256(digest -> DenoiserSource.update(digest, prompt)));
+    identity.put(
+        "negative prompt",
+        negative == null ? "none" : sha256(digest -> DenoiserSource.update(digest, negative)));
+    identity.put(
+        "attention",
+        attention.length() < 64
+            ? attention
+            : sha256(digest -> digest.update(attention.getBytes(StandardCharsets.UTF_8))));
+    identity.put("attention type", attentionType.toString());
+    identity.put("seed", Long.toString(seed));
+    identity.put(
+        "noise",
+        noise == null ? "the seed's" : sha256(digest -> DenoiserSource.update(digest, noise)));
+    return identity;
+  }
+
+  /**
+   * Takes latents and scheduler to where the file left off.
+   *
+   * @return the step to go on with; 0, with nothing changed, where there is no file
+   * @throws IllegalArgumentException if the file is no run's state, or another run's; the message
+   *     says what differs
+   */
+  int restore(Tensor latents, Scheduler scheduler) {
+    if (!Files.exists(file)) {
+      return 0;
+    }
+    try (Safetensors state = Safetensors.open(file)) {
+      Map<String, String> metadata = state.metadata();
+      if (!FORMAT.equals(metadata.get("format")) || !VERSION.equals(metadata.get("version"))) {
+        throw new IllegalArgumentException(
+            "%s is no run's state: format %s version %s; expected %s version %s"
+                .formatted(file, metadata.get("format"), metadata.get("version"), FORMAT, VERSION));
+      }
+      for (Map.Entry<String, String> is : identity.entrySet()) {
+        String there = metadata.get(IDENTITY + is.getKey());
+        if (!is.getValue().equals(there)) {
+          throw new IllegalArgumentException(
+              "%s is the state of another run: its %s is %s, this one's is %s; %sname another file, or delete it to begin anew"
+                  .formatted(
+                      file,
+                      is.getKey(),
+                      there,
+                      is.getValue(),
+                      is.getKey().equals(ARITHMETIC)
+                          ? "results would differ from either's: go on with the same backend and tier, "
+                          : ""));
+        }
+      }
+      int step = step(metadata.get("step"), scheduler.schedule().steps());
+      Tensor stored = tensor(state, "latents");
+      if (!Arrays.equals(stored.shape(), latents.shape())) {
+        throw new IllegalArgumentException(
+            "%s is the state of another run: its latents are %s, this one's are %s"
+                .formatted(
+                    file, Arrays.toString(stored.shape()), Arrays.toString(latents.shape())));
+      }
+      List<float[]> history = new ArrayList<>();
+      while (state.has("history." + history.size())) {
+        history.add(tensor(state, "history." + history.size()).toFloats());
+      }
+      scheduler.resume(step, history, Math.toIntExact(latents.elements()));
+      latents.copyFrom(stored);
+      processor = metadata.getOrDefault(PROCESSOR, processor);
+      return step;
+    }
+  }
+
+  /** Keeps the run as it is before a step. */
+  void save(int step, Tensor latents, Scheduler scheduler) {
+    try (Arena arena = Arena.ofShared()) {
+      Map<String, Tensor> tensors = new HashMap<>();
+      tensors.put("latents", latents);
+      for (float[] part : scheduler.history()) {
+        Tensor tensor =
+            Tensor.of(arena.allocate(4L * part.length, 64), ElementType.FP32, part.length);
+        tensors.put("history." + (tensors.size() - 1), tensor.copyFrom(part));
+      }
+      Map<String, String> metadata = new LinkedHashMap<>();
+      metadata.put("format", FORMAT);
+      metadata.put("version", VERSION);
+      metadata.put("step", Integer.toString(step));
+      metadata.put(PROCESSOR, processor);
+      identity.forEach((name, value) -> metadata.put(IDENTITY + name, value));
+      Safetensors.write(file, tensors, metadata);
+    }
+  }
+
+  /** Removes the file, once the run's result is safe. */
+  public void delete() {
+    try {
+      Files.deleteIfExists(file);
+    } catch (IOException e) {
+      throw new UncheckedIOException("cannot remove " + file, e);
+    }
+  }
+
+  private int step(String text, int steps) {
+    if (text == null || !text.matches("\\d{1,6}") || Integer.parseInt(text) > steps) {
+      throw new IllegalArgumentException(
+          "%s: step %s; expected a number up to %d".formatted(file, text, steps));
+    }
+    return Integer.parseInt(text);
+  }
+
+  private Tensor tensor(Safetensors state, String name) {
+    if (!state.has(name) || !state.dtype(name).equals("F32")) {
+      throw new IllegalArgumentException(
+          "%s is no run's state: it has no FP32 tensor \"%s\"".formatted(file, name));
+    }
+    return state.tensor(name);
+  }
+
+  private static String sha256(java.util.function.Consumer<MessageDigest> content) {
+    try {
+      MessageDigest digest = MessageDigest.getInstance("SHA-256");
+      content.accept(digest);
+      return HexFormat.of().formatHex(digest.digest());
+    } catch (NoSuchAlgorithmException e) {
+      throw new IllegalStateException(e);
+    }
+  }
+}
