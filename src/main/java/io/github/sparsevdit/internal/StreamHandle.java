@@ -6,6 +6,7 @@ import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
 import java.util.Arrays;
+import java.util.concurrent.TimeUnit;
 import java.util.concurrent.locks.ReentrantLock;
 
 /**
@@ -32,7 +33,7 @@ public final class StreamHandle {
   // Guarded by the lock.
   private boolean closed;
   private boolean idle = true; // all that was queued through this object is done
-  private Capture capture;
+  private volatile Capture capture;
   private long workspace;
   private long workspaceBytes;
   private long counts;
@@ -241,11 +242,13 @@ public final class StreamHandle {
   }
 
   /**
-   * As await(), but false, having waited for nothing, where this is the default stream and a
-   * capture forbids to wait for it.
+   * As await(), but false, having waited for nothing, where a capture forbids to wait: another
+   * thread captures this stream, or this is the default stream and any is captured.
    */
   boolean tryAwait() {
-    lock.lock();
+    if (!lockUnlessCaptured()) {
+      return false;
+    }
     try {
       if (settled()) {
         return true;
@@ -267,6 +270,32 @@ public final class StreamHandle {
       }
     } finally {
       lock.unlock();
+    }
+  }
+
+  /**
+   * Takes the lock, which whoever captures has until the capture ends: what is captured may wait
+   * for this very thread.
+   */
+  private boolean lockUnlessCaptured() {
+    boolean interrupted = false;
+    try {
+      while (true) {
+        try {
+          if (lock.tryLock(1, TimeUnit.MILLISECONDS)) {
+            return true;
+          }
+        } catch (InterruptedException e) {
+          interrupted = true;
+        }
+        if (capture != null) {
+          return false;
+        }
+      }
+    } finally {
+      if (interrupted) {
+        Thread.currentThread().interrupt();
+      }
     }
   }
 

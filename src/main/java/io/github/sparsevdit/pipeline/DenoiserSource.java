@@ -6,6 +6,7 @@ import io.github.sparsevdit.ModelShape;
 import io.github.sparsevdit.Pattern;
 import io.github.sparsevdit.Schedule;
 import io.github.sparsevdit.Sequence;
+import io.github.sparsevdit.model.AttentionFunction;
 import io.github.sparsevdit.model.AttentionProvider;
 import io.github.sparsevdit.model.Conditioning;
 import io.github.sparsevdit.model.VideoTransformer;
@@ -237,7 +238,7 @@ public final class DenoiserSource implements CalibrationSource {
 
   private void run(int sample, Tensor latents, boolean[] wanted, int steps, Visitor visitor) {
     Sample inputs = samples.get(sample);
-    AttentionProvider.PlanCalls calls = new AttentionProvider.PlanCalls();
+    AttentionFunction plain = AttentionProvider.of(dense).at(0, 0);
     AttentionProvider attention =
         (step, branch) -> {
           double timestep = schedule().timesteps().get(step);
@@ -253,7 +254,7 @@ public final class DenoiserSource implements CalibrationSource {
                       transformer.outProjection(timestep, layer),
                       textValid == null ? null : textValid.clone()));
             }
-            calls.run(dense, q, k, v, textValid, out);
+            plain.attend(layer, q, k, v, textValid, out);
           };
         };
     loop.run(latents, inputs.prompt(), inputs.negative(), attention, DenoisingProgress.NONE, steps);
