@@ -33,8 +33,8 @@ final class SafetensorsWriter {
         path,
         channel -> {
           ByteBuffer length = ByteBuffer.allocate(Long.BYTES).order(ByteOrder.LITTLE_ENDIAN);
-          writeAll(channel, length.putLong(header.length).flip());
-          writeAll(channel, ByteBuffer.wrap(header));
+          AtomicFiles.writeAll(channel, length.putLong(header.length).flip());
+          AtomicFiles.writeAll(channel, ByteBuffer.wrap(header));
           for (Map.Entry<String, Tensor> entry : sorted) {
             write(channel, entry.getValue());
           }
@@ -103,13 +103,8 @@ final class SafetensorsWriter {
 
   private static void write(FileChannel channel, MemorySegment bytes) throws IOException {
     for (long at = 0; at < bytes.byteSize(); at += CHUNK) {
-      writeAll(channel, bytes.asSlice(at, Math.min(CHUNK, bytes.byteSize() - at)).asByteBuffer());
-    }
-  }
-
-  private static void writeAll(FileChannel channel, ByteBuffer buffer) throws IOException {
-    while (buffer.hasRemaining()) {
-      channel.write(buffer);
+      AtomicFiles.writeAll(
+          channel, bytes.asSlice(at, Math.min(CHUNK, bytes.byteSize() - at)).asByteBuffer());
     }
   }
 }
