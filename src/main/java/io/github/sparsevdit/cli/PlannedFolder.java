@@ -1,7 +1,6 @@
 package io.github.sparsevdit.cli;
 
-import com.fasterxml.jackson.databind.JsonNode;
-import com.fasterxml.jackson.databind.ObjectMapper;
+import io.github.sparsevdit.internal.Json;
 import io.github.sparsevdit.model.CheckpointFolder;
 import io.github.sparsevdit.model.Geometry;
 import io.github.sparsevdit.model.ModelProfile;
@@ -17,7 +16,6 @@ import java.util.List;
  * published model of the same sizes has.
  */
 final class PlannedFolder {
-  private static final ObjectMapper JSON = new ObjectMapper();
   private static final int[] USUAL_VAE = {4, 8}; // frames, pixels of a latent
 
   private final Path path;
@@ -73,9 +71,8 @@ final class PlannedFolder {
     if (!whole) {
       return 1;
     }
-    JsonNode index = json(pipeline.resolve("model_index.json"));
     boolean second = Files.exists(pipeline.resolve("transformer_2/config.json"));
-    if (index.path("boundary_ratio").isNumber()) {
+    if (takesTurns(pipeline.resolve("model_index.json"))) {
       if (!second) {
         assumed.add("a second network like the first: boundary_ratio is set, transformer_2 lacks");
       }
@@ -125,7 +122,16 @@ final class PlannedFolder {
     return new int[] {sizes.frames(), sizes.pixels()};
   }
 
-  private static JsonNode json(Path file) throws IOException {
-    return Files.exists(file) ? JSON.readTree(file.toFile()) : JSON.createObjectNode();
+  /** Whether a pipeline says at which timestep a second network takes over. */
+  private static boolean takesTurns(Path index) {
+    if (!Files.exists(index)) {
+      return false;
+    }
+    Json json = Json.read(index);
+    if (!json.has("boundary_ratio") || json.field("boundary_ratio").isNull()) {
+      return false;
+    }
+    json.field("boundary_ratio").number(); // anything else would be ignored in silence
+    return true;
   }
 }
