@@ -5,6 +5,8 @@
 #include <cmath>
 #include <cstring>
 
+#include "base/bf16.h"
+
 // mma's arithmetic works on arrays of its own; watching every element of them would make it ten
 // times slower.
 #define SVDIT_UNWATCHED __attribute__((no_sanitize("address", "undefined")))
@@ -250,11 +252,8 @@ void mma_fp16(float (&d)[4], const std::uint32_t (&a)[4], std::uint32_t b0, std:
   current().rendezvous({"mma_fp16", execute_mma<from_fp16>, site}, &operands);
 }
 
-static std::uint32_t to_bf16(float x) {
-  if (std::isnan(x)) return 0x7fff;
-  const auto bits = std::bit_cast<std::uint32_t>(x);
-  return (bits + 0x7fff + (bits >> 16 & 1)) >> 16;
-}
+// The instruction makes every NaN this one.
+static std::uint32_t to_bf16(float x) { return std::isnan(x) ? 0x7fff : svdit::to_bf16(x); }
 static std::uint32_t to_fp16(float x) {
   if (std::isnan(x)) return 0x7fff;
   return std::bit_cast<std::uint16_t>(static_cast<_Float16>(x));

@@ -105,6 +105,7 @@ double to_double(uint32_t type, const void *element) {
   return bits >> 15 ? -value : value;
 }
 
+// From the definition of rounding, and so independent of what it checks (base/bf16.h).
 void from_float(uint32_t type, float value, void *element) {
   if (type == SVDIT_FP32) {
     std::memcpy(element, &value, 4);

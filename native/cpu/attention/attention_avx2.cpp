@@ -1,6 +1,7 @@
 // AVX2 with FMA and F16C: 8 lanes, everything in fp32.
 //
 // Compiled with: -mavx2 -mfma -mf16c
+#include "base/bf16.h"
 #include "cpu/attention/tier.h"
 
 #if defined(__x86_64__)

@@ -3,6 +3,7 @@
 // Compiled with: -mavx512f -mavx512bw -mavx512dq -mavx512vl -mfma -mf16c
 // Compiled with: -Wno-uninitialized -Wno-maybe-uninitialized
 // (gcc 12 warns of its own headers' _mm512_undefined: PR 105593.)
+#include "base/bf16.h"
 #include "cpu/attention/tier.h"
 
 #if defined(__x86_64__)

@@ -1,5 +1,6 @@
 // The tier every machine runs: 4 lanes as GCC and Clang's own vectors, which baseline x86-64 has as
 // SSE2 and other processors as what they have.
+#include "base/bf16.h"
 #include "cpu/attention/tier.h"
 
 namespace svdit {

@@ -1,4 +1,5 @@
-// Element types and their scalar conversions. Included in a tier's anonymous namespace.
+// Element types and their scalar conversions. Included in a tier's anonymous namespace, after
+// base/bf16.h.
 
 struct Bf16 {
   uint16_t bits;
@@ -19,7 +20,7 @@ inline uint32_t as_bits(float f) {
 }
 
 inline float to_float(float x) { return x; }
-inline float to_float(Bf16 x) { return as_float((uint32_t)x.bits << 16); }
+inline float to_float(Bf16 x) { return from_bf16(x.bits); }
 inline float to_float(Fp16 x) {
   const uint32_t sign = (uint32_t)(x.bits & 0x8000) << 16, magnitude = x.bits & 0x7FFF;
   if (magnitude >= 0x7C00) return as_float(sign | 0x7F800000 | (magnitude & 0x3FF) << 13);
@@ -29,11 +30,7 @@ inline float to_float(Fp16 x) {
 
 // Round to nearest, ties to even; NaN stays NaN.
 inline void from_float(float x, float *out) { *out = x; }
-inline void from_float(float x, Bf16 *out) {
-  const uint32_t bits = as_bits(x);
-  const uint32_t rounded = bits + 0x7FFF + (bits >> 16 & 1);
-  out->bits = (uint16_t)((x == x ? rounded : bits | 0x400000) >> 16);
-}
+inline void from_float(float x, Bf16 *out) { out->bits = to_bf16(x); }
 inline void from_float(float x, Fp16 *out) {
   const uint32_t bits = as_bits(x), sign = bits >> 16 & 0x8000, magnitude = bits & 0x7FFFFFFF;
   uint32_t half;

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <bit>
 
+#include "base/bf16.h"
 #include "base/error.h"
 #include "cpu/attention/attention.h"
 #include "plan/e4m3.h"
@@ -59,7 +60,7 @@ void round_any(const uint16_t *__restrict from, uint16_t *__restrict to, int32_t
                int32_t exponent) {
   const float scale = power_of_two(exponent), inverse = power_of_two(-exponent);
   for (int32_t i = 0; i < head_dim; ++i) {
-    const float x = std::bit_cast<float>(static_cast<uint32_t>(from[i]) << 16) * inverse;
+    const float x = from_bf16(from[i]) * inverse;
     const int32_t power = std::max(std::bit_cast<int32_t>(x) & 0x7f800000, kLeastNormal);
     // Unsigned, because that of infinity and NaN runs over; both stay what they are all the same.
     const float large =
@@ -135,7 +136,7 @@ void quantise_rows(const Rows &from, const Rows &to, const int32_t *tokens, int3
     }
   }
   const int32_t exponent =
-      scale_exponent(std::bit_cast<float>(static_cast<uint32_t>(largest) << 16));
+      scale_exponent(from_bf16(static_cast<uint16_t>(largest)));
   const auto least_normal =
       static_cast<int16_t>(std::bit_cast<uint32_t>(power_of_two(exponent - 6)) >> 16);
   for (int32_t i = 0; i < count; ++i) {

@@ -1,28 +1,14 @@
 #include "cuda/host/sweep_call.h"
 
 #include <algorithm>
-#include <cmath>
 #include <cstring>
 
+#include "base/bf16.h"
 #include "base/error.h"
 #include "cuda/host/prepare.h"
 
 namespace svdit::cuda {
 namespace {
-
-uint16_t rounded_to_bf16(float value) {
-  uint32_t bits;
-  std::memcpy(&bits, &value, sizeof bits);
-  if (std::isnan(value)) return 0x7fff;
-  return static_cast<uint16_t>((bits + 0x7fff + (bits >> 16 & 1)) >> 16);
-}
-
-float from_bf16(uint16_t bits) {
-  const uint32_t wide = static_cast<uint32_t>(bits) << 16;
-  float value;
-  std::memcpy(&value, &wide, sizeof value);
-  return value;
-}
 
 }  // namespace
 
@@ -114,10 +100,10 @@ std::vector<char> SweepCall::inputs() const {
     auto *const to = reinterpret_cast<uint16_t *>(&bytes[gram_.begin]);
     const int64_t size = static_cast<int64_t>(plan_.head_dim) * plan_.head_dim;
     for (int64_t i = 0; i < heads_ * size; ++i) {
-      const uint16_t high = rounded_to_bf16(args_.gram[i]);
+      const uint16_t high = to_bf16(args_.gram[i]);
       const int64_t at = i / size * 2 * size + i % size;
       to[at] = high;
-      to[at + size] = rounded_to_bf16(args_.gram[i] - from_bf16(high));
+      to[at + size] = to_bf16(args_.gram[i] - from_bf16(high));
     }
   }
   return bytes;

@@ -11,6 +11,8 @@
 #include <cstring>
 #include <vector>
 
+#include "base/bf16.h"
+
 #define SVDIT_SIM_API extern "C" __attribute__((visibility("default")))
 
 namespace {
@@ -58,10 +60,7 @@ float read(const void *at, int type, uint64_t index) {
   if (type == kReal32) return static_cast<const float *>(at)[index];
   const uint16_t bits = static_cast<const uint16_t *>(at)[index];
   if (type == kRealBf16) {
-    const uint32_t wide = static_cast<uint32_t>(bits) << 16;
-    float value;
-    std::memcpy(&value, &wide, 4);
-    return value;
+    return svdit::from_bf16(bits);
   }
   _Float16 value;
   std::memcpy(&value, &bits, 2);
@@ -72,10 +71,7 @@ void write(void *at, int type, uint64_t index, float value) {
   if (type == kReal32) {
     static_cast<float *>(at)[index] = value;
   } else if (type == kRealBf16) {
-    uint32_t bits;
-    std::memcpy(&bits, &value, 4);
-    bits = std::isnan(value) ? 0x7fc00000u : bits + 0x7fff + (bits >> 16 & 1);
-    static_cast<uint16_t *>(at)[index] = static_cast<uint16_t>(bits >> 16);
+    static_cast<uint16_t *>(at)[index] = svdit::to_bf16(value);
   } else {
     const auto half = static_cast<_Float16>(value);
     std::memcpy(static_cast<uint16_t *>(at) + index, &half, 2);

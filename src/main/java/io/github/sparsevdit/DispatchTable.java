@@ -156,13 +156,7 @@ public final class DispatchTable implements Policy {
   /** Writes the table whole or not at all: under a temporary name, then moved. */
   public void write(Path path) {
     ByteBuffer bytes = StandardCharsets.UTF_8.encode(toJson());
-    AtomicFiles.write(
-        path,
-        channel -> {
-          while (bytes.hasRemaining()) {
-            channel.write(bytes);
-          }
-        });
+    AtomicFiles.write(path, channel -> AtomicFiles.writeAll(channel, bytes));
   }
 
   /** The table as JSON, a head a line; {@link #parse} gives an equal table. */

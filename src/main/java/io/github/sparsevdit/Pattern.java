@@ -1,6 +1,7 @@
 package io.github.sparsevdit;
 
 import io.github.sparsevdit.internal.Json;
+import io.github.sparsevdit.internal.JsonText;
 import java.util.Arrays;
 import java.util.Collections;
 import java.util.List;
@@ -105,9 +106,9 @@ public record Pattern(
 
   /** This as it stands in tables. */
   public String toJson() {
-    StringBuilder json = new StringBuilder("{");
+    JsonText json = JsonText.readable().object();
     PatternJson.write(this, json);
-    return json.append('}').toString();
+    return json.end().toString();
   }
 
   /**

@@ -1,6 +1,7 @@
 package io.github.sparsevdit;
 
 import io.github.sparsevdit.internal.Json;
+import io.github.sparsevdit.internal.JsonText;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
@@ -53,33 +54,35 @@ final class PatternJson {
   }
 
   /** Writes the fields of a pattern, without braces. */
-  static void write(Pattern pattern, StringBuilder to) {
-    to.append("\"mode\": ").append(Json.quote(pattern.mode().json()));
+  static void write(Pattern pattern, JsonText to) {
+    to.field("mode", pattern.mode().json());
     switch (pattern.mode()) {
       case FULL, SKIP -> {}
       case DIAGONAL, MULTI_DIAGONAL -> {
-        to.append(", \"window\": ").append(pattern.window());
+        to.field("window", pattern.window());
         if (!pattern.blocks().isEmpty()) {
-          to.append(", \"anchors\": ").append(pattern.blocks());
+          to.field("anchors", pattern.blocks());
         }
       }
       case VERTICAL_STRIPE -> {
         writeOrder(pattern.order(), to);
-        to.append(", \"blocks\": ").append(pattern.blocks());
+        to.field("blocks", pattern.blocks());
       }
       case BLOCKS -> {
         writeOrder(pattern.order(), to);
-        to.append(", \"lists\": ").append(pattern.lists());
+        to.field("lists").array();
+        pattern.lists().forEach(to::values);
+        to.end();
       }
     }
   }
 
-  private static void writeOrder(Order order, StringBuilder to) {
+  private static void writeOrder(Order order, JsonText to) {
     if (!order.equals(Order.FRAME_MAJOR)) {
-      to.append(", \"order\": ").append(Json.quote(order.kind().json()));
+      to.field("order", order.kind().json());
     }
     if (order.kind() == Order.Kind.TILE_MAJOR) {
-      to.append(", \"tile\": ").append(List.of(order.tileT(), order.tileH(), order.tileW()));
+      to.field("tile", List.of(order.tileT(), order.tileH(), order.tileW()));
     }
   }
 

@@ -66,7 +66,7 @@ final class TableCheck {
 
   private static void require(boolean holds, String what, Object value, String expected) {
     if (!holds) {
-      throw new IllegalArgumentException(what + " is " + value + ", expected " + expected);
+      throw new IllegalArgumentException(what + " is " + value + "; expected " + expected);
     }
   }
 }

@@ -4,6 +4,7 @@ import io.github.sparsevdit.DispatchTable.HeadEntry;
 import io.github.sparsevdit.DispatchTable.Phase;
 import io.github.sparsevdit.DispatchTable.SearchInfo;
 import io.github.sparsevdit.internal.Json;
+import io.github.sparsevdit.internal.JsonText;
 import java.util.List;
 
 /** Tables as JSON. */
@@ -50,7 +51,7 @@ final class TableJson {
     int height = object.field("height").integer(1);
     int width = object.field("width").integer(1);
     int text = object.has("text") ? object.field("text").integer(0) : 0;
-    boolean textFirst = object.has("textFirst") && object.field("textFirst").bool();
+    boolean textFirst = object.bool("textFirst", false);
     try {
       return new Sequence(frames, height, width, text, textFirst);
     } catch (IllegalArgumentException e) {
@@ -63,15 +64,15 @@ final class TableJson {
         "rule", "lambda", "epsilon", "cost", "device", "samples", "timesteps", "sourceSha256");
     return new SearchInfo(
         object.field("rule").text(),
-        numberOrNaN(object, "lambda"),
-        numberOrNaN(object, "epsilon"),
-        textOrEmpty(object, "cost"),
-        textOrEmpty(object, "device"),
+        object.number("lambda", Double.NaN),
+        object.number("epsilon", Double.NaN),
+        object.text("cost", ""),
+        object.text("device", ""),
         object.has("samples") ? object.field("samples").integer(0) : 0,
         object.has("timesteps")
             ? object.field("timesteps").array().stream().map(Json::number).toList()
             : List.of(),
-        textOrEmpty(object, "sourceSha256"));
+        object.text("sourceSha256", ""));
   }
 
   private static Phase phase(Json object) {
@@ -103,93 +104,81 @@ final class TableJson {
   }
 
   private static double measure(Json object, String name) {
-    double value = numberOrNaN(object, name);
+    double value = object.number(name, Double.NaN);
     if (value < 0) {
       throw object.field(name).expected("at least 0");
     }
     return value;
   }
 
-  private static double numberOrNaN(Json object, String name) {
-    return object.has(name) ? object.field(name).number() : Double.NaN;
-  }
-
-  private static String textOrEmpty(Json object, String name) {
-    return object.has(name) ? object.field(name).text() : "";
-  }
-
   static String write(DispatchTable table) {
-    StringBuilder to = new StringBuilder();
-    to.append("{\"format\": ").append(Json.quote(FORMAT));
-    to.append(", \"version\": ").append(DispatchTable.VERSION);
+    JsonText to = JsonText.readable().object();
+    to.field("format", FORMAT).field("version", DispatchTable.VERSION);
     ModelShape model = table.model();
-    to.append(",\n \"model\": {\"name\": ").append(Json.quote(model.name()));
-    to.append(", \"layers\": ").append(model.layers());
-    to.append(", \"heads\": ").append(model.heads());
-    to.append(", \"headDim\": ").append(model.headDim());
+    to.line(1).field("model").object();
+    to.field("name", model.name()).field("layers", model.layers());
+    to.field("heads", model.heads()).field("headDim", model.headDim()).end();
     Sequence sequence = table.sequence();
-    to.append("},\n \"sequence\": {\"frames\": ").append(sequence.frames());
-    to.append(", \"height\": ").append(sequence.height());
-    to.append(", \"width\": ").append(sequence.width());
-    to.append(", \"text\": ").append(sequence.text());
-    to.append(", \"textFirst\": ").append(sequence.textFirst());
-    to.append("}, \"block\": ").append(table.block());
+    to.line(1).field("sequence").object().field("frames", sequence.frames());
+    to.field("height", sequence.height()).field("width", sequence.width());
+    to.field("text", sequence.text()).field("textFirst", sequence.textFirst()).end();
+    to.field("block", table.block());
     if (table.search() != null) {
-      to.append(",\n \"search\": {");
+      to.line(1).field("search").object();
       write(table.search(), to);
-      to.append('}');
+      to.end();
     }
-    to.append(",\n \"phases\": [");
-    for (int i = 0; i < table.phases().size(); i++) {
-      to.append(i == 0 ? "\n  " : ",\n  ");
-      write(table.phases().get(i), to);
+    to.line(1).field("phases").array();
+    for (Phase phase : table.phases()) {
+      to.line(2);
+      write(phase, to);
     }
-    return to.append("\n ]\n}\n").toString();
+    return to.line(1).end().line(0).end() + "\n";
   }
 
-  private static void write(SearchInfo search, StringBuilder to) {
-    to.append("\"rule\": ").append(Json.quote(search.rule()));
+  private static void write(SearchInfo search, JsonText to) {
+    to.field("rule", search.rule());
     writeNumber("lambda", search.lambda(), to);
     writeNumber("epsilon", search.epsilon(), to);
     writeText("cost", search.cost(), to);
     writeText("device", search.device(), to);
-    to.append(", \"samples\": ").append(search.samples());
-    to.append(", \"timesteps\": ").append(search.timesteps().stream().map(Json::number).toList());
+    to.field("samples", search.samples()).field("timesteps", search.timesteps());
     writeText("sourceSha256", search.sourceSha256(), to);
   }
 
-  private static void write(Phase phase, StringBuilder to) {
-    to.append("{\"from\": ").append(Json.number(phase.from()));
-    to.append(", \"to\": ").append(Json.number(phase.to()));
+  private static void write(Phase phase, JsonText to) {
+    to.object().field("from", phase.from()).field("to", phase.to());
     if (phase.dense()) {
-      to.append(", \"mode\": ").append(Json.quote(Mode.FULL.json())).append('}');
+      to.field("mode", Mode.FULL.json()).end();
       return;
     }
-    to.append(", \"layers\": [");
-    for (int layer = 0; layer < phase.layers().size(); layer++) {
-      to.append(layer == 0 ? "\n   [" : ",\n   [");
-      List<HeadEntry> heads = phase.layers().get(layer);
+    to.field("layers").array();
+    for (List<HeadEntry> heads : phase.layers()) {
+      to.line(3).array();
       for (int head = 0; head < heads.size(); head++) {
-        to.append(head == 0 ? "{" : ",\n    {");
+        if (head > 0) {
+          to.line(4);
+        }
+        to.object();
         PatternJson.write(heads.get(head).pattern(), to);
         writeNumber("density", heads.get(head).density(), to);
         writeNumber("error", heads.get(head).error(), to);
-        to.append('}');
+        to.end();
       }
-      to.append(']');
+      to.end();
     }
-    to.append("\n  ]}");
+    to.line(2).end().end();
   }
 
-  private static void writeNumber(String name, double value, StringBuilder to) {
+  private static void writeNumber(String name, double value, JsonText to) {
     if (!Double.isNaN(value)) {
-      to.append(", ").append(Json.quote(name)).append(": ").append(Json.number(value));
+      to.field(name, value);
     }
   }
 
-  private static void writeText(String name, String value, StringBuilder to) {
+  private static void writeText(String name, String value, JsonText to) {
     if (!value.isEmpty()) {
-      to.append(", ").append(Json.quote(name)).append(": ").append(Json.quote(value));
+      to.field(name, value);
     }
   }
 }

@@ -141,23 +141,23 @@ class DispatchTableTest {
       delimiter = '|',
       quoteCharacter = '`',
       value = {
-        "\"sparse-vdit/dispatch\" | \"other\" | format is \"other\", expected"
+        "\"sparse-vdit/dispatch\" | \"other\" | format is \"other\"; expected"
             + " \"sparse-vdit/dispatch\"",
         "\"version\": 1 | \"version\": 2 | version is 2",
         "\"version\": 1 | \"version\": \"1\" | version is \"1\"",
-        "\"layers\": 2 | \"layers\": 3 | phases[1].layers is 2 layers, expected model.layers, 3",
-        "\"heads\": 3 | \"heads\": 4 | phases[1].layers[0] is 3 heads, expected model.heads, 4",
-        "\"heads\": 3 | \"heads\": 0 | model.heads is 0, expected an integer of at least 1",
+        "\"layers\": 2 | \"layers\": 3 | phases[1].layers is 2 layers; expected model.layers, 3",
+        "\"heads\": 3 | \"heads\": 4 | phases[1].layers[0] is 3 heads; expected model.heads, 4",
+        "\"heads\": 3 | \"heads\": 0 | model.heads is 0; expected an integer of at least 1",
         "\"headDim\": 64 | \"headDim\": 64.5 | model.headDim is 64.5",
         "\"headDim\": 64 | \"headDim\": 64, \"depth\": 1 | model has the unknown field \"depth\"",
-        "\"name\": \"tiny\" | \"name\": 7 | model.name is 7, expected a string",
+        "\"name\": \"tiny\" | \"name\": 7 | model.name is 7; expected a string",
         "\"name\": \"tiny\", | `` | model.name is missing",
         "\"frames\": 6 | \"frames\": 0 | sequence.frames is 0",
         "\"frames\": 6 | \"frames\": 2000000000 | sequence: a sequence holds at most",
         "\"frames\": 6 | \"frames\": 99999999999999999999 | sequence.frames is"
             + " 99999999999999999999",
-        "\"textFirst\": true | \"textFirst\": 1 | sequence.textFirst is 1, expected true or false",
-        "\"block\": 64 | \"block\": 63 | block is 63, expected 16, 32, 64 or 128",
+        "\"textFirst\": true | \"textFirst\": 1 | sequence.textFirst is 1; expected true or false",
+        "\"block\": 64 | \"block\": 63 | block is 63; expected 16, 32, 64 or 128",
         "\"block\": 64 | \"block\": 128 | phases[1].layers[0][0]: diagonal: anchors hold block 5",
         "\"block\": 64 | \"block\": 64, \"block\": 64 | Duplicate field 'block'",
         "\"block\": 64 | \"block\": 64, \"note\": 1 | unknown field \"note\"",
@@ -165,11 +165,11 @@ class DispatchTableTest {
         "\"lambda\": 0.5 | \"lambda\": NaN | not valid JSON",
         "\"lambda\": 0.5 | \"lambda\": 1e999 | search.lambda is",
         "\"samples\": 8 | \"samples\": -1 | search.samples is -1",
-        "\"from\": 1000, | \"from\": 999, | phases[0].from is 999.0, expected 1000",
-        "\"from\": 875.5, \"to\": 0 | \"from\": 875, \"to\": 0 | phases[1].from is 875.0, expected"
+        "\"from\": 1000, | \"from\": 999, | phases[0].from is 999.0; expected 1000",
+        "\"from\": 875.5, \"to\": 0 | \"from\": 875, \"to\": 0 | phases[1].from is 875.0; expected"
             + " 875.5, where phases[0] ends",
         "\"from\": 875.5, \"to\": 0 | \"from\": 900, \"to\": 0 | phases[1].from is 900.0",
-        "\"from\": 875.5, \"to\": 0 | \"from\": 875.5, \"to\": 1 | phases[1].to is 1.0, expected 0,"
+        "\"from\": 875.5, \"to\": 0 | \"from\": 875.5, \"to\": 1 | phases[1].to is 1.0; expected 0,"
             + " where timesteps end",
         "\"from\": 875.5, \"to\": 0 | \"from\": 875.5, \"to\": -1 | phases[1].to is -1.0",
         "\"to\": 875.5 | \"to\": 1000 | phases[0].to is 1000.0",
@@ -180,39 +180,39 @@ class DispatchTableTest {
             + " either",
         "\"mode\": \"diagonal\" | \"mode\": \"diagonl\" | phases[1].layers[0][0].mode: unknown mode"
             + " \"diagonl\"",
-        "\"mode\": \"diagonal\" | \"mode\": null | phases[1].layers[0][0].mode is null, expected a"
+        "\"mode\": \"diagonal\" | \"mode\": null | phases[1].layers[0][0].mode is null; expected a"
             + " string",
-        "\"window\": 64 | \"window\": -1 | phases[1].layers[0][0].window is -1, expected an integer"
+        "\"window\": 64 | \"window\": -1 | phases[1].layers[0][0].window is -1; expected an integer"
             + " of at least 0",
         "\"window\": 64 | \"window\": 9223372036854775808 | phases[1].layers[0][0].window is"
             + " 9223372036854775808",
         "\"window\": 64, | `` | phases[1].layers[0][0].window is missing",
-        "[0, 5] | [5, 0] | phases[1].layers[0][0].anchors[1] is 0, expected an integer of at least"
+        "[0, 5] | [5, 0] | phases[1].layers[0][0].anchors[1] is 0; expected an integer of at least"
             + " 6",
-        "[0, 5] | [0, 0] | phases[1].layers[0][0].anchors[1] is 0, expected an integer of at least"
+        "[0, 5] | [0, 0] | phases[1].layers[0][0].anchors[1] is 0; expected an integer of at least"
             + " 1",
         "[0, 5] | [0, 6] | phases[1].layers[0][0]: diagonal: anchors hold block 6, expected less"
             + " than 6",
         "[0, 5] | [-1, 5] | phases[1].layers[0][0].anchors[0] is -1",
-        "[0, 5] | 5 | phases[1].layers[0][0].anchors is 5, expected an array",
+        "[0, 5] | 5 | phases[1].layers[0][0].anchors is 5; expected an array",
         "\"density\": 0.25 | \"density\": -0.25 | phases[1].layers[0][0].density is -0.25",
-        "\"density\": 0.25 | \"density\": \"x\" | phases[1].layers[0][0].density is \"x\", expected"
+        "\"density\": 0.25 | \"density\": \"x\" | phases[1].layers[0][0].density is \"x\"; expected"
             + " a finite number",
         "{\"mode\": \"full\"}, | {\"mode\": \"full\", \"window\": 1}, | phases[1].layers[0][1] has"
             + " the unknown field \"window\"",
         "{\"mode\": \"full\"}, | `` | phases[1].layers[0] is 2 heads",
-        "{\"mode\": \"full\"}, | [], | phases[1].layers[0][1] is [], expected an object",
-        "\"tile\": [2, 4, 4] | \"tile\": [2, 4] | phases[1].layers[1][1].tile is [2,4], expected"
+        "{\"mode\": \"full\"}, | [], | phases[1].layers[0][1] is []; expected an object",
+        "\"tile\": [2, 4, 4] | \"tile\": [2, 4] | phases[1].layers[1][1].tile is [2,4]; expected"
             + " three sizes",
         "\"tile\": [2, 4, 4] | \"tile\": [2, 0, 4] | phases[1].layers[1][1].tile[1] is 0",
         "\"tile\": [2, 4, 4], | `` | phases[1].layers[1][1].tile is missing",
-        "\"tile-major\" | \"token-major\" | phases[1].layers[1][1].tile is [2,4,4], expected none",
+        "\"tile-major\" | \"token-major\" | phases[1].layers[1][1].tile is [2,4,4]; expected none",
         "\"tile-major\" | \"spiral\" | phases[1].layers[1][1].order is \"spiral\"",
         "[1, 3] | [1, 99] | phases[1].layers[1][1]: vertical-stripe: blocks hold block 99",
         "[5], [4]] | [5]] | phases[1].layers[1][2]: blocks: lists 5, expected one per video block,"
             + " 6",
         "[5], [4]] | [5], [6]] | phases[1].layers[1][2]: blocks: list 5 hold block 6",
-        "[5], [4]] | [5], [[4]]] | phases[1].layers[1][2].lists[5][0] is [4], expected an integer",
+        "[5], [4]] | [5], [[4]]] | phases[1].layers[1][2].lists[5][0] is [4]; expected an integer",
       })
   void malformedTablesAreRefused(String replaced, String by, String message) {
     assertTrue(GOOD.contains(replaced), replaced);

@@ -7,7 +7,7 @@ import io.github.sparsevdit.cli.media.Clip;
 import io.github.sparsevdit.cli.media.ContactSheet;
 import io.github.sparsevdit.cli.media.ParetoChart;
 import io.github.sparsevdit.cli.media.Pictures;
-import io.github.sparsevdit.cli.media.WholeFile;
+import io.github.sparsevdit.internal.AtomicFiles;
 import java.awt.image.BufferedImage;
 import java.io.IOException;
 import java.nio.file.Path;
@@ -113,7 +113,7 @@ final class DemoFiles {
 
   private void write(String name, String text) throws IOException {
     Path file = out.resolve(name);
-    WholeFile.write(file, text);
+    AtomicFiles.write(file, text);
     written.add(file);
   }
 }

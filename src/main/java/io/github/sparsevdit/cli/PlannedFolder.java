@@ -1,10 +1,9 @@
 package io.github.sparsevdit.cli;
 
-import com.fasterxml.jackson.databind.JsonNode;
-import com.fasterxml.jackson.databind.ObjectMapper;
 import io.github.sparsevdit.checkpoint.CheckpointFolder;
 import io.github.sparsevdit.checkpoint.Denoisers;
 import io.github.sparsevdit.estimate.ModelProfile;
+import io.github.sparsevdit.internal.Json;
 import io.github.sparsevdit.model.Geometry;
 import io.github.sparsevdit.model.VaeSizes;
 import io.github.sparsevdit.pipeline.Pipeline;
@@ -18,7 +17,6 @@ import java.util.List;
  * published model of the same sizes has.
  */
 final class PlannedFolder {
-  private static final ObjectMapper JSON = new ObjectMapper();
   private static final int[] USUAL_VAE = {4, 8}; // frames, pixels of a latent
 
   private final Path path;
@@ -74,9 +72,8 @@ final class PlannedFolder {
     if (!whole) {
       return 1;
     }
-    JsonNode index = json(pipeline.resolve("model_index.json"));
     boolean second = Files.exists(pipeline.resolve("transformer_2/config.json"));
-    if (index.path("boundary_ratio").isNumber()) {
+    if (takesTurns(pipeline.resolve("model_index.json"))) {
       if (!second) {
         assumed.add("a second network like the first: boundary_ratio is set, transformer_2 lacks");
       }
@@ -126,7 +123,16 @@ final class PlannedFolder {
     return new int[] {sizes.frames(), sizes.pixels()};
   }
 
-  private static JsonNode json(Path file) throws IOException {
-    return Files.exists(file) ? JSON.readTree(file.toFile()) : JSON.createObjectNode();
+  /** Whether a pipeline says at which timestep a second network takes over. */
+  private static boolean takesTurns(Path index) {
+    if (!Files.exists(index)) {
+      return false;
+    }
+    Json json = Json.read(index);
+    if (!json.has("boundary_ratio") || json.field("boundary_ratio").isNull()) {
+      return false;
+    }
+    json.field("boundary_ratio").number(); // anything else would be ignored in silence
+    return true;
   }
 }

@@ -7,7 +7,7 @@ import io.github.sparsevdit.cli.map.ModeMapFigure;
 import io.github.sparsevdit.cli.map.ModeMapText;
 import io.github.sparsevdit.cli.map.ModeMaps;
 import io.github.sparsevdit.cli.media.Pictures;
-import io.github.sparsevdit.cli.media.WholeFile;
+import io.github.sparsevdit.internal.AtomicFiles;
 import java.io.IOException;
 import java.nio.file.Path;
 import java.util.List;
@@ -63,7 +63,7 @@ final class ShowCommand implements Callable<Integer> {
       console.out().print(ModeMapText.render(map, console.colour()));
     }
     if (svg != null) {
-      WholeFile.write(svg, ModeMapFigure.svg(map));
+      AtomicFiles.write(svg, ModeMapFigure.svg(map));
     }
     if (png != null) {
       if (!Pictures.canDrawText()) {

@@ -7,6 +7,7 @@ import io.github.sparsevdit.Policy;
 import io.github.sparsevdit.Schedule;
 import io.github.sparsevdit.Sequence;
 import io.github.sparsevdit.SparseAttention;
+import io.github.sparsevdit.internal.Sha256;
 import io.github.sparsevdit.model.AttentionFunction;
 import io.github.sparsevdit.model.AttentionProvider;
 import io.github.sparsevdit.model.Conditioning;
@@ -25,13 +26,10 @@ import io.github.sparsevdit.tensor.Tensor;
 import java.lang.foreign.Arena;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Path;
-import java.security.MessageDigest;
-import java.security.NoSuchAlgorithmException;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.EnumMap;
 import java.util.HashMap;
-import java.util.HexFormat;
 import java.util.IdentityHashMap;
 import java.util.List;
 import java.util.Map;
@@ -197,33 +195,27 @@ public final class Evaluation {
 
   /** "dense" where all is, else the digest of every pattern that a run asks for, and the block. */
   static String fingerprint(Policy policy, Schedule schedule) {
-    try {
-      MessageDigest digest = MessageDigest.getInstance("SHA-256");
-      Map<List<Pattern>, byte[]> known = new IdentityHashMap<>(); // steps of a phase share lists
-      boolean dense = true;
-      for (double timestep : schedule.timesteps()) {
-        for (int layer = 0; layer < policy.model().layers(); layer++) {
-          List<Pattern> patterns = policy.patterns(timestep, layer);
-          byte[] text = known.get(patterns);
-          if (text == null) {
-            text =
-                patterns.stream()
-                    .map(Pattern::toJson)
-                    .collect(Collectors.joining(",", "[", "]"))
-                    .getBytes(StandardCharsets.UTF_8);
-            known.put(patterns, text);
-            dense &= patterns.stream().allMatch(pattern -> pattern.mode() == Mode.FULL);
-          }
-          digest.update(text);
+    Sha256 digest = new Sha256();
+    Map<List<Pattern>, byte[]> known = new IdentityHashMap<>(); // steps of a phase share lists
+    boolean dense = true;
+    for (double timestep : schedule.timesteps()) {
+      for (int layer = 0; layer < policy.model().layers(); layer++) {
+        List<Pattern> patterns = policy.patterns(timestep, layer);
+        byte[] text = known.get(patterns);
+        if (text == null) {
+          text =
+              patterns.stream()
+                  .map(Pattern::toJson)
+                  .collect(Collectors.joining(",", "[", "]"))
+                  .getBytes(StandardCharsets.UTF_8);
+          known.put(patterns, text);
+          dense &= patterns.stream().allMatch(pattern -> pattern.mode() == Mode.FULL);
         }
+        digest.update(text);
       }
-      // The block decides nothing where all is seen, but sums may run in its order.
-      return (dense ? "dense" : "patterns " + HexFormat.of().formatHex(digest.digest()))
-          + ", block "
-          + policy.block();
-    } catch (NoSuchAlgorithmException e) {
-      throw new AssertionError(e); // every JDK has it
     }
+    // The block decides nothing where all is seen, but sums may run in its order.
+    return (dense ? "dense" : "patterns " + digest.hex()) + ", block " + policy.block();
   }
 
   /** The clip that a run of it gave. */

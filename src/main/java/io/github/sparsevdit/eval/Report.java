@@ -1,10 +1,10 @@
 package io.github.sparsevdit.eval;
 
-import com.fasterxml.jackson.databind.ObjectMapper;
 import com.fasterxml.jackson.databind.node.ArrayNode;
+import com.fasterxml.jackson.databind.node.JsonNodeFactory;
 import com.fasterxml.jackson.databind.node.ObjectNode;
 import io.github.sparsevdit.Mode;
-import io.github.sparsevdit.internal.Json;
+import io.github.sparsevdit.internal.JsonText;
 import java.util.List;
 import java.util.Locale;
 import java.util.Map;
@@ -93,8 +93,7 @@ public record Report(List<Row> rows) {
 
   /** The same for machines: an array of objects, one per policy. */
   public String toJson() {
-    ObjectMapper mapper = new ObjectMapper();
-    ArrayNode array = mapper.createArrayNode();
+    ArrayNode array = JsonNodeFactory.instance.arrayNode();
     for (Row row : rows) {
       ObjectNode object =
           array
@@ -117,7 +116,7 @@ public record Report(List<Row> rows) {
         clips.addObject().put("psnr", row.psnr().get(i)).put("ssim", row.ssim().get(i));
       }
     }
-    return Json.withoutNonNumbers(array).toPrettyString();
+    return JsonText.pretty(array);
   }
 
   private static String heads(Row row) {

@@ -4,6 +4,8 @@ import java.io.IOException;
 import java.io.UncheckedIOException;
 import java.nio.ByteBuffer;
 import java.nio.channels.FileChannel;
+import java.nio.channels.WritableByteChannel;
+import java.nio.charset.StandardCharsets;
 import java.nio.file.AccessDeniedException;
 import java.nio.file.FileSystemException;
 import java.nio.file.Files;
@@ -11,6 +13,8 @@ import java.nio.file.NoSuchFileException;
 import java.nio.file.Path;
 import java.nio.file.StandardCopyOption;
 import java.nio.file.StandardOpenOption;
+import java.nio.file.attribute.FileAttribute;
+import java.util.Set;
 import java.util.UUID;
 
 /**
@@ -30,19 +34,32 @@ public final class AtomicFiles {
    * no.
    */
   public static void write(Path path, Content content) {
+    try {
+      replace(path, content);
+    } catch (IOException e) {
+      throw new UncheckedIOException("cannot write " + path + ": " + e, e);
+    }
+  }
+
+  /** The same with an IOException, which names the file. The attributes are the new file's. */
+  static void replace(Path path, Content content, FileAttribute<?>... attributes)
+      throws IOException {
     Path target = path.toAbsolutePath();
     Path temporary =
         target.resolveSibling("." + target.getFileName() + "." + UUID.randomUUID() + ".tmp");
     try {
       try (FileChannel channel =
-          FileChannel.open(temporary, StandardOpenOption.CREATE_NEW, StandardOpenOption.WRITE)) {
+          FileChannel.open(
+              temporary,
+              Set.of(StandardOpenOption.CREATE_NEW, StandardOpenOption.WRITE),
+              attributes)) {
         content.writeTo(channel);
         channel.force(true);
       }
       Files.move(
           temporary, target, StandardCopyOption.ATOMIC_MOVE, StandardCopyOption.REPLACE_EXISTING);
     } catch (IOException e) {
-      throw new UncheckedIOException("cannot write " + path + ": " + e, named(e, temporary, path));
+      throw named(e, temporary, path);
     } finally {
       try {
         Files.deleteIfExists(temporary);
@@ -67,17 +84,27 @@ public final class AtomicFiles {
     };
   }
 
-  /** The same of bytes, in a folder that is made if need be. */
-  public static void write(Path path, byte[] bytes) {
+  /** Writes what remains in a buffer, in a folder that is made if need be. */
+  public static void write(Path path, ByteBuffer content) {
     createFolderOf(path);
-    write(
-        path,
-        channel -> {
-          ByteBuffer left = ByteBuffer.wrap(bytes);
-          while (left.hasRemaining()) {
-            channel.write(left);
-          }
-        });
+    write(path, channel -> writeAll(channel, content));
+  }
+
+  /** The same of bytes. */
+  public static void write(Path path, byte[] content) {
+    write(path, ByteBuffer.wrap(content));
+  }
+
+  /** The same of text, as UTF-8. */
+  public static void write(Path path, String content) {
+    write(path, StandardCharsets.UTF_8.encode(content));
+  }
+
+  /** Writes what remains in a buffer; a channel may take less at a time. */
+  public static void writeAll(WritableByteChannel channel, ByteBuffer content) throws IOException {
+    while (content.hasRemaining()) {
+      channel.write(content);
+    }
   }
 
   /** Makes the folder that a file is to lie in. */

@@ -5,13 +5,14 @@ import com.fasterxml.jackson.core.JsonLocation;
 import com.fasterxml.jackson.core.JsonProcessingException;
 import com.fasterxml.jackson.core.StreamReadConstraints;
 import com.fasterxml.jackson.core.StreamReadFeature;
-import com.fasterxml.jackson.core.io.JsonStringEncoder;
 import com.fasterxml.jackson.databind.DeserializationFeature;
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.json.JsonMapper;
-import com.fasterxml.jackson.databind.node.ArrayNode;
-import com.fasterxml.jackson.databind.node.NullNode;
-import com.fasterxml.jackson.databind.node.ObjectNode;
+import java.io.IOException;
+import java.io.InputStream;
+import java.io.UncheckedIOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.LinkedHashMap;
 import java.util.LinkedHashSet;
@@ -25,6 +26,7 @@ import java.util.Set;
  * Duplicate fields, trailing text, deep nesting and numbers beyond a double are refused.
  */
 public final class Json {
+  private static final int DEPTH = 64; // of what nobody limits further
   private static final int SHOWN = 60; // characters of a value in a message
 
   private final String source;
@@ -37,8 +39,60 @@ public final class Json {
     this.node = node;
   }
 
-  /** Parses text; source names it in messages. depth is how deep arrays and objects may nest. */
+  /** Reads a file; UncheckedIOException where that fails. */
+  public static Json read(Path file) {
+    byte[] bytes;
+    try {
+      bytes = Files.readAllBytes(file);
+    } catch (IOException e) {
+      throw new UncheckedIOException("cannot read " + file + ": " + e, e);
+    }
+    return parse(file.toString(), mapper(DEPTH), mapper -> mapper.readTree(bytes));
+  }
+
+  /** Reads a resource beside a class. */
+  public static Json resource(Class<?> beside, String name) {
+    try (InputStream in = beside.getResourceAsStream(name)) {
+      byte[] bytes = in.readAllBytes();
+      return parse(name, mapper(DEPTH), mapper -> mapper.readTree(bytes));
+    } catch (IOException e) {
+      throw new UncheckedIOException("cannot read " + name, e);
+    }
+  }
+
+  /** Parses text; source names it in messages. */
+  public static Json parse(String source, String text) {
+    return parse(source, text, DEPTH);
+  }
+
+  /** The same; depth is how deep arrays and objects may nest. */
   public static Json parse(String source, String text, int depth) {
+    return parse(source, mapper(depth), mapper -> mapper.readTree(text));
+  }
+
+  private interface Parsing {
+    JsonNode with(JsonMapper mapper) throws IOException;
+  }
+
+  private static Json parse(String source, JsonMapper mapper, Parsing parsing) {
+    try {
+      JsonNode root = parsing.with(mapper);
+      if (root.isMissingNode()) {
+        throw new IllegalArgumentException(source + ": empty, expected JSON");
+      }
+      return new Json(source, "", root);
+    } catch (JsonProcessingException e) {
+      JsonLocation at = e.getLocation();
+      String where =
+          at == null ? "" : " at line " + at.getLineNr() + ", column " + at.getColumnNr();
+      throw new IllegalArgumentException(
+          source + ": not valid JSON" + where + ": " + e.getOriginalMessage(), e);
+    } catch (IOException e) { // bytes that are no characters
+      throw new IllegalArgumentException(source + ": not valid JSON: " + e.getMessage(), e);
+    }
+  }
+
+  private static JsonMapper mapper(int depth) {
     StreamReadConstraints limits =
         StreamReadConstraints.builder()
             .maxNestingDepth(depth)
@@ -50,73 +104,9 @@ public final class Json {
             .streamReadConstraints(limits)
             .enable(StreamReadFeature.STRICT_DUPLICATE_DETECTION)
             .build();
-    JsonMapper mapper =
-        JsonMapper.builder(factory).enable(DeserializationFeature.FAIL_ON_TRAILING_TOKENS).build();
-    try {
-      JsonNode root = mapper.readTree(text);
-      if (root.isMissingNode()) {
-        throw new IllegalArgumentException(source + ": empty, expected JSON");
-      }
-      return new Json(source, "", root);
-    } catch (JsonProcessingException e) {
-      JsonLocation at = e.getLocation();
-      String where =
-          at == null ? "" : " at line " + at.getLineNr() + ", column " + at.getColumnNr();
-      throw new IllegalArgumentException(
-          source + ": not valid JSON" + where + ": " + e.getOriginalMessage(), e);
-    }
-  }
-
-  /**
-   * text as a JSON string, quotes included. Half surrogate pairs, which UTF-8 cannot hold, are
-   * escaped.
-   */
-  public static String quote(String text) {
-    String quoted = new String(JsonStringEncoder.getInstance().quoteAsString(text));
-    StringBuilder json = new StringBuilder(quoted.length() + 2).append('"');
-    quoted
-        .codePoints()
-        .forEach(
-            point -> {
-              if (point >= Character.MIN_SURROGATE && point <= Character.MAX_SURROGATE) {
-                json.append("\\u").append(Integer.toHexString(point));
-              } else {
-                json.appendCodePoint(point);
-              }
-            });
-    return json.append('"').toString();
-  }
-
-  /**
-   * value as a JSON number that reads back exactly; an integer without fraction where it is one.
-   */
-  public static String number(double value) {
-    if (!Double.isFinite(value)) {
-      throw new IllegalArgumentException("JSON has no number for " + value);
-    }
-    boolean negativeZero = value == 0 && 1 / value < 0; // which no long is
-    return value == Math.rint(value) && Math.abs(value) < 1e15 && !negativeZero
-        ? Long.toString((long) value)
-        : Double.toString(value);
-  }
-
-  /**
-   * The same tree with null where a number is NaN or infinite: JSON has none, and Jackson would
-   * write a text.
-   */
-  public static JsonNode withoutNonNumbers(JsonNode node) {
-    if (node instanceof ObjectNode object) {
-      ObjectNode copy = object.objectNode();
-      object.properties().forEach(e -> copy.set(e.getKey(), withoutNonNumbers(e.getValue())));
-      return copy;
-    }
-    if (node instanceof ArrayNode array) {
-      ArrayNode copy = array.arrayNode();
-      array.forEach(element -> copy.add(withoutNonNumbers(element)));
-      return copy;
-    }
-    boolean number = !node.isFloatingPointNumber() || Double.isFinite(node.doubleValue());
-    return number ? node : NullNode.getInstance();
+    return JsonMapper.builder(factory)
+        .enable(DeserializationFeature.FAIL_ON_TRAILING_TOKENS)
+        .build();
   }
 
   /**
@@ -130,7 +120,7 @@ public final class Json {
   public IllegalArgumentException expected(String expected) {
     String value = node.isMissingNode() ? "missing" : node.toString();
     String shown = value.length() <= SHOWN ? value : value.substring(0, SHOWN) + "…";
-    return new IllegalArgumentException(at() + " is " + shown + ", expected " + expected);
+    return new IllegalArgumentException(at() + " is " + shown + "; expected " + expected);
   }
 
   /** An exception at this place with that message. */
@@ -171,12 +161,42 @@ public final class Json {
     return node.has(name);
   }
 
+  /** The text of a field of this, an object; otherwise where it has none. */
+  public String text(String name, String otherwise) {
+    return has(name) ? field(name).text() : otherwise;
+  }
+
+  /** The finite number of a field of this, an object; otherwise where it has none. */
+  public double number(String name, double otherwise) {
+    return has(name) ? field(name).number() : otherwise;
+  }
+
+  /** The truth of a field of this, an object; otherwise where it has none. */
+  public boolean bool(String name, boolean otherwise) {
+    return has(name) ? field(name).bool() : otherwise;
+  }
+
   /** The fields of this, an object, in the document's order. */
   public Map<String, Json> fields() {
     object();
     Map<String, Json> fields = new LinkedHashMap<>();
     node.fieldNames().forEachRemaining(name -> fields.put(name, field(name)));
     return fields;
+  }
+
+  /** Whether this is null. */
+  public boolean isNull() {
+    return node.isNull();
+  }
+
+  /** Whether this is an array. */
+  public boolean isArray() {
+    return node.isArray();
+  }
+
+  /** Whether this is a string. */
+  public boolean isText() {
+    return node.isTextual();
   }
 
   /** The elements of this, an array. */
@@ -226,12 +246,25 @@ public final class Json {
     return (int) integer(least, Integer.MAX_VALUE);
   }
 
+  /** The same; a number such as 2.0, as Python writes a float, is an integer too. */
+  public int integral(int least) {
+    if (!node.canConvertToExactIntegral() || !node.canConvertToInt() || node.intValue() < least) {
+      throw expected("an integer of at least " + least);
+    }
+    return node.intValue();
+  }
+
   /** This, a finite number. */
   public double number() {
     if (!node.isNumber() || !Double.isFinite(node.doubleValue())) {
       throw expected("a finite number");
     }
     return node.doubleValue();
+  }
+
+  /** A string's content; of anything else its JSON text. */
+  public String plain() {
+    return node.isTextual() ? node.textValue() : node.toString();
   }
 
   /** This as JSON text. */

@@ -5,11 +5,11 @@ import java.io.InputStream;
 import java.net.JarURLConnection;
 import java.net.URL;
 import java.net.URLConnection;
+import java.nio.channels.Channels;
 import java.nio.file.FileAlreadyExistsException;
 import java.nio.file.Files;
 import java.nio.file.LinkOption;
 import java.nio.file.Path;
-import java.nio.file.StandardCopyOption;
 import java.nio.file.attribute.FileAttribute;
 import java.nio.file.attribute.PosixFileAttributes;
 import java.nio.file.attribute.PosixFilePermission;
@@ -93,13 +93,9 @@ final class UnpackFolder {
         && checksum(Files.newInputStream(file)) == sum) {
       return file;
     }
-    Path aside = Files.createTempFile(folder, "unpacking-", null, PRIVATE);
     try (InputStream in = from.openStream()) {
-      Files.copy(in, aside, StandardCopyOption.REPLACE_EXISTING);
-      Files.setPosixFilePermissions(aside, PRIVATE.value());
-      Files.move(aside, file, StandardCopyOption.ATOMIC_MOVE);
-    } finally {
-      Files.deleteIfExists(aside);
+      AtomicFiles.replace(
+          file, channel -> in.transferTo(Channels.newOutputStream(channel)), PRIVATE);
     }
     return file;
   }

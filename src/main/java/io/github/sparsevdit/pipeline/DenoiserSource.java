@@ -6,6 +6,7 @@ import io.github.sparsevdit.ModelShape;
 import io.github.sparsevdit.Pattern;
 import io.github.sparsevdit.Schedule;
 import io.github.sparsevdit.Sequence;
+import io.github.sparsevdit.internal.Sha256;
 import io.github.sparsevdit.model.AttentionFunction;
 import io.github.sparsevdit.model.AttentionProvider;
 import io.github.sparsevdit.model.Conditioning;
@@ -16,12 +17,8 @@ import io.github.sparsevdit.tensor.Tensor;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
-import java.nio.charset.StandardCharsets;
-import java.security.MessageDigest;
-import java.security.NoSuchAlgorithmException;
 import java.util.Arrays;
 import java.util.Collections;
-import java.util.HexFormat;
 import java.util.List;
 import java.util.stream.IntStream;
 
@@ -169,42 +166,36 @@ public final class DenoiserSource implements CalibrationSource {
 
   @Override
   public String sha256() {
-    try {
-      MessageDigest digest = MessageDigest.getInstance("SHA-256");
-      digest.update(
-          (transformer.fingerprint() + " " + description).getBytes(StandardCharsets.UTF_8));
-      for (Sample sample : samples) {
-        digest.update((" seed " + sample.seed()).getBytes(StandardCharsets.UTF_8));
-        update(digest, sample.noise());
-        update(digest, sample.prompt());
-        if (sample.negative() != null) {
-          update(digest, sample.negative());
-        }
+    Sha256 digest = new Sha256().update(transformer.fingerprint() + " " + description);
+    for (Sample sample : samples) {
+      digest.update(" seed " + sample.seed());
+      update(digest, sample.noise());
+      update(digest, sample.prompt());
+      if (sample.negative() != null) {
+        update(digest, sample.negative());
       }
-      return HexFormat.of().formatHex(digest.digest());
-    } catch (NoSuchAlgorithmException e) {
-      throw new IllegalStateException(e);
     }
+    return digest.hex();
   }
 
-  static void update(MessageDigest digest, Conditioning c) {
-    digest.update(
-        (" " + c.textValid() + " " + c.guidance() + " " + c.offset())
-            .getBytes(StandardCharsets.UTF_8));
+  static Sha256 update(Sha256 digest, Conditioning c) {
+    digest.update(" " + c.textValid() + " " + c.guidance() + " " + c.offset());
     for (Tensor tensor :
         new Tensor[] {c.text(), c.pooled(), c.image(), c.latents(), c.firstFrames()}) {
       digest.update((byte) (tensor == null ? 0 : 1)); // which parts there are
       update(digest, tensor);
     }
+    return digest;
   }
 
-  static void update(MessageDigest digest, Tensor tensor) {
+  static Sha256 update(Sha256 digest, Tensor tensor) {
     if (tensor != null) {
-      digest.update(tensor.toString().getBytes(StandardCharsets.UTF_8));
+      digest.update(tensor.toString());
       byte[] bytes = new byte[Math.toIntExact(tensor.elements() * tensor.type().bytes())];
       tensor.copyTo(MemorySegment.ofArray(bytes));
       digest.update(bytes);
     }
+    return digest;
   }
 
   @Override

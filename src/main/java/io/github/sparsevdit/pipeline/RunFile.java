@@ -1,6 +1,7 @@
 package io.github.sparsevdit.pipeline;
 
 import io.github.sparsevdit.Backend;
+import io.github.sparsevdit.internal.Sha256;
 import io.github.sparsevdit.model.Conditioning;
 import io.github.sparsevdit.model.VideoTransformer;
 import io.github.sparsevdit.tensor.ElementType;
@@ -9,15 +10,11 @@ import io.github.sparsevdit.tensor.Tensor;
 import java.io.IOException;
 import java.io.UncheckedIOException;
 import java.lang.foreign.Arena;
-import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
-import java.security.MessageDigest;
-import java.security.NoSuchAlgorithmException;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.HashMap;
-import java.util.HexFormat;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
@@ -95,24 +92,18 @@ public final class RunFile {
     identity.put("element type", transformer.type().toString());
     identity.put("scheduler", scheduler.getClass().getSimpleName());
     identity.put("timesteps", scheduler.schedule().timesteps().toString());
-    identity.put(
-        "scheduler's settings",
-        sha256(digest -> digest.update(scheduler.fingerprint().getBytes(StandardCharsets.UTF_8))));
+    identity.put("scheduler's settings", new Sha256().update(scheduler.fingerprint()).hex());
     identity.put("guidance", guidance.toString());
-    identity.put("prompt", sha256(digest -> DenoiserSource.update(digest, prompt)));
+    identity.put("prompt", DenoiserSource.update(new Sha256(), prompt).hex());
     identity.put(
         "negative prompt",
-        negative == null ? "none" : sha256(digest -> DenoiserSource.update(digest, negative)));
+        negative == null ? "none" : DenoiserSource.update(new Sha256(), negative).hex());
     identity.put(
-        "attention",
-        attention.length() < 64
-            ? attention
-            : sha256(digest -> digest.update(attention.getBytes(StandardCharsets.UTF_8))));
+        "attention", attention.length() < 64 ? attention : new Sha256().update(attention).hex());
     identity.put("attention type", attentionType.toString());
     identity.put("seed", Long.toString(seed));
     identity.put(
-        "noise",
-        noise == null ? "the seed's" : sha256(digest -> DenoiserSource.update(digest, noise)));
+        "noise", noise == null ? "the seed's" : DenoiserSource.update(new Sha256(), noise).hex());
     return identity;
   }
 
@@ -211,15 +202,5 @@ public final class RunFile {
           "%s is no run's state: it has no FP32 tensor \"%s\"".formatted(file, name));
     }
     return state.tensor(name);
-  }
-
-  private static String sha256(java.util.function.Consumer<MessageDigest> content) {
-    try {
-      MessageDigest digest = MessageDigest.getInstance("SHA-256");
-      content.accept(digest);
-      return HexFormat.of().formatHex(digest.digest());
-    } catch (NoSuchAlgorithmException e) {
-      throw new IllegalStateException(e);
-    }
   }
 }

@@ -1,21 +1,16 @@
 package io.github.sparsevdit.search;
 
-import com.fasterxml.jackson.core.JsonProcessingException;
-import com.fasterxml.jackson.databind.DeserializationFeature;
-import com.fasterxml.jackson.databind.JsonNode;
-import com.fasterxml.jackson.databind.ObjectMapper;
-import com.fasterxml.jackson.databind.SerializationFeature;
 import com.fasterxml.jackson.databind.node.ArrayNode;
+import com.fasterxml.jackson.databind.node.JsonNodeFactory;
 import com.fasterxml.jackson.databind.node.ObjectNode;
 import io.github.sparsevdit.ModelShape;
 import io.github.sparsevdit.Schedule;
 import io.github.sparsevdit.Sequence;
 import io.github.sparsevdit.internal.AtomicFiles;
+import io.github.sparsevdit.internal.Json;
+import io.github.sparsevdit.internal.JsonText;
 import io.github.sparsevdit.search.CalibrationSource.Key;
 import io.github.sparsevdit.tensor.ElementType;
-import java.io.IOException;
-import java.io.UncheckedIOException;
-import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
@@ -46,10 +41,6 @@ record CaptureManifest(
       Pattern.compile("(\\d{1,6})\\.(\\d{1,6})\\.(\\d{1,6})\\.(\\d)");
   private static final Pattern PROJECTION =
       Pattern.compile("outProjection\\.(\\d{1,6})(?:\\.([1-9]\\d{0,5}))?");
-  private static final ObjectMapper JSON =
-      new ObjectMapper()
-          .enable(DeserializationFeature.FAIL_ON_TRAILING_TOKENS)
-          .enable(SerializationFeature.INDENT_OUTPUT);
 
   /** What a point's tensors are called, up to the last dot. */
   static String name(Key key) {
@@ -94,89 +85,90 @@ record CaptureManifest(
     return key;
   }
 
-  private static ElementType elementType(String name) {
-    ElementType type = ElementType.valueOf(name.toUpperCase(Locale.ROOT));
-    if (type.tensorType() != type) {
-      throw new IllegalArgumentException(
-          "type \"%s\" is of no tensor; expected bf16, fp16 or fp32".formatted(name));
+  private static ElementType elementType(Json name) {
+    for (ElementType type : ElementType.values()) {
+      if (type.tensorType() == type && type.name().equalsIgnoreCase(name.text())) {
+        return type;
+      }
     }
-    return type;
+    throw name.expected("bf16, fp16 or fp32");
   }
 
   /** Reads and checks the manifest of a capture. */
   static CaptureManifest read(Path folder) {
-    Path file = folder.resolve(FILE);
-    JsonNode json;
-    try {
-      json = JSON.readTree(Files.readAllBytes(file));
-    } catch (IOException e) {
-      throw new UncheckedIOException("cannot read the capture's " + file, e);
+    Json json = Json.read(folder.resolve(FILE));
+    if (!json.field("format").text().equals(FORMAT)) {
+      throw json.field("format").expected("\"" + FORMAT + "\"");
     }
+    json.field("version").integer(VERSION, VERSION);
+    Json model = json.field("model");
+    String layout = json.field("layout").text();
+    if (!layout.equals("BHSD") && !layout.equals("BSHD")) {
+      throw json.field("layout").expected("BHSD or BSHD");
+    }
+    ModelShape shape =
+        new ModelShape(
+            model.field("name").text(),
+            model.field("layers").integer(1),
+            model.field("heads").integer(1),
+            model.field("headDim").integer(1));
+    Sequence sequence = sequence(json.field("sequence"));
+    Schedule schedule = schedule(json.field("timesteps"));
+    return new CaptureManifest(
+        shape,
+        sequence,
+        elementType(json.field("type")),
+        schedule,
+        json.field("samples").integer(1),
+        json.field("branches").integer(1),
+        json.has("networkStarts")
+            ? networkStarts(json.field("networkStarts"), schedule.steps())
+            : List.of(),
+        layout.equals("BSHD"),
+        CapturedPart.read(json, shape, sequence),
+        json.text("source", ""));
+  }
+
+  private static Sequence sequence(Json json) {
+    int frames = json.field("frames").integer(1);
+    int height = json.field("height").integer(1);
+    int width = json.field("width").integer(1);
+    int text = json.field("text").integer(0);
+    boolean textFirst = json.field("textFirst").bool();
     try {
-      if (!FORMAT.equals(text(json, "format")) || integer(json, "version") != VERSION) {
-        throw new IllegalArgumentException(
-            "format \"%s\" version %s; expected \"%s\" version %d"
-                .formatted(json.path("format").asText(), json.path("version"), FORMAT, VERSION));
-      }
-      JsonNode model = child(json, "model");
-      JsonNode sequence = child(json, "sequence");
-      List<Double> timesteps = new ArrayList<>();
-      for (JsonNode timestep : child(json, "timesteps")) {
-        timesteps.add(timestep.doubleValue());
-      }
-      String layout = text(json, "layout");
-      if (!layout.equals("BHSD") && !layout.equals("BSHD")) {
-        throw new IllegalArgumentException(
-            "layout \"%s\"; expected BHSD or BSHD".formatted(layout));
-      }
-      ModelShape shape =
-          new ModelShape(
-              text(model, "name"),
-              integer(model, "layers"),
-              integer(model, "heads"),
-              integer(model, "headDim"));
-      Sequence video =
-          new Sequence(
-              integer(sequence, "frames"),
-              integer(sequence, "height"),
-              integer(sequence, "width"),
-              integer(sequence, "text"),
-              child(sequence, "textFirst").booleanValue());
-      CaptureManifest manifest =
-          new CaptureManifest(
-              shape,
-              video,
-              elementType(text(json, "type")),
-              new Schedule(timesteps),
-              integer(json, "samples"),
-              integer(json, "branches"),
-              networkStarts(json),
-              layout.equals("BSHD"),
-              CapturedPart.read(json, shape, video),
-              json.path("source").asText());
-      if (manifest.samples < 1 || manifest.branches < 1) {
-        throw new IllegalArgumentException(
-            "%d samples and %d branches; at least 1 of each"
-                .formatted(manifest.samples, manifest.branches));
-      }
-      int previous = 0;
-      for (int start : manifest.networkStarts) {
-        if (start <= previous || start >= timesteps.size()) {
-          throw new IllegalArgumentException(
-              "networkStarts %s; expected steps from 1 to %d, ascending"
-                  .formatted(manifest.networkStarts, timesteps.size() - 1));
-        }
-        previous = start;
-      }
-      return manifest;
+      return new Sequence(frames, height, width, text, textFirst);
     } catch (IllegalArgumentException e) {
-      throw new IllegalArgumentException(file + ": " + e.getMessage(), e);
+      throw json.wrong(e.getMessage());
     }
+  }
+
+  private static Schedule schedule(Json json) {
+    List<Double> timesteps = json.array().stream().map(Json::number).toList();
+    try {
+      return new Schedule(timesteps);
+    } catch (IllegalArgumentException e) {
+      throw json.wrong(e.getMessage());
+    }
+  }
+
+  private static List<Integer> networkStarts(Json json, int steps) {
+    List<Integer> starts = new ArrayList<>();
+    int previous = 0;
+    for (Json start : json.array()) {
+      int step = start.integer(0);
+      if (step <= previous || step >= steps) {
+        throw json.expected("steps from 1 to %d, ascending".formatted(steps - 1));
+      }
+      starts.add(step);
+      previous = step;
+    }
+    return List.copyOf(starts);
   }
 
   /** Writes it, whole or not at all: once, before the first point; some 1.3 KB at 50 steps. */
   void write(Path folder) {
-    ObjectNode json = JSON.createObjectNode().put("format", FORMAT).put("version", VERSION);
+    ObjectNode json =
+        JsonNodeFactory.instance.objectNode().put("format", FORMAT).put("version", VERSION);
     json.putObject("model")
         .put("name", model.name())
         .put("layers", model.layers())
@@ -201,11 +193,7 @@ record CaptureManifest(
     if (!source.isEmpty()) {
       json.put("source", source);
     }
-    try {
-      AtomicFiles.write(folder.resolve(FILE), JSON.writeValueAsBytes(json));
-    } catch (JsonProcessingException e) {
-      throw new IllegalStateException(e); // a tree of numbers and text
-    }
+    AtomicFiles.write(folder.resolve(FILE), JsonText.pretty(json));
   }
 
   private static void requireBelow(int value, int end, String what, String name) {
@@ -213,42 +201,5 @@ record CaptureManifest(
       throw new IllegalArgumentException(
           "point %s: %s %d; the capture has %d".formatted(name, what, value, end));
     }
-  }
-
-  private static List<Integer> networkStarts(JsonNode json) {
-    List<Integer> starts = new ArrayList<>();
-    for (JsonNode start : json.path("networkStarts")) {
-      if (!start.isIntegralNumber() || !start.canConvertToInt()) {
-        throw new IllegalArgumentException(
-            "\"networkStarts\" has %s; expected integers".formatted(start));
-      }
-      starts.add(start.intValue());
-    }
-    return List.copyOf(starts);
-  }
-
-  private static JsonNode child(JsonNode node, String name) {
-    JsonNode child = node.get(name);
-    if (child == null) {
-      throw new IllegalArgumentException("\"" + name + "\" is missing");
-    }
-    return child;
-  }
-
-  private static String text(JsonNode node, String name) {
-    JsonNode child = child(node, name);
-    if (!child.isTextual()) {
-      throw new IllegalArgumentException("\"%s\" is %s; expected text".formatted(name, child));
-    }
-    return child.textValue();
-  }
-
-  private static int integer(JsonNode node, String name) {
-    JsonNode child = child(node, name);
-    if (!child.canConvertToInt() || !child.isIntegralNumber()) {
-      throw new IllegalArgumentException(
-          "\"%s\" is %s; expected an integer".formatted(name, child));
-    }
-    return child.intValue();
   }
 }

@@ -1,6 +1,5 @@
 package io.github.sparsevdit.search;
 
-import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.node.ObjectNode;
 import io.github.sparsevdit.DispatchTable.HeadEntry;
 import io.github.sparsevdit.DispatchTable.Phase;
@@ -8,6 +7,7 @@ import io.github.sparsevdit.DispatchTable;
 import io.github.sparsevdit.ModelShape;
 import io.github.sparsevdit.Pattern;
 import io.github.sparsevdit.Sequence;
+import io.github.sparsevdit.internal.Json;
 import io.github.sparsevdit.search.CalibrationSource.QueryBlocks;
 import io.github.sparsevdit.tensor.Tensor;
 import java.lang.foreign.Arena;
@@ -26,40 +26,31 @@ record CapturedPart(List<Integer> heads, QueryBlocks queries) {
   static final CapturedPart WHOLE = new CapturedPart(List.of(), null);
 
   /** As the manifest has it; IllegalArgumentException where that does not fit the model. */
-  static CapturedPart read(JsonNode json, ModelShape model, Sequence sequence) {
-    List<Integer> heads = List.of();
-    if (json.has("heads")) {
-      heads = ascending("heads", json.get("heads"), model.heads());
-    }
+  static CapturedPart read(Json json, ModelShape model, Sequence sequence) {
+    List<Integer> heads =
+        json.has("heads") ? ascending(json.field("heads"), model.heads()) : List.of();
     QueryBlocks queries = null;
     if (json.has("queries")) {
-      JsonNode block = json.at("/queries/block");
-      if (!block.canConvertToInt() || block.intValue() < 1) {
-        throw new IllegalArgumentException(
-            "queries: \"block\" is %s; expected a number of tokens".formatted(block));
-      }
-      int blocks = sequence.videoBlocks(block.intValue());
-      queries =
-          new QueryBlocks(
-              block.intValue(), ascending("queries: blocks", json.at("/queries/blocks"), blocks));
+      int block = json.field("queries").field("block").integer(1);
+      Json blocks = json.field("queries").field("blocks");
+      queries = new QueryBlocks(block, ascending(blocks, sequence.videoBlocks(block)));
     }
     return new CapturedPart(heads, queries);
   }
 
-  private static List<Integer> ascending(String name, JsonNode list, int end) {
+  private static List<Integer> ascending(Json list, int end) {
     List<Integer> values = new ArrayList<>();
     int previous = -1;
-    for (JsonNode value : list) {
-      boolean fits = value.isIntegralNumber() && value.canConvertToInt();
-      if (!fits || value.intValue() <= previous || value.intValue() >= end) {
-        throw new IllegalArgumentException(
-            "%s %s; expected ascending numbers below %d".formatted(name, list, end));
+    for (Json value : list.array()) {
+      int number = value.integer(0);
+      if (number <= previous || number >= end) {
+        throw list.expected("ascending numbers below " + end);
       }
-      previous = value.intValue();
-      values.add(previous);
+      previous = number;
+      values.add(number);
     }
     if (values.isEmpty()) {
-      throw new IllegalArgumentException("%s %s; expected at least one".formatted(name, list));
+      throw list.expected("at least one");
     }
     return List.copyOf(values);
   }

@@ -4,21 +4,17 @@ import io.github.sparsevdit.DispatchTable;
 import io.github.sparsevdit.ModelShape;
 import io.github.sparsevdit.Schedule;
 import io.github.sparsevdit.Sequence;
+import io.github.sparsevdit.internal.Sha256;
 import io.github.sparsevdit.tensor.ElementType;
 import io.github.sparsevdit.tensor.Safetensors;
 import io.github.sparsevdit.tensor.Tensor;
 import java.io.IOException;
-import java.io.InputStream;
 import java.io.UncheckedIOException;
 import java.lang.foreign.Arena;
-import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
-import java.security.MessageDigest;
-import java.security.NoSuchAlgorithmException;
 import java.util.Arrays;
 import java.util.HashMap;
-import java.util.HexFormat;
 import java.util.List;
 import java.util.Map;
 import java.util.TreeMap;
@@ -53,8 +49,6 @@ import java.util.stream.Stream;
  * they must not be changed meanwhile.
  */
 public final class CapturedSource implements CalibrationSource {
-  private static final int HASHED_AT_ONCE = 1 << 20;
-
   private final CaptureManifest manifest;
   private final Path folder;
   private final Map<Key, Path> files = new TreeMap<>();
@@ -148,7 +142,7 @@ public final class CapturedSource implements CalibrationSource {
     return files.size();
   }
 
-  /** Of the manifest, and of each file's name, length and first and last 64 KiB. */
+  /** Of the manifest, and of each file's name and bytes. */
   @Override
   public synchronized String sha256() {
     if (sha256 == null) {
@@ -329,35 +323,21 @@ public final class CapturedSource implements CalibrationSource {
 
   /** Of the manifest and of every byte of every file: a capture is read more than once anyway. */
   private String hash() {
-    MessageDigest digest = newDigest();
+    Sha256 digest = new Sha256();
     try {
-      digest.update(Files.readAllBytes(folder.resolve(CaptureManifest.FILE)));
+      digest.update(folder.resolve(CaptureManifest.FILE));
     } catch (IOException e) {
       throw new UncheckedIOException("cannot read the capture " + folder, e);
     }
     shards.parallelStream().map(this::hash).toList().forEach(digest::update);
-    return HexFormat.of().formatHex(digest.digest());
+    return digest.hex();
   }
 
   private byte[] hash(Path shard) {
-    MessageDigest digest = newDigest();
-    digest.update(folder.relativize(shard).toString().getBytes(StandardCharsets.UTF_8));
-    byte[] buffer = new byte[HASHED_AT_ONCE];
-    try (InputStream in = Files.newInputStream(shard)) {
-      for (int read = in.read(buffer); read >= 0; read = in.read(buffer)) {
-        digest.update(buffer, 0, read);
-      }
+    try {
+      return new Sha256().update(folder.relativize(shard).toString()).update(shard).bytes();
     } catch (IOException e) {
       throw new UncheckedIOException("cannot read the capture's " + shard, e);
-    }
-    return digest.digest();
-  }
-
-  private static MessageDigest newDigest() {
-    try {
-      return MessageDigest.getInstance("SHA-256");
-    } catch (NoSuchAlgorithmException e) {
-      throw new AssertionError(e); // every JDK has it
     }
   }
 }

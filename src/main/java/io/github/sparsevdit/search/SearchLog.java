@@ -292,10 +292,7 @@ final class SearchLog implements AutoCloseable {
 
   /** Writes what was put into a buffer. */
   private static void write(FileChannel channel, ByteBuffer filled) throws IOException {
-    filled.flip();
-    while (filled.hasRemaining()) {
-      channel.write(filled);
-    }
+    AtomicFiles.writeAll(channel, filled.flip());
   }
 
   private void resume(SearchState state) {

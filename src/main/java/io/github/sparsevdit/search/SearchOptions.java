@@ -1,9 +1,10 @@
 package io.github.sparsevdit.search;
 
 import java.util.List;
+import java.util.function.Consumer;
 
 /** What a search is asked for. Immutable: each {@code with} gives a changed copy. */
-public final class SearchOptions {
+public final class SearchOptions implements Cloneable {
   private static final SearchOptions DEFAULTS = new SearchOptions();
 
   private RuleName rule = RuleName.LAGRANGIAN;
@@ -23,24 +24,6 @@ public final class SearchOptions {
   private long seed = 1;
 
   private SearchOptions() {}
-
-  private SearchOptions(SearchOptions from) {
-    rule = from.rule;
-    lambda = from.lambda;
-    epsilon = from.epsilon;
-    maxError = from.maxError;
-    targetDensity = from.targetDensity;
-    targetSpeedup = from.targetSpeedup;
-    cost = from.cost;
-    candidates = from.candidates;
-    block = from.block;
-    phaseStarts = from.phaseStarts;
-    denseSteps = from.denseSteps;
-    stepsPerPhase = from.stepsPerPhase;
-    share = from.share;
-    refine = from.refine;
-    seed = from.seed;
-  }
 
   /**
    * λ 0.5 and ε 1 as in the paper, cost 1 − S, block 128, a quarter of the query blocks, no target.
@@ -63,9 +46,7 @@ public final class SearchOptions {
 
   /** A copy with another {@link #rule}. */
   public SearchOptions withRule(RuleName value) {
-    SearchOptions copy = new SearchOptions(this);
-    copy.rule = value;
-    return copy;
+    return with(copy -> copy.rule = value);
   }
 
   /** What a unit of cost is worth in units of error; the paper's default. */
@@ -76,9 +57,7 @@ public final class SearchOptions {
   /** A copy with another {@link #lambda}. */
   public SearchOptions withLambda(double value) {
     require(value >= 0, "lambda", value, "at least 0");
-    SearchOptions copy = new SearchOptions(this);
-    copy.lambda = value;
-    return copy;
+    return with(copy -> copy.lambda = value);
   }
 
   /** The paper rule's ε; the paper's default. */
@@ -89,9 +68,7 @@ public final class SearchOptions {
   /** A copy with another {@link #epsilon}. */
   public SearchOptions withEpsilon(double value) {
     require(value >= 0, "epsilon", value, "at least 0");
-    SearchOptions copy = new SearchOptions(this);
-    copy.epsilon = value;
-    return copy;
+    return with(copy -> copy.epsilon = value);
   }
 
   /** Candidates with a larger error are out (lagrangian). */
@@ -102,9 +79,7 @@ public final class SearchOptions {
   /** A copy with another {@link #maxError}. */
   public SearchOptions withMaxError(double value) {
     require(value >= 0, "max error", value, "at least 0");
-    SearchOptions copy = new SearchOptions(this);
-    copy.maxError = value;
-    return copy;
+    return with(copy -> copy.maxError = value);
   }
 
   /**
@@ -118,10 +93,11 @@ public final class SearchOptions {
   /** A copy with another {@link #targetDensity}. */
   public SearchOptions withTargetDensity(double value) {
     require(Double.isNaN(value) || value > 0 && value <= 1, "target density", value, "in (0, 1]");
-    SearchOptions copy = new SearchOptions(this);
-    copy.targetSpeedup = Double.NaN;
-    copy.targetDensity = value;
-    return copy;
+    return with(
+        copy -> {
+          copy.targetSpeedup = Double.NaN;
+          copy.targetDensity = value;
+        });
   }
 
   /**
@@ -135,10 +111,11 @@ public final class SearchOptions {
   /** A copy with another {@link #targetSpeedup}. */
   public SearchOptions withTargetSpeedup(double value) {
     require(Double.isNaN(value) || value >= 1, "target speed-up", value, "at least 1");
-    SearchOptions copy = new SearchOptions(this);
-    copy.targetDensity = Double.NaN;
-    copy.targetSpeedup = value;
-    return copy;
+    return with(
+        copy -> {
+          copy.targetDensity = Double.NaN;
+          copy.targetSpeedup = value;
+        });
   }
 
   /** What a head costs. */
@@ -148,9 +125,7 @@ public final class SearchOptions {
 
   /** A copy with another {@link #cost}. */
   public SearchOptions withCost(CostModel value) {
-    SearchOptions copy = new SearchOptions(this);
-    copy.cost = value;
-    return copy;
+    return with(copy -> copy.cost = value);
   }
 
   /**
@@ -163,9 +138,7 @@ public final class SearchOptions {
 
   /** A copy with another {@link #candidates}. */
   public SearchOptions withCandidates(Candidates value) {
-    SearchOptions copy = new SearchOptions(this);
-    copy.candidates = value;
-    return copy;
+    return with(copy -> copy.candidates = value);
   }
 
   /** Tokens per block. */
@@ -176,9 +149,7 @@ public final class SearchOptions {
   /** A copy with another {@link #block}. */
   public SearchOptions withBlock(int value) {
     require(value >= 1, "block", value, "at least 1");
-    SearchOptions copy = new SearchOptions(this);
-    copy.block = value;
-    return copy;
+    return with(copy -> copy.block = value);
   }
 
   /**
@@ -197,9 +168,7 @@ public final class SearchOptions {
           previous < 0 ? start == 0 : start > previous, "phase start", start, "ascending from 0");
       previous = start;
     }
-    SearchOptions copy = new SearchOptions(this);
-    copy.phaseStarts = List.copyOf(value);
-    return copy;
+    return with(copy -> copy.phaseStarts = List.copyOf(value));
   }
 
   /** Steps at the start that stay dense. */
@@ -210,9 +179,7 @@ public final class SearchOptions {
   /** A copy with another {@link #denseSteps}. */
   public SearchOptions withDenseSteps(int value) {
     require(value >= 0, "dense steps", value, "at least 0");
-    SearchOptions copy = new SearchOptions(this);
-    copy.denseSteps = value;
-    return copy;
+    return with(copy -> copy.denseSteps = value);
   }
 
   /** How many steps of each phase are looked at, evenly spread; all where the phase is shorter. */
@@ -223,9 +190,7 @@ public final class SearchOptions {
   /** A copy with another {@link #stepsPerPhase}. */
   public SearchOptions withStepsPerPhase(int value) {
     require(value >= 1, "steps per phase", value, "at least 1");
-    SearchOptions copy = new SearchOptions(this);
-    copy.stepsPerPhase = value;
-    return copy;
+    return with(copy -> copy.stepsPerPhase = value);
   }
 
   /** Share of the query blocks on which candidates are scored. */
@@ -236,9 +201,7 @@ public final class SearchOptions {
   /** A copy with another {@link #share}. */
   public SearchOptions withShare(double value) {
     require(value > 0 && value <= 1, "share", value, "in (0, 1]");
-    SearchOptions copy = new SearchOptions(this);
-    copy.share = value;
-    return copy;
+    return with(copy -> copy.share = value);
   }
 
   /** Whether heads that are undecided get as many query blocks again. */
@@ -248,9 +211,7 @@ public final class SearchOptions {
 
   /** A copy with another {@link #refine}. */
   public SearchOptions withRefine(boolean value) {
-    SearchOptions copy = new SearchOptions(this);
-    copy.refine = value;
-    return copy;
+    return with(copy -> copy.refine = value);
   }
 
   /** What the sampled query blocks depend on. */
@@ -260,9 +221,17 @@ public final class SearchOptions {
 
   /** A copy with another {@link #seed}. */
   public SearchOptions withSeed(long value) {
-    SearchOptions copy = new SearchOptions(this);
-    copy.seed = value;
-    return copy;
+    return with(copy -> copy.seed = value);
+  }
+
+  private SearchOptions with(Consumer<SearchOptions> change) {
+    try {
+      SearchOptions copy = (SearchOptions) clone();
+      change.accept(copy);
+      return copy;
+    } catch (CloneNotSupportedException e) {
+      throw new AssertionError(e);
+    }
   }
 
   /** The options that decide what is measured; the others can be changed afterwards. */

@@ -4,12 +4,9 @@ import static java.util.stream.Collectors.toSet;
 
 import io.github.sparsevdit.ModelShape;
 import io.github.sparsevdit.Sequence;
+import io.github.sparsevdit.internal.Sha256;
 import io.github.sparsevdit.search.CalibrationSource.Key;
 import io.github.sparsevdit.tensor.ElementType;
-import java.nio.charset.StandardCharsets;
-import java.security.MessageDigest;
-import java.security.NoSuchAlgorithmException;
-import java.util.HexFormat;
 import java.util.List;
 import java.util.Set;
 import java.util.TreeSet;
@@ -171,12 +168,7 @@ final class SearchSetup {
                 candidates.describe(),
                 phaseStarts.toString(),
                 wantedSteps.toString()));
-    try {
-      MessageDigest digest = MessageDigest.getInstance("SHA-256");
-      return HexFormat.of().formatHex(digest.digest(all.getBytes(StandardCharsets.UTF_8)));
-    } catch (NoSuchAlgorithmException e) {
-      throw new AssertionError(e); // every JDK has it
-    }
+    return new Sha256().update(all).hex();
   }
 
   /** Of each phase, some of the steps that are there: the middles of equal parts. */

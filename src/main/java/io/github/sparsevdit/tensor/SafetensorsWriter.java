@@ -1,7 +1,7 @@
 package io.github.sparsevdit.tensor;
 
 import io.github.sparsevdit.internal.AtomicFiles;
-import io.github.sparsevdit.internal.Json;
+import io.github.sparsevdit.internal.JsonText;
 import java.io.IOException;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
@@ -33,8 +33,8 @@ final class SafetensorsWriter {
         path,
         channel -> {
           ByteBuffer length = ByteBuffer.allocate(Long.BYTES).order(ByteOrder.LITTLE_ENDIAN);
-          writeAll(channel, length.putLong(header.length).flip());
-          writeAll(channel, ByteBuffer.wrap(header));
+          AtomicFiles.writeAll(channel, length.putLong(header.length).flip());
+          AtomicFiles.writeAll(channel, ByteBuffer.wrap(header));
           for (Map.Entry<String, Tensor> entry : sorted) {
             write(channel, entry.getValue());
           }
@@ -43,14 +43,11 @@ final class SafetensorsWriter {
 
   private static byte[] header(
       List<Map.Entry<String, Tensor>> tensors, Map<String, String> metadata) {
-    StringBuilder text = new StringBuilder("{");
+    JsonText text = JsonText.compact().object();
     if (!metadata.isEmpty()) {
-      text.append("\"__metadata__\":{");
-      metadata.forEach(
-          (key, value) ->
-              text.append(Json.quote(key)).append(':').append(Json.quote(value)).append(','));
-      text.setCharAt(text.length() - 1, '}');
-      text.append(',');
+      text.field("__metadata__").object();
+      metadata.forEach(text::field);
+      text.end();
     }
     long at = 0;
     for (Map.Entry<String, Tensor> entry : tensors) {
@@ -66,22 +63,12 @@ final class SafetensorsWriter {
             case FP32 -> "F32";
             case E4M3 -> throw new AssertionError("no tensor holds " + tensor.type());
           };
-      text.append(Json.quote(entry.getKey()))
-          .append(":{\"dtype\":\"")
-          .append(dtype)
-          .append("\",\"shape\":")
-          .append(Arrays.toString(tensor.shape()).replace(" ", ""))
-          .append(",\"data_offsets\":[")
-          .append(at)
-          .append(',')
-          .append(end)
-          .append("]},");
+      text.field(entry.getKey()).object().field("dtype", dtype);
+      text.field("shape", Arrays.stream(tensor.shape()).boxed().toList());
+      text.field("data_offsets", List.of(at, end)).end();
       at = end;
     }
-    if (text.length() > 1) {
-      text.setLength(text.length() - 1);
-    }
-    text.append('}');
+    text.end();
     byte[] bytes = text.toString().getBytes(StandardCharsets.UTF_8);
     int padded = Math.ceilDiv(bytes.length, Long.BYTES) * Long.BYTES;
     byte[] header = Arrays.copyOf(bytes, padded);
@@ -103,13 +90,8 @@ final class SafetensorsWriter {
 
   private static void write(FileChannel channel, MemorySegment bytes) throws IOException {
     for (long at = 0; at < bytes.byteSize(); at += CHUNK) {
-      writeAll(channel, bytes.asSlice(at, Math.min(CHUNK, bytes.byteSize() - at)).asByteBuffer());
-    }
-  }
-
-  private static void writeAll(FileChannel channel, ByteBuffer buffer) throws IOException {
-    while (buffer.hasRemaining()) {
-      channel.write(buffer);
+      AtomicFiles.writeAll(
+          channel, bytes.asSlice(at, Math.min(CHUNK, bytes.byteSize() - at)).asByteBuffer());
     }
   }
 }

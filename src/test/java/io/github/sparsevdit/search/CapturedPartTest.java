@@ -8,12 +8,14 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import com.fasterxml.jackson.core.JsonProcessingException;
 import com.fasterxml.jackson.databind.ObjectMapper;
+import io.github.sparsevdit.DispatchTable;
 import io.github.sparsevdit.DispatchTable.HeadEntry;
 import io.github.sparsevdit.DispatchTable.Phase;
 import io.github.sparsevdit.DispatchTable;
 import io.github.sparsevdit.ModelShape;
 import io.github.sparsevdit.Pattern;
 import io.github.sparsevdit.Sequence;
+import io.github.sparsevdit.internal.Json;
 import io.github.sparsevdit.search.CalibrationSource.QueryBlocks;
 import io.github.sparsevdit.tensor.ElementType;
 import io.github.sparsevdit.tensor.Tensor;
@@ -130,23 +132,19 @@ class CapturedPartTest {
   @CsvSource(
       delimiter = '|',
       value = {
-        "{\"heads\": [1, 4]}|heads [1,4]; expected ascending numbers below 4",
+        "{\"heads\": [1, 4]}|capture.json: heads is [1,4]; expected ascending numbers below 4",
         "{\"heads\": [2, 1]}|ascending",
         "{\"heads\": []}|at least one",
-        "{\"queries\": {\"blocks\": [0]}}|\"block\"",
-        "{\"queries\": {\"block\": 16}}|queries: blocks",
+        "{\"queries\": {\"blocks\": [0]}}|queries.block is missing",
+        "{\"queries\": {\"block\": 16}}|queries.blocks is missing",
         "{\"queries\": {\"block\": 16, \"blocks\": [4]}}|below 4"
       })
   void whatDoesNotFitIsNamed(String json, String expected) {
     IllegalArgumentException e =
         assertThrows(
-            IllegalArgumentException.class, () -> CapturedPart.read(tree(json), MODEL, SEQUENCE));
+            IllegalArgumentException.class,
+            () -> CapturedPart.read(Json.parse("capture.json", json), MODEL, SEQUENCE));
     assertTrue(e.getMessage().contains(expected), e::getMessage);
-  }
-
-  private static com.fasterxml.jackson.databind.JsonNode tree(String json)
-      throws JsonProcessingException {
-    return new ObjectMapper().readTree(json);
   }
 
   private static Tensor numbers(Arena arena, long... shape) {

@@ -100,29 +100,29 @@ class SafetensorsTest {
       delimiter = '|',
       quoteCharacter = '`',
       value = {
-        "{\"a\":{\"dtype\":\"F32\",\"shape\":[2],\"data_offsets\":[0,9]}} | a.data_offsets[1] is 9,"
+        "{\"a\":{\"dtype\":\"F32\",\"shape\":[2],\"data_offsets\":[0,9]}} | a.data_offsets[1] is 9;"
             + " expected an integer from 0 to 8",
         "{\"a\":{\"dtype\":\"F32\",\"shape\":[2],\"data_offsets\":[-1,8]}} | a.data_offsets[0] is"
             + " -1",
-        "{\"a\":{\"dtype\":\"F32\",\"shape\":[2],\"data_offsets\":[8,0]}} | a.data_offsets[1] is 0,"
+        "{\"a\":{\"dtype\":\"F32\",\"shape\":[2],\"data_offsets\":[8,0]}} | a.data_offsets[1] is 0;"
             + " expected an integer from 8",
         "{\"a\":{\"dtype\":\"F32\",\"shape\":[2],\"data_offsets\":[0,18446744073709551616]}} |"
             + " a.data_offsets[1] is 18446744073709551616",
-        "{\"a\":{\"dtype\":\"F32\",\"shape\":[2],\"data_offsets\":[0]}} | a.data_offsets is [0],"
+        "{\"a\":{\"dtype\":\"F32\",\"shape\":[2],\"data_offsets\":[0]}} | a.data_offsets is [0];"
             + " expected two offsets",
         "{\"a\":{\"dtype\":\"F32\",\"shape\":[2],\"data_offsets\":[0,8.0]}} | a.data_offsets[1] is"
             + " 8.0",
         "{\"a\":{\"dtype\":\"F32\",\"shape\":[3],\"data_offsets\":[0,8]}} | a.data_offsets is"
-            + " [0,8], expected 12 bytes",
+            + " [0,8]; expected 12 bytes",
         "{\"a\":{\"dtype\":\"BF16\",\"shape\":[2],\"data_offsets\":[0,8]}} | expected 4 bytes",
         "{\"a\":{\"dtype\":\"F32\",\"shape\":[-2],\"data_offsets\":[0,8]}} | a.shape[0] is -2",
         "{\"a\":{\"dtype\":\"F32\",\"shape\":[4611686018427387904,4],\"data_offsets\":[0,8]}} |"
             + " a.shape is",
-        "{\"a\":{\"dtype\":\"F32\",\"shape\":2,\"data_offsets\":[0,8]}} | a.shape is 2, expected an"
+        "{\"a\":{\"dtype\":\"F32\",\"shape\":2,\"data_offsets\":[0,8]}} | a.shape is 2; expected an"
             + " array",
-        "{\"a\":{\"dtype\":\"F33\",\"shape\":[2],\"data_offsets\":[0,8]}} | a.dtype is \"F33\","
+        "{\"a\":{\"dtype\":\"F33\",\"shape\":[2],\"data_offsets\":[0,8]}} | a.dtype is \"F33\";"
             + " expected one of",
-        "{\"a\":{\"dtype\":1,\"shape\":[2],\"data_offsets\":[0,8]}} | a.dtype is 1, expected a"
+        "{\"a\":{\"dtype\":1,\"shape\":[2],\"data_offsets\":[0,8]}} | a.dtype is 1; expected a"
             + " string",
         "{\"a\":{\"shape\":[2],\"data_offsets\":[0,8]}} | a.dtype is missing",
         "{\"a\":{\"dtype\":\"F32\",\"shape\":[2],\"data_offsets\":[0,8],\"x\":1}} | a has the"
@@ -136,10 +136,10 @@ class SafetensorsTest {
         "{\"a\":{\"dtype\":\"F32\",\"shape\":[2],\"data_offsets\":[0,8]},\"a\":{\"dtype\":\"F32\",\"shape\":[2],\"data_offsets\":[0,8]}}"
             + " | Duplicate field 'a'",
         "{\"__metadata__\":{\"n\":1},\"a\":{\"dtype\":\"F32\",\"shape\":[2],\"data_offsets\":[0,8]}}"
-            + " | __metadata__.n is 1, expected a string",
+            + " | __metadata__.n is 1; expected a string",
         "{\"a\":{\"dtype\":\"F32\",\"shape\":[2],\"data_offsets\":[0,8]}} x | not valid JSON",
         "{\"a\":{\"dtype\":\"F32\",\"shape\":[[[[2]]]],\"data_offsets\":[0,8]}} | not valid JSON",
-        "[1] | is [1], expected an object",
+        "[1] | is [1]; expected an object",
         "{} | bytes 0 to 8 of the data belong to no tensor",
         "{\"a\": | not valid JSON",
       })
@@ -356,8 +356,8 @@ class SafetensorsTest {
                 "the name of a file beside the index",
             "{\"weight_map\": {\"a\": \"..\"}}", "the name of a file beside the index",
             "{\"weight_map\": {\"a\": \"\"}}", "the name of a file beside the index",
-            "{\"weight_map\": {\"a\": 1}}", "weight_map.a is 1, expected a string",
-            "{\"weight_map\": [] }", "weight_map is [], expected an object",
+            "{\"weight_map\": {\"a\": 1}}", "weight_map.a is 1; expected a string",
+            "{\"weight_map\": [] }", "weight_map is []; expected an object",
             "{\"weight_map\": {\"a\": \"s1.safetensors\", \"a\": \"s1.safetensors\"}}",
                 "Duplicate field",
             "{}", "weight_map is missing");

@@ -1,8 +1,8 @@
 package io.github.sparsevdit.cli.media;
 
+import io.github.sparsevdit.internal.AtomicFiles;
 import java.io.ByteArrayOutputStream;
 import java.io.IOException;
-import java.nio.ByteBuffer;
 import java.nio.file.Path;
 import javax.imageio.IIOImage;
 import javax.imageio.ImageIO;
@@ -22,7 +22,7 @@ public final class Gif {
   public static void write(Path path, Clip clip) throws IOException {
     ByteArrayOutputStream bytes = new ByteArrayOutputStream();
     encode(bytes, clip);
-    WholeFile.write(path, ByteBuffer.wrap(bytes.toByteArray()));
+    AtomicFiles.write(path, bytes.toByteArray());
   }
 
   private static void encode(ByteArrayOutputStream to, Clip clip) throws IOException {

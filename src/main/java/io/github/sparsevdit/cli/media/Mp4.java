@@ -1,5 +1,6 @@
 package io.github.sparsevdit.cli.media;
 
+import io.github.sparsevdit.internal.AtomicFiles;
 import java.io.IOException;
 import java.nio.ByteBuffer;
 import java.nio.file.Path;
@@ -26,7 +27,7 @@ public final class Mp4 {
       throw new IllegalArgumentException(
           "H.264 wants even sides, but the frames are " + clip.width() + " x " + clip.height());
     }
-    WholeFile.write(path, encode(clip));
+    AtomicFiles.write(path, encode(clip));
   }
 
   private static ByteBuffer encode(Clip clip) throws IOException {

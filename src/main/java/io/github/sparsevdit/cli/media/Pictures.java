@@ -1,10 +1,10 @@
 package io.github.sparsevdit.cli.media;
 
+import io.github.sparsevdit.internal.AtomicFiles;
 import java.awt.Font;
 import java.awt.image.BufferedImage;
 import java.io.ByteArrayOutputStream;
 import java.io.IOException;
-import java.nio.ByteBuffer;
 import java.nio.file.Path;
 import javax.imageio.ImageIO;
 
@@ -16,7 +16,7 @@ public final class Pictures {
   public static void writePng(Path path, BufferedImage image) throws IOException {
     ByteArrayOutputStream bytes = new ByteArrayOutputStream();
     ImageIO.write(image, "png", bytes); // every Java with java.desktop has this writer
-    WholeFile.write(path, ByteBuffer.wrap(bytes.toByteArray()));
+    AtomicFiles.write(path, bytes.toByteArray());
   }
 
   /**

@@ -1,13 +1,11 @@
 package io.github.sparsevdit.eval.cases;
 
-import com.fasterxml.jackson.core.JsonProcessingException;
-import com.fasterxml.jackson.databind.JsonNode;
-import com.fasterxml.jackson.databind.ObjectMapper;
 import io.github.sparsevdit.AttentionPlan;
 import io.github.sparsevdit.Backend;
 import io.github.sparsevdit.Sequence;
 import io.github.sparsevdit.UnsupportedException;
 import io.github.sparsevdit.checkpoint.Denoisers;
+import io.github.sparsevdit.internal.Json;
 import io.github.sparsevdit.model.AttentionProvider;
 import io.github.sparsevdit.model.Conditioning;
 import io.github.sparsevdit.model.VideoTransformer;
@@ -33,7 +31,6 @@ record RunCase(Path path, Path denoisers) implements ReferenceCase {
           + " \"rescale_betas_zero_snr\": true, \"snr_shift_scale\": 1.0}";
 
   private static final double BOUND = 1e-4;
-  private static final ObjectMapper MAPPER = new ObjectMapper();
 
   @Override
   public String name() {
@@ -53,15 +50,16 @@ record RunCase(Path path, Path denoisers) implements ReferenceCase {
                 denoisers.resolve(tensors.metadata().get("checkpoint")),
                 backend,
                 ElementType.FP32)) {
-      JsonNode arguments = MAPPER.readTree(tensors.metadata().get("args"));
-      double scale = arguments.path("guidance_scale").asDouble();
-      boolean dynamic = arguments.path("use_dynamic_cfg").asBoolean(false);
+      Json arguments = Json.parse(path + ": args", tensors.metadata().get("args"));
+      double scale = arguments.field("guidance_scale").number();
+      boolean dynamic = arguments.bool("use_dynamic_cfg", false);
       Guidance guidance =
           (dynamic ? Guidance.dynamic(scale) : Guidance.of(scale))
-              .below(transformer.boundary(), arguments.path("guidance_scale_2").asDouble(scale));
+              .below(transformer.boundary(), arguments.number("guidance_scale_2", scale));
       Scheduler scheduler =
           scheduler(
-              tensors.metadata().get("scheduler"), arguments.path("num_inference_steps").asInt());
+              tensors.metadata().get("scheduler"),
+              arguments.field("num_inference_steps").integer(1));
       Tensor text = tensors.tensor("in.prompt_embeds").select(0, 0);
       Conditioning prompt = prompt(tensors, text, scale);
       Conditioning negative =
@@ -83,8 +81,6 @@ record RunCase(Path path, Path denoisers) implements ReferenceCase {
       }
     } catch (UnsupportedException e) {
       return CaseResult.skipped(e.getMessage());
-    } catch (JsonProcessingException e) {
-      throw new IllegalArgumentException(path + ": args: " + e.getMessage(), e);
     }
   }
 

@@ -1,12 +1,7 @@
 package io.github.sparsevdit.model.parts;
 
-import com.fasterxml.jackson.databind.JsonNode;
-import com.fasterxml.jackson.databind.ObjectMapper;
-import com.fasterxml.jackson.databind.node.MissingNode;
 import io.github.sparsevdit.internal.GitLfs;
-import java.io.IOException;
-import java.io.InputStream;
-import java.io.UncheckedIOException;
+import io.github.sparsevdit.internal.Json;
 import java.nio.file.Path;
 import java.util.HashSet;
 import java.util.List;
@@ -17,204 +12,164 @@ import java.util.TreeSet;
 
 /** A JSON configuration; what is missing or of the wrong kind is reported by name. */
 public final class ConfigFile {
-  private static final ObjectMapper MAPPER = new ObjectMapper();
-
   private final String where;
-  private final JsonNode root;
+  private final Json root;
   private final Set<String> read = new HashSet<>();
 
-  private ConfigFile(String where, JsonNode root) {
-    if (!root.isObject()) {
-      throw new IllegalArgumentException(where + ": expected a JSON object");
-    }
+  private ConfigFile(String where, Json root) {
     this.where = where;
     this.root = root;
+    root.fields(); // refuses what is no object
   }
 
   public static ConfigFile read(Path file) {
     GitLfs.requireContent(file);
-    try {
-      return new ConfigFile(file.toString(), MAPPER.readTree(file.toFile()));
-    } catch (IOException e) {
-      throw new UncheckedIOException(file + ": " + e.getMessage(), e);
-    }
+    return new ConfigFile(file.toString(), Json.read(file));
   }
 
   public static ConfigFile parse(String json, String where) {
-    try {
-      return new ConfigFile(where, MAPPER.readTree(json));
-    } catch (IOException e) {
-      throw new UncheckedIOException(where + ": " + e.getMessage(), e);
-    }
+    return new ConfigFile(where, Json.parse(where, json));
   }
 
   /** All entries but those that begin with an underscore, in order of their names. */
   String fingerprint() {
-    Map<String, JsonNode> entries = new TreeMap<>();
-    for (Map.Entry<String, JsonNode> entry : root.properties()) {
-      if (!entry.getKey().startsWith("_")) {
-        entries.put(entry.getKey(), entry.getValue());
-      }
-    }
+    Map<String, Json> entries = new TreeMap<>(root.fields());
+    entries.keySet().removeIf(key -> key.startsWith("_"));
     return entries.toString();
   }
 
   /** Where it came from, for messages. */
-  public String where() {
+  String where() {
     return where;
   }
 
   /** Whether the key is there and not null. */
-  public boolean has(String key) {
-    return !at(key).isMissingNode();
+  boolean has(String key) {
+    read.add(key);
+    return root.has(key) && !root.field(key).isNull();
   }
 
   /** Entries that are lists, which in a model_index.json are components. */
-  public void listsAreKnown() {
-    root.properties().stream()
-        .filter(entry -> entry.getValue().isArray())
-        .forEach(entry -> read.add(entry.getKey()));
+  void listsAreKnown() {
+    root.fields()
+        .forEach(
+            (key, value) -> {
+              if (value.isArray()) {
+                read.add(key);
+              }
+            });
   }
 
   /** Whether a model_index.json names a component: a pair of library and class, neither null. */
-  public boolean names(String component) {
-    JsonNode node = at(component);
-    return node.isArray() && node.size() == 2 && node.get(0).isTextual() && node.get(1).isTextual();
-  }
-
-  public String text(String key) {
-    JsonNode node = require(key);
-    if (!node.isTextual()) {
-      throw wrong(key, node, "a string");
+  boolean names(String component) {
+    if (!has(component) || !root.field(component).isArray()) {
+      return false;
     }
-    return node.textValue();
+    List<Json> pair = root.field(component).array();
+    return pair.size() == 2 && pair.stream().allMatch(Json::isText);
   }
 
-  public String text(String key, String otherwise) {
+  String text(String key) {
+    return require(key).text();
+  }
+
+  String text(String key, String otherwise) {
     return has(key) ? text(key) : otherwise;
   }
 
-  public int integer(String key) {
-    JsonNode node = require(key);
-    if (!node.canConvertToExactIntegral() || !node.canConvertToInt() || node.intValue() < 0) {
-      throw wrong(key, node, "an integer of at least 0");
-    }
-    return node.intValue();
+  int integer(String key) {
+    return require(key).integral(0);
   }
 
-  public int integer(String key, int otherwise) {
+  int integer(String key, int otherwise) {
     return has(key) ? integer(key) : otherwise;
   }
 
-  public double number(String key) {
-    JsonNode node = require(key);
-    if (!node.isNumber()) {
-      throw wrong(key, node, "a number");
-    }
-    return node.doubleValue();
+  double number(String key) {
+    return require(key).number();
   }
 
-  public double number(String key, double otherwise) {
+  double number(String key, double otherwise) {
     return has(key) ? number(key) : otherwise;
   }
 
   /** An integer of at least {@code least}; null is none. */
-  public int count(String key, int otherwise, int least) {
-    if (isNull(key)) {
-      throw wrong(key, root.get(key), "an integer of at least " + least);
-    }
-    int value = integer(key, otherwise);
+  int count(String key, int otherwise, int least) {
+    int value = there(key) ? root.field(key).integral(least) : otherwise;
     if (value < least) {
-      throw wrong(key, at(key), "an integer of at least " + least);
+      throw wrong(key, "an integer of at least " + least);
     }
     return value;
   }
 
   /** Whether the key is there, and null. */
-  public boolean isNull(String key) {
-    read.add(key);
-    return root.path(key).isNull();
+  boolean isNull(String key) {
+    return there(key) && root.field(key).isNull();
   }
 
   /** As Python takes it, null is false. */
-  public boolean flag(String key, boolean otherwise) {
-    if (isNull(key)) {
-      return false;
-    }
-    if (!has(key)) {
-      return otherwise;
-    }
-    if (!at(key).isBoolean()) {
-      throw wrong(key, at(key), "true or false");
-    }
-    return at(key).booleanValue();
+  boolean flag(String key, boolean otherwise) {
+    return there(key) ? has(key) && root.field(key).bool() : otherwise;
   }
 
   /** Three integers of at least 1. */
-  public int[] triple(String key, int... otherwise) {
-    if (!root.has(key)) {
-      read.add(key);
+  int[] triple(String key, int... otherwise) {
+    if (!there(key)) {
       return otherwise.clone();
     }
-    JsonNode node = isNull(key) ? root.get(key) : at(key);
-    boolean fits = node.isArray() && node.size() == 3;
-    int[] triple = new int[3];
-    for (int i = 0; fits && i < 3; i++) {
-      JsonNode each = node.get(i);
-      fits = each.isIntegralNumber() && each.canConvertToInt() && each.intValue() > 0;
-      triple[i] = each.intValue();
-    }
-    if (!fits) {
-      throw wrong(key, node, "three integers of at least 1");
+    int[] triple = integers(root.field(key), 1, "three integers of at least 1");
+    if (triple.length != 3) {
+      throw wrong(key, "three integers of at least 1");
     }
     return triple;
   }
 
   /** A list of integers of at least 0; empty where there is none. */
-  public Set<Integer> integers(String key) {
+  Set<Integer> integers(String key) {
     Set<Integer> integers = new TreeSet<>();
-    JsonNode node = at(key);
-    if (!node.isMissingNode() && !node.isArray()) {
-      throw wrong(key, node, "a list of integers");
-    }
-    for (JsonNode each : node) {
-      if (!each.isIntegralNumber() || !each.canConvertToInt() || each.intValue() < 0) {
-        throw wrong(key, node, "a list of integers of at least 0");
+    if (has(key)) {
+      for (int each : integers(root.field(key), 0, "a list of integers of at least 0")) {
+        integers.add(each);
       }
-      integers.add(each.intValue());
     }
     return integers;
   }
 
+  private static int[] integers(Json list, int least, String expected) {
+    try {
+      return list.array().stream().mapToInt(each -> each.integer(least)).toArray();
+    } catch (IllegalArgumentException e) {
+      throw list.expected(expected);
+    }
+  }
+
   /** How many entries a list has: 1 to 16. */
-  public int length(String key, int otherwise) {
-    JsonNode node = isNull(key) ? root.get(key) : at(key);
-    if (node.isMissingNode()) {
+  int length(String key, int otherwise) {
+    if (!there(key)) {
       return otherwise;
     }
-    if (!node.isArray() || node.isEmpty() || node.size() > 16) {
-      throw wrong(key, node, "a list of 1 to 16 entries");
+    Json list = root.field(key);
+    int length = list.isArray() ? list.array().size() : 0;
+    if (length < 1 || length > 16) {
+      throw list.expected("a list of 1 to 16 entries");
     }
-    return node.size();
+    return length;
   }
 
   /** A number that is finite and above 0. */
-  public double positive(String key, double otherwise) {
-    if (isNull(key)) {
-      throw wrong(key, root.get(key), "a number above 0");
-    }
-    double value = number(key, otherwise);
+  double positive(String key, double otherwise) {
+    double value = there(key) ? root.field(key).number() : otherwise;
     if (!(value > 0 && value < Double.POSITIVE_INFINITY)) {
-      throw wrong(key, at(key), "a number above 0");
+      throw wrong(key, "a number above 0");
     }
     return value;
   }
 
   /** One of some words. */
-  public String oneOf(String key, String otherwise, String... words) {
+  String oneOf(String key, String otherwise, String... words) {
     String value = text(key, otherwise);
     if (!List.of(words).contains(value)) {
-      throw wrong(key, at(key), "one of " + String.join(", ", words));
+      throw wrong(key, "one of " + String.join(", ", words));
     }
     return value;
   }
@@ -224,8 +179,8 @@ public final class ConfigFile {
    *
    * @param absent diffusers' value for an absent key
    */
-  public void require(String key, String value, String absent) {
-    if (!root.has(key) && !absent.equals(value)) {
+  void require(String key, String value, String absent) {
+    if (!there(key) && !absent.equals(value)) {
       throw new IllegalArgumentException(
           "%s: %s is absent, which means %s; only %s is supported"
               .formatted(where, key, absent, value));
@@ -235,9 +190,9 @@ public final class ConfigFile {
       throw new IllegalArgumentException(
           "%s: %s is null; only %s is supported".formatted(where, key, value));
     }
-    if (has(key) && !at(key).asText().equals(value)) {
+    if (has(key) && !root.field(key).plain().equals(value)) {
       throw new IllegalArgumentException(
-          where + ": " + key + " is " + at(key) + "; only " + value + " is supported");
+          where + ": " + key + " is " + root.field(key) + "; only " + value + " is supported");
     }
   }
 
@@ -247,11 +202,12 @@ public final class ConfigFile {
    *
    * @param className whose entries these are
    */
-  public void requireAllKnown(String className) {
-    JsonNode harmless = Harmless.SETTINGS.path(className);
-    for (Map.Entry<String, JsonNode> entry : root.properties()) {
+  void requireAllKnown(String className) {
+    Json all = Harmless.SETTINGS;
+    Set<String> harmless = all.has(className) ? all.field(className).fields().keySet() : Set.of();
+    for (Map.Entry<String, Json> entry : root.fields().entrySet()) {
       String key = entry.getKey();
-      boolean known = key.startsWith("_") || read.contains(key) || harmless.has(key);
+      boolean known = key.startsWith("_") || read.contains(key) || harmless.contains(key);
       if (!known && !entry.getValue().isNull()) {
         throw new IllegalArgumentException(
             "%s: %s is %s, and %s has no such setting that is known here; take it out if it changes nothing"
@@ -262,38 +218,26 @@ public final class ConfigFile {
 
   /** Entries that change nothing, by class, each with its reason. */
   private static final class Harmless {
-    static final JsonNode SETTINGS = load();
-
-    private static JsonNode load() {
-      try (InputStream in = ConfigFile.class.getResourceAsStream("settings.json")) {
-        return MAPPER.readTree(in);
-      } catch (IOException e) {
-        throw new UncheckedIOException(e);
-      }
-    }
+    static final Json SETTINGS = Json.resource(ConfigFile.class, "settings.json");
   }
 
-  private JsonNode at(String key) {
+  /** Whether the key is there, null or not. */
+  private boolean there(String key) {
     read.add(key);
-    JsonNode node = root.path(key);
-    return node.isNull() ? MissingNode.getInstance() : node;
+    return root.has(key);
   }
 
-  private JsonNode require(String key) {
-    JsonNode node = at(key);
-    if (node.isMissingNode()) {
+  private Json require(String key) {
+    if (!has(key)) {
       throw new IllegalArgumentException(where + ": " + key + " is missing");
     }
-    return node;
+    return root.field(key);
   }
 
   /** What is wrong with the value of a key. */
-  public IllegalArgumentException wrong(String key, String expected) {
-    return wrong(key, at(key), expected);
-  }
-
-  private IllegalArgumentException wrong(String key, JsonNode node, String expected) {
-    return new IllegalArgumentException(
-        where + ": " + key + " is " + node + "; expected " + expected);
+  IllegalArgumentException wrong(String key, String expected) {
+    return there(key)
+        ? root.field(key).expected(expected)
+        : new IllegalArgumentException(where + ": " + key + " is missing; expected " + expected);
   }
 }

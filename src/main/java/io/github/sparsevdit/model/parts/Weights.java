@@ -3,17 +3,13 @@ package io.github.sparsevdit.model.parts;
 import io.github.sparsevdit.Backend;
 import io.github.sparsevdit.OutOfNativeMemoryException;
 import io.github.sparsevdit.internal.Resources;
+import io.github.sparsevdit.internal.Sha256;
 import io.github.sparsevdit.tensor.ElementType;
 import io.github.sparsevdit.tensor.Tensor;
 import io.github.sparsevdit.tensor.TensorSource;
-import java.lang.foreign.MemorySegment;
-import java.nio.charset.StandardCharsets;
-import java.security.MessageDigest;
-import java.security.NoSuchAlgorithmException;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.HashSet;
-import java.util.HexFormat;
 import java.util.List;
 import java.util.Locale;
 import java.util.Set;
@@ -26,7 +22,6 @@ import java.util.TreeSet;
  */
 public final class Weights implements AutoCloseable {
   private static final int NAMES_SHOWN = 5;
-  private static final long BYTES_AT_ONCE = 1L << 30;
 
   private final TensorSource source;
   private final Backend backend;
@@ -167,31 +162,16 @@ public final class Weights implements AutoCloseable {
     if (fingerprint == null) {
       List<byte[]> parts =
           List.copyOf(new TreeSet<>(source.names())).parallelStream().map(this::digest).toList();
-      MessageDigest digest = sha256();
-      parts.forEach(digest::update);
-      fingerprint = HexFormat.of().formatHex(digest.digest());
+      Sha256 all = new Sha256();
+      parts.forEach(all::update);
+      fingerprint = all.hex();
     }
     return fingerprint;
   }
 
   private byte[] digest(String name) {
-    MessageDigest digest = sha256();
     Tensor tensor = source.tensor(name);
-    digest.update((name + " " + tensor + "\n").getBytes(StandardCharsets.UTF_8));
-    MemorySegment bytes = tensor.segment();
-    for (long at = 0; at < bytes.byteSize(); at += BYTES_AT_ONCE) {
-      long size = Math.min(BYTES_AT_ONCE, bytes.byteSize() - at);
-      digest.update(bytes.asSlice(at, size).asByteBuffer());
-    }
-    return digest.digest();
-  }
-
-  private static MessageDigest sha256() {
-    try {
-      return MessageDigest.getInstance("SHA-256");
-    } catch (NoSuchAlgorithmException e) {
-      throw new IllegalStateException(e);
-    }
+    return new Sha256().update(name + " " + tensor + "\n").update(tensor.segment()).bytes();
   }
 
   /** The name of a weight that holds NaN or an infinity; null where none does. */

@@ -6,7 +6,6 @@ import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import java.io.IOException;
-import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
@@ -113,17 +112,6 @@ class ClipFilesTest {
     Path file = folder.resolve("odd.mp4");
     var refused = assertThrows(IllegalArgumentException.class, () -> Mp4.write(file, odd));
     assertTrue(refused.getMessage().contains("3 x 2"));
-  }
-
-  @Test
-  void writingReplacesAFileAndLeavesNothingBesideIt() throws IOException {
-    Path file = folder.resolve("deep/table.json");
-    WholeFile.write(file, "old and long");
-    WholeFile.write(file, "new");
-    assertEquals("new", Files.readString(file));
-    try (var files = Files.list(file.getParent())) {
-      assertEquals(List.of(file), files.toList());
-    }
   }
 
   private static int[] pixels(java.awt.image.BufferedImage image) {
