@@ -1,8 +1,8 @@
 package io.github.sparsevdit.cli;
 
-import io.github.sparsevdit.cli.media.Clip;
-import io.github.sparsevdit.cli.media.Gif;
-import io.github.sparsevdit.cli.media.Mp4;
+import io.github.sparsevdit.internal.media.Clip;
+import io.github.sparsevdit.internal.media.Gif;
+import io.github.sparsevdit.internal.media.Mp4;
 import io.github.sparsevdit.tensor.ElementType;
 import io.github.sparsevdit.tensor.Safetensors;
 import io.github.sparsevdit.tensor.Tensor;

@@ -4,7 +4,7 @@ import com.fasterxml.jackson.databind.node.ObjectNode;
 import io.github.sparsevdit.Backend;
 import io.github.sparsevdit.DispatchTable;
 import io.github.sparsevdit.Policy;
-import io.github.sparsevdit.cli.media.Clip;
+import io.github.sparsevdit.internal.media.Clip;
 import io.github.sparsevdit.tensor.ElementType;
 import java.io.IOException;
 import java.nio.file.Files;

@@ -193,7 +193,7 @@ final class PromptEmbeddings implements AutoCloseable {
   private Conditioning conditioning(String words, String picture, Tensor text, double guidance) {
     return Conditioning.text(text, valid(words, text), part(words, POOLED), guidance)
         .withImage(part(picture, IMAGE), part(picture, LATENTS))
-        .withFirstFrames(part(picture, FIRST_FRAMES));
+        .with(Conditioning.Part.FIRST_FRAMES, part(picture, FIRST_FRAMES));
   }
 
   private Tensor text(String prompt) {

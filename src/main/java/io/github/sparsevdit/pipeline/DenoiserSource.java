@@ -180,8 +180,8 @@ public final class DenoiserSource implements CalibrationSource {
 
   static Sha256 update(Sha256 digest, Conditioning c) {
     digest.update(" " + c.textValid() + " " + c.guidance() + " " + c.offset());
-    for (Tensor tensor :
-        new Tensor[] {c.text(), c.pooled(), c.image(), c.latents(), c.firstFrames()}) {
+    for (Conditioning.Part part : Conditioning.Part.values()) {
+      Tensor tensor = c.part(part);
       digest.update((byte) (tensor == null ? 0 : 1)); // which parts there are
       update(digest, tensor);
     }

@@ -101,17 +101,15 @@ final class FiniteRun {
     }
     int valid = c.textValid() < 0 ? c.textTokens() : c.textValid();
     Tensor text = valid == 0 ? null : c.text().slice(0, 0, valid); // the rest may hold anything
-    Tensor[] parts = {text, c.pooled(), c.image(), c.latents(), c.firstFrames()};
-    String[] names = {
-      "text embedding", "pooled embedding", "image embedding", "image latents", "first frames"
-    };
-    for (int i = 0; i < parts.length; i++) {
-      float[] values = parts[i] == null ? new float[0] : parts[i].toFloats();
+    for (Conditioning.Part part : Conditioning.Part.values()) {
+      Tensor tensor = part == Conditioning.Part.TEXT ? text : c.part(part);
+      float[] values = tensor == null ? new float[0] : tensor.toFloats();
       for (int at = 0; at < values.length; at++) {
         if (!(Math.abs(values[at]) < LARGEST)) {
           throw new NotFiniteException(
               "%s%s%s holds %s at element %d, of which %s makes no numbers: encode it anew"
-                  .formatted(before, whose, names[i], values[at], at, transformer.shape().name()));
+                  .formatted(
+                      before, whose, part.title(), values[at], at, transformer.shape().name()));
         }
       }
     }

@@ -218,7 +218,7 @@ class CheckpointTest {
       refused(
           "out is",
           () -> wan.forward(latents, 1, Conditioning.text(text), none, latents.slice(1, 0, 2)));
-      Conditioning withLatents = Conditioning.text(text).withImage(null, latents);
+      Conditioning withLatents = Conditioning.text(text).with(Conditioning.Part.LATENTS, latents);
       refused("takes no image latents", () -> wan.forward(latents, 1, withLatents, none, latents));
       wan.close();
       assertThrows(

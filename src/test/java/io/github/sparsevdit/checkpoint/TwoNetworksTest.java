@@ -73,7 +73,7 @@ class TwoNetworksTest {
   }
 
   private static Conditioning prompt() {
-    return Conditioning.text(text).withImage(null, image);
+    return Conditioning.text(text).with(Conditioning.Part.LATENTS, image);
   }
 
   private static Scheduler scheduler() {
@@ -266,7 +266,7 @@ class TwoNetworksTest {
                   wan.forward(
                       latents,
                       1,
-                      Conditioning.text(text).withFirstFrames(all),
+                      Conditioning.text(text).with(Conditioning.Part.FIRST_FRAMES, all),
                       (layer, q, k, v, valid, out) -> {},
                       latents));
       assertTrue(e.getMessage().contains("with fewer frames"), e::getMessage);
@@ -293,7 +293,7 @@ class TwoNetworksTest {
       AttentionFunction dense = AttentionProvider.of(plan).at(0, 0);
       Conditioning prompt = Conditioning.text(text);
       wan.forward(latents, 0, prompt, dense, one);
-      Conditioning given = prompt.withFirstFrames(latents.slice(1, 0, 1));
+      Conditioning given = prompt.with(Conditioning.Part.FIRST_FRAMES, latents.slice(1, 0, 1));
       wan.forward(latents, 0, given, dense, apart);
       assertArrayEquals(one.toFloats(), apart.toFloats(), 1e-6f);
       wan.forward(latents, 500, given, dense, apart);

@@ -188,7 +188,7 @@ class RunMemoryTest {
         prompt = prompt.withOffset(2);
       }
       if (config.integer("image_dim", 0) > 0) {
-        prompt = prompt.withImage(zeros(arena, 257, config.integer("image_dim")), null);
+        prompt = prompt.with(Conditioning.Part.IMAGE, zeros(arena, 257, config.integer("image_dim")));
       }
       Tensor in = zeros(arena, shape);
       Tensor out = zeros(arena, model.outputShape(shape));

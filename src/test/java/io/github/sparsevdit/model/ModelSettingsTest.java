@@ -238,7 +238,7 @@ class ModelSettingsTest {
           VideoTransformer wan = Denoisers.load(tiny, backend, ElementType.BF16);
           var text = backend.allocate(ElementType.FP32, 8, 64);
           var frames = backend.allocate(ElementType.FP32, 3, 1, 8, 8)) {
-        Conditioning given = Conditioning.text(text).withFirstFrames(frames);
+        Conditioning given = Conditioning.text(text).with(Conditioning.Part.FIRST_FRAMES, frames);
         if (expands) {
           wan.check(latents, given);
         } else {

@@ -8,7 +8,6 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import com.fasterxml.jackson.core.JsonProcessingException;
 import com.fasterxml.jackson.databind.ObjectMapper;
-import io.github.sparsevdit.DispatchTable;
 import io.github.sparsevdit.DispatchTable.HeadEntry;
 import io.github.sparsevdit.DispatchTable.Phase;
 import io.github.sparsevdit.DispatchTable;

@@ -1,5 +1,7 @@
 package io.github.sparsevdit.cli.media;
 
+import io.github.sparsevdit.internal.media.Clip;
+import io.github.sparsevdit.internal.media.Pictures;
 import java.awt.Color;
 import java.awt.Font;
 import java.awt.Graphics2D;

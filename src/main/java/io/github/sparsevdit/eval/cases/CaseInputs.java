@@ -21,11 +21,10 @@ final class CaseInputs {
             : Conditioning.text(text);
     if (tensors.has("in.encoder_hidden_states_image")) {
       conditioning =
-          conditioning.withImage(
-              tensors.tensor("in.encoder_hidden_states_image").select(0, row), null);
+          conditioning.with(Conditioning.Part.IMAGE, tensors.tensor("in.encoder_hidden_states_image").select(0, row));
     }
     if (tensors.tensor("in.timestep").rank() == 2) {
-      conditioning = conditioning.withFirstFrames(given(tensors, row));
+      conditioning = conditioning.with(Conditioning.Part.FIRST_FRAMES, given(tensors, row));
     }
     if (tensors.has("in.ofs")) {
       conditioning = conditioning.withOffset(tensors.tensor("in.ofs").toFloats()[0]);

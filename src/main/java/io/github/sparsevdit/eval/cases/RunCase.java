@@ -101,11 +101,11 @@ record RunCase(Path path, Path denoisers) implements ReferenceCase {
     }
     Tensor condition = tensors.tensor("in.condition").select(0, 0);
     if (condition.size(1) < tensors.tensor("in.latents").size(2)) {
-      return prompt.withFirstFrames(condition);
+      return prompt.with(Conditioning.Part.FIRST_FRAMES, condition);
     }
     Tensor features =
         tensors.has("in.image_embeds") ? tensors.tensor("in.image_embeds").select(0, 0) : null;
-    return prompt.withImage(features, condition);
+    return prompt.with(Conditioning.Part.IMAGE, features).with(Conditioning.Part.LATENTS, condition);
   }
 
   /** "unipc flow_shift=3.0", "flow-match-euler shift=7", "cogvideox-ddim", "cogvideox-dpm". */

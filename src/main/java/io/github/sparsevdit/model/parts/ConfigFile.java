@@ -39,18 +39,18 @@ public final class ConfigFile {
   }
 
   /** Where it came from, for messages. */
-  String where() {
+  public String where() {
     return where;
   }
 
   /** Whether the key is there and not null. */
-  boolean has(String key) {
+  public boolean has(String key) {
     read.add(key);
     return root.has(key) && !root.field(key).isNull();
   }
 
   /** Entries that are lists, which in a model_index.json are components. */
-  void listsAreKnown() {
+  public void listsAreKnown() {
     root.fields()
         .forEach(
             (key, value) -> {
@@ -61,7 +61,7 @@ public final class ConfigFile {
   }
 
   /** Whether a model_index.json names a component: a pair of library and class, neither null. */
-  boolean names(String component) {
+  public boolean names(String component) {
     if (!has(component) || !root.field(component).isArray()) {
       return false;
     }
@@ -69,32 +69,32 @@ public final class ConfigFile {
     return pair.size() == 2 && pair.stream().allMatch(Json::isText);
   }
 
-  String text(String key) {
+  public String text(String key) {
     return require(key).text();
   }
 
-  String text(String key, String otherwise) {
+  public String text(String key, String otherwise) {
     return has(key) ? text(key) : otherwise;
   }
 
-  int integer(String key) {
+  public int integer(String key) {
     return require(key).integral(0);
   }
 
-  int integer(String key, int otherwise) {
+  public int integer(String key, int otherwise) {
     return has(key) ? integer(key) : otherwise;
   }
 
-  double number(String key) {
+  public double number(String key) {
     return require(key).number();
   }
 
-  double number(String key, double otherwise) {
+  public double number(String key, double otherwise) {
     return has(key) ? number(key) : otherwise;
   }
 
   /** An integer of at least {@code least}; null is none. */
-  int count(String key, int otherwise, int least) {
+  public int count(String key, int otherwise, int least) {
     int value = there(key) ? root.field(key).integral(least) : otherwise;
     if (value < least) {
       throw wrong(key, "an integer of at least " + least);
@@ -103,17 +103,17 @@ public final class ConfigFile {
   }
 
   /** Whether the key is there, and null. */
-  boolean isNull(String key) {
+  public boolean isNull(String key) {
     return there(key) && root.field(key).isNull();
   }
 
   /** As Python takes it, null is false. */
-  boolean flag(String key, boolean otherwise) {
+  public boolean flag(String key, boolean otherwise) {
     return there(key) ? has(key) && root.field(key).bool() : otherwise;
   }
 
   /** Three integers of at least 1. */
-  int[] triple(String key, int... otherwise) {
+  public int[] triple(String key, int... otherwise) {
     if (!there(key)) {
       return otherwise.clone();
     }
@@ -125,7 +125,7 @@ public final class ConfigFile {
   }
 
   /** A list of integers of at least 0; empty where there is none. */
-  Set<Integer> integers(String key) {
+  public Set<Integer> integers(String key) {
     Set<Integer> integers = new TreeSet<>();
     if (has(key)) {
       for (int each : integers(root.field(key), 0, "a list of integers of at least 0")) {
@@ -144,7 +144,7 @@ public final class ConfigFile {
   }
 
   /** How many entries a list has: 1 to 16. */
-  int length(String key, int otherwise) {
+  public int length(String key, int otherwise) {
     if (!there(key)) {
       return otherwise;
     }
@@ -157,7 +157,7 @@ public final class ConfigFile {
   }
 
   /** A number that is finite and above 0. */
-  double positive(String key, double otherwise) {
+  public double positive(String key, double otherwise) {
     double value = there(key) ? root.field(key).number() : otherwise;
     if (!(value > 0 && value < Double.POSITIVE_INFINITY)) {
       throw wrong(key, "a number above 0");
@@ -166,7 +166,7 @@ public final class ConfigFile {
   }
 
   /** One of some words. */
-  String oneOf(String key, String otherwise, String... words) {
+  public String oneOf(String key, String otherwise, String... words) {
     String value = text(key, otherwise);
     if (!List.of(words).contains(value)) {
       throw wrong(key, "one of " + String.join(", ", words));
@@ -179,7 +179,7 @@ public final class ConfigFile {
    *
    * @param absent diffusers' value for an absent key
    */
-  void require(String key, String value, String absent) {
+  public void require(String key, String value, String absent) {
     if (!there(key) && !absent.equals(value)) {
       throw new IllegalArgumentException(
           "%s: %s is absent, which means %s; only %s is supported"
@@ -202,7 +202,7 @@ public final class ConfigFile {
    *
    * @param className whose entries these are
    */
-  void requireAllKnown(String className) {
+  public void requireAllKnown(String className) {
     Json all = Harmless.SETTINGS;
     Set<String> harmless = all.has(className) ? all.field(className).fields().keySet() : Set.of();
     for (Map.Entry<String, Json> entry : root.fields().entrySet()) {
@@ -235,7 +235,7 @@ public final class ConfigFile {
   }
 
   /** What is wrong with the value of a key. */
-  IllegalArgumentException wrong(String key, String expected) {
+  public IllegalArgumentException wrong(String key, String expected) {
     return there(key)
         ? root.field(key).expected(expected)
         : new IllegalArgumentException(where + ": " + key + " is missing; expected " + expected);

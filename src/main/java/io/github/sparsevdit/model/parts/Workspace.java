@@ -89,7 +89,7 @@ public abstract class Workspace implements AutoCloseable {
   }
 
   /** A plan of full attention to other keys that lives as long as this. */
-  final AttentionPlan crossPlan(int queries, int keys) {
+  protected final AttentionPlan crossPlan(int queries, int keys) {
     return own(backend.crossPlan(queries, keys, type, dims.headDim(), dims.heads()));
   }
 

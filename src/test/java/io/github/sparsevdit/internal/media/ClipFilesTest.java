@@ -1,4 +1,4 @@
-package io.github.sparsevdit.cli.media;
+package io.github.sparsevdit.internal.media;
 
 import static org.junit.jupiter.api.Assertions.assertArrayEquals;
 import static org.junit.jupiter.api.Assertions.assertEquals;

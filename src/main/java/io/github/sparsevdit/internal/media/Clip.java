@@ -1,4 +1,4 @@
-package io.github.sparsevdit.cli.media;
+package io.github.sparsevdit.internal.media;
 
 import java.awt.image.BufferedImage;
 import java.util.ArrayList;

@@ -1,4 +1,4 @@
-package io.github.sparsevdit.cli.media;
+package io.github.sparsevdit.internal.media;
 
 import io.github.sparsevdit.internal.AtomicFiles;
 import java.io.IOException;
