@@ -1,5 +1,6 @@
 package io.github.sparsevdit.checkpoint;
 
+import io.github.sparsevdit.model.parts.ConfigFile;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
@@ -77,6 +78,18 @@ public final class CheckpointFolder {
   /** The transformer's config.json. */
   public Path config() {
     return transformer().resolve(CONFIG);
+  }
+
+  /** The scheduler's configuration; null where the folder does not say which one to use. */
+  public Path schedulerConfig() {
+    Path config = path.resolve("scheduler").resolve("scheduler_config.json");
+    return Files.exists(config) ? config : null;
+  }
+
+  /** Whether the folder holds a pipeline without a VAE, whose latents are the video's pixels. */
+  public boolean inPixels() {
+    Path index = path.resolve(INDEX);
+    return Files.exists(index) && !ConfigFile.read(index).names("vae");
   }
 
   /** The pipeline's model_index.json; null for a transformer alone, or where there is none. */

@@ -57,8 +57,8 @@ final class BaselineComparison {
           };
       progress.note("weighing layers and phases");
       DispatchTable weighted =
-          findings.weighted(checkpoint.evaluation(calibrate, counting).wholeRun()).table();
-      Evaluation evaluation = checkpoint.evaluation(prompts, counting).timeAttention();
+          findings.weighted(checkpoint.evaluation(calibrate, counting, false).wholeRun()).table();
+      Evaluation evaluation = checkpoint.evaluation(prompts, counting, true);
       DispatchTable table = findings.table();
       List<Report.Row> rows = new ArrayList<>();
       progress.note("searched");

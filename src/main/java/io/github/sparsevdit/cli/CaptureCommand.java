@@ -75,7 +75,7 @@ final class CaptureCommand implements Callable<Integer> {
   public Integer call() throws IOException {
     try (Backend backend = backendOptions.open();
         Checkpoint checkpoint = Checkpoint.open(folder, backend, runs, prompts);
-        CalibrationSource source = checkpoint.calibration(prompts)) {
+        CalibrationSource source = checkpoint.calibration()) {
       int allSteps = source.schedule().steps();
       int allLayers = source.model().layers();
       within("--at-steps", steps, allSteps);

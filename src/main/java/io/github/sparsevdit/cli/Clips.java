@@ -3,15 +3,11 @@ package io.github.sparsevdit.cli;
 import io.github.sparsevdit.internal.media.Clip;
 import io.github.sparsevdit.internal.media.Gif;
 import io.github.sparsevdit.internal.media.Mp4;
-import io.github.sparsevdit.tensor.ElementType;
-import io.github.sparsevdit.tensor.Safetensors;
-import io.github.sparsevdit.tensor.Tensor;
+import io.github.sparsevdit.pipeline.Generated;
+import io.github.sparsevdit.pipeline.Video;
 import java.io.IOException;
-import java.lang.foreign.Arena;
-import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
-import java.util.Map;
 
 /** Files of what was generated: GIF and MP4 of pixels, safetensors of latents. */
 final class Clips {
@@ -20,11 +16,10 @@ final class Clips {
 
   private Clips() {}
 
-  /** The pixels a checkpoint gave. */
-  static Clip of(Checkpoint checkpoint, float[] latents) {
-    long[] shape = checkpoint.latentShape();
-    return Clip.ofRgb(
-        latents, (int) shape[1], (int) shape[2], (int) shape[3], checkpoint.framesPerSecond());
+  /** The video that was generated. */
+  static Clip of(Generated generated) {
+    Video video = generated.video();
+    return new Clip(video.width(), video.height(), generated.framesPerSecond(), video.rgb());
   }
 
   /** Small clips enlarged by a whole factor, so that a person can look at them. */
@@ -47,18 +42,8 @@ final class Clips {
   }
 
   /** Writes {@code <stem>.safetensors} with a tensor {@code latents}. */
-  static List<Path> writeLatents(Path stem, Checkpoint checkpoint, float[] latents)
-      throws IOException {
-    Path file = stem.resolveSibling(stem.getFileName() + ".safetensors");
-    Files.createDirectories(file.toAbsolutePath().getParent());
-    try (Arena arena = Arena.ofConfined()) {
-      Tensor tensor =
-          Tensor.of(
-              arena.allocate((long) latents.length * Float.BYTES, 64),
-              ElementType.FP32,
-              checkpoint.latentShape());
-      Safetensors.write(file, Map.of("latents", tensor.copyFrom(latents)), Map.of());
-    }
-    return List.of(file);
+  static List<Path> writeLatents(Path stem, Generated generated) {
+    return List.of(
+        generated.save(stem.resolveSibling(stem.getFileName() + ".safetensors")));
   }
 }

@@ -2,6 +2,7 @@ package io.github.sparsevdit.cli;
 
 import io.github.sparsevdit.eval.Psnr;
 import io.github.sparsevdit.eval.Ssim;
+import io.github.sparsevdit.pipeline.Generated;
 import io.github.sparsevdit.pipeline.Video;
 
 /**
@@ -13,24 +14,18 @@ import io.github.sparsevdit.pipeline.Video;
  * @param relative norm of the difference of the latents over the norm of the dense ones
  */
 record Comparison(double psnr, double ssim, double relative) {
-  static Comparison of(Checkpoint checkpoint, float[] dense, float[] sparse) {
+  static Comparison of(Generated dense, Generated sparse) {
     double psnr = Double.NaN;
     double ssim = Double.NaN;
-    if (checkpoint.pixels()) {
-      Video reference = video(checkpoint, dense);
-      Video video = video(checkpoint, sparse);
+    if (dense.video() != null) {
+      Video reference = dense.video();
+      Video video = sparse.video();
       psnr = Psnr.of(reference, video);
       if (Math.min(video.height(), video.width()) >= Ssim.WINDOW) {
         ssim = Ssim.of(reference, video);
       }
     }
-    return new Comparison(psnr, ssim, relative(dense, sparse));
-  }
-
-  private static Video video(Checkpoint checkpoint, float[] latents) {
-    long[] shape = checkpoint.latentShape();
-    return Video.ofPixelLatents(
-        latents, (int) shape[0], (int) shape[1], (int) shape[2], (int) shape[3]);
+    return new Comparison(psnr, ssim, relative(dense.latents(), sparse.latents()));
   }
 
   private static double relative(float[] dense, float[] sparse) {

@@ -131,7 +131,7 @@ final class DemoCommand implements Callable<Integer> {
                 runs,
                 attentionType.of(runs.type),
                 Stream.concat(calibrate.stream(), prompts.stream()).toList())) {
-      if (!checkpoint.pixels()) {
+      if (!checkpoint.decodes()) {
         throw new CommandFailure(
             folder() + " does not work in pixels, so its results cannot be looked at here");
       }

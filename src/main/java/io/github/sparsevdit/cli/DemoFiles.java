@@ -1,5 +1,6 @@
 package io.github.sparsevdit.cli;
 
+import io.github.sparsevdit.pipeline.Generated;
 import io.github.sparsevdit.cli.map.ModeMap;
 import io.github.sparsevdit.cli.map.ModeMapFigure;
 import io.github.sparsevdit.cli.map.ModeMaps;
@@ -49,10 +50,10 @@ final class DemoFiles {
   private void videos(DemoResult result, int prompt) throws IOException {
     Path stem = out.resolve(result.prompts().get(prompt));
     List<Clip> clips = new ArrayList<>();
-    clips.add(Clips.of(result.checkpoint(), result.dense().get(prompt).latents()));
+    clips.add(Clips.of(result.dense().get(prompt)));
     written.addAll(Clips.write(with(stem, "-dense"), clips.getFirst()));
     for (DemoResult.Sparse sparse : result.sparse()) {
-      Clip clip = Clips.of(result.checkpoint(), sparse.runs().get(prompt).latents());
+      Clip clip = Clips.of(sparse.runs().get(prompt));
       written.addAll(Clips.write(with(stem, "-" + name(sparse)), clip));
       clips.add(clip);
     }
@@ -78,8 +79,8 @@ final class DemoFiles {
   }
 
   private static ContactSheet.Row row(
-      DemoResult result, String label, Checkpoint.Generated run, boolean startsGroup) {
-    Clip clip = Clips.of(result.checkpoint(), run.latents()).enlarged(SHEET_ENLARGEMENT);
+      DemoResult result, String label, Generated run, boolean startsGroup) {
+    Clip clip = Clips.of(run).enlarged(SHEET_ENLARGEMENT);
     return new ContactSheet.Row(label, clip, startsGroup);
   }
 

@@ -1,6 +1,7 @@
 package io.github.sparsevdit.cli;
 
 import com.fasterxml.jackson.databind.node.ObjectNode;
+import io.github.sparsevdit.pipeline.Generated;
 import io.github.sparsevdit.DispatchTable;
 import io.github.sparsevdit.Mode;
 import io.github.sparsevdit.cli.map.ModeMaps;
@@ -27,8 +28,8 @@ record DemoResult(
     Checkpoint checkpoint,
     ParetoFront front,
     List<String> prompts,
-    List<Checkpoint.Generated> dense,
-    List<Checkpoint.Generated> plainDense,
+    List<Generated> dense,
+    List<Generated> plainDense,
     List<Sparse> sparse) {
   DemoResult(
       String backend,
@@ -49,8 +50,8 @@ record DemoResult(
   record Sparse(
       double target,
       DispatchTable table,
-      List<Checkpoint.Generated> runs,
-      List<Checkpoint.Generated> plainRuns) {
+      List<Generated> runs,
+      List<Generated> plainRuns) {
     Sparse(double target, DispatchTable table) {
       this(target, table, new ArrayList<>(), new ArrayList<>());
     }
@@ -62,8 +63,7 @@ record DemoResult(
 
   /** How near run {@code prompt} of {@code sparse} comes to the dense one. */
   Comparison comparison(Sparse sparse, int prompt) {
-    return Comparison.of(
-        checkpoint, dense.get(prompt).latents(), sparse.runs().get(prompt).latents());
+    return Comparison.of(dense.get(prompt), sparse.runs().get(prompt));
   }
 
   /** Whether self-attention is computed in another type than all else. */
@@ -72,10 +72,10 @@ record DemoResult(
   }
 
   /** Mean PSNR of runs and the same runs with self-attention in the type of all else. */
-  private double typePsnr(List<Checkpoint.Generated> runs, List<Checkpoint.Generated> plain) {
+  private double typePsnr(List<Generated> runs, List<Generated> plain) {
     double sum = 0;
     for (int i = 0; i < prompts.size(); i++) {
-      sum += Comparison.of(checkpoint, plain.get(i).latents(), runs.get(i).latents()).psnr();
+      sum += Comparison.of(plain.get(i), runs.get(i)).psnr();
     }
     return sum / prompts.size();
   }
@@ -112,12 +112,12 @@ record DemoResult(
     return sum / prompts.size();
   }
 
-  private static double attention(List<Checkpoint.Generated> runs) {
-    return runs.stream().mapToDouble(Checkpoint.Generated::attentionSeconds).sum();
+  private static double attention(List<Generated> runs) {
+    return runs.stream().mapToDouble(Generated::attentionSeconds).sum();
   }
 
-  private static double total(List<Checkpoint.Generated> runs) {
-    return runs.stream().mapToDouble(Checkpoint.Generated::seconds).sum();
+  private static double total(List<Generated> runs) {
+    return runs.stream().mapToDouble(Generated::seconds).sum();
   }
 
   private double speedup(Sparse sparse) {

@@ -1,6 +1,7 @@
 package io.github.sparsevdit.cli;
 
 import com.fasterxml.jackson.databind.node.ObjectNode;
+import io.github.sparsevdit.pipeline.Generated;
 import io.github.sparsevdit.Backend;
 import io.github.sparsevdit.DispatchTable;
 import io.github.sparsevdit.Policy;
@@ -115,18 +116,18 @@ final class GenerateCommand implements Callable<Integer> {
       Policy policy = policy(checkpoint, read);
       console.err().println("memory: " + checkpoint.memory(policy));
       List<Path> files = new ArrayList<>();
-      Checkpoint.Generated dense = null;
+      Generated dense = null;
       if (compare) {
         dense = run(checkpoint, "dense", Policy.dense(checkpoint.shape(), policy.block()));
         files.addAll(write(checkpoint, stem("-dense"), dense));
       }
-      Checkpoint.Generated made = run(checkpoint, table == null ? "dense" : "sparse", policy);
+      Generated made = run(checkpoint, table == null ? "dense" : "sparse", policy);
       files.addAll(write(checkpoint, stem(compare ? "-sparse" : ""), made));
-      if (compare && checkpoint.pixels()) {
+      if (compare && checkpoint.decodes()) {
         Clip both =
             Clips.beside(
                 List.of(
-                    Clips.of(checkpoint, dense.latents()), Clips.of(checkpoint, made.latents())));
+                    Clips.of(dense), Clips.of(made)));
         files.addAll(Clips.write(stem("-both"), both));
       }
       report(checkpoint, dense, made, files);
@@ -142,7 +143,7 @@ final class GenerateCommand implements Callable<Integer> {
     return TableFit.of(table, read, checkpoint.shape(), checkpoint.sequence(), rescale);
   }
 
-  private Checkpoint.Generated run(Checkpoint checkpoint, String what, Policy policy) {
+  private Generated run(Checkpoint checkpoint, String what, Policy policy) {
     Path file = kept(what);
     String elsewhere = file == null ? null : checkpoint.begunElsewhere(file);
     if (elsewhere != null) {
@@ -191,17 +192,17 @@ final class GenerateCommand implements Callable<Integer> {
     return stem.resolveSibling(stem.getFileName() + suffix);
   }
 
-  private static List<Path> write(Checkpoint checkpoint, Path stem, Checkpoint.Generated made)
+  private static List<Path> write(Checkpoint checkpoint, Path stem, Generated made)
       throws IOException {
-    return checkpoint.pixels()
-        ? Clips.write(stem, Clips.of(checkpoint, made.latents()))
-        : Clips.writeLatents(stem, checkpoint, made.latents());
+    return checkpoint.decodes()
+        ? Clips.write(stem, Clips.of(made))
+        : Clips.writeLatents(stem, made);
   }
 
   private void report(
       Checkpoint checkpoint,
-      Checkpoint.Generated dense,
-      Checkpoint.Generated made,
+      Generated dense,
+      Generated made,
       List<Path> files) {
     ObjectNode report = Json.object();
     report.put("prompt", prompt);
@@ -214,7 +215,7 @@ final class GenerateCommand implements Callable<Integer> {
       report.put("attentionSeconds", rounded(made.attentionSeconds(), 3));
     }
     if (dense != null) {
-      Comparison comparison = Comparison.of(checkpoint, dense.latents(), made.latents());
+      Comparison comparison = Comparison.of(dense, made);
       report.put("denseSeconds", rounded(dense.seconds(), 3));
       if (timed) {
         report.put("denseAttentionSeconds", rounded(dense.attentionSeconds(), 3));

@@ -4,7 +4,9 @@ import io.github.sparsevdit.Backend;
 import io.github.sparsevdit.DispatchTable;
 import io.github.sparsevdit.Schedule;
 import io.github.sparsevdit.estimate.ModelProfile;
+import io.github.sparsevdit.estimate.PlannedFolder;
 import io.github.sparsevdit.estimate.Speeds;
+import io.github.sparsevdit.estimate.VideoSizes;
 import io.github.sparsevdit.pipeline.RunSteps;
 import io.github.sparsevdit.pipeline.Scheduler;
 import io.github.sparsevdit.pipeline.Schedulers;
@@ -262,6 +264,6 @@ final class PlanCommand implements Callable<Integer> {
     Path own = Path.of(model).resolve("scheduler").resolve("scheduler_config.json");
     return Files.exists(own)
         ? Schedulers.read(own, family, counted, 0)
-        : FamilyDefaults.scheduler(family, counted, 0);
+        : Schedulers.usual(family, counted, 0);
   }
 }

@@ -1,5 +1,7 @@
 package io.github.sparsevdit.cli;
 
+import io.github.sparsevdit.pipeline.GenerateOptions;
+import io.github.sparsevdit.pipeline.OpenOptions;
 import io.github.sparsevdit.pipeline.RunSteps;
 import io.github.sparsevdit.tensor.ElementType;
 import java.nio.file.Path;
@@ -115,37 +117,71 @@ final class RunOptions {
       description = "Run even if the memory that is left seems too little.")
   boolean anyMemory;
 
-  /**
-   * The steps of a run.
-   *
-   * @param usual how many where nothing is said
-   */
-  RunSteps steps(int usual) {
+  /** How the checkpoint is opened. */
+  OpenOptions openOptions() {
+    return OpenOptions.defaults()
+        .withType(type)
+        .withVariant(variant)
+        .withEmbeddings(embeddings);
+  }
+
+  /** How it runs. */
+  GenerateOptions generateOptions() {
+    GenerateOptions options =
+        GenerateOptions.defaults()
+            .withSteps(steps())
+            .withGuidance(guidance)
+            .withGuidance2(guidance2)
+            .withTrueGuidance(trueGuidance)
+            .withDynamicGuidance(dynamicGuidance)
+            .withSeed(seed)
+            .withAnyMemory(anyMemory);
+    try {
+      options = options.withFlowShift(flowShift);
+    } catch (IllegalArgumentException e) {
+      throw named(e);
+    }
+    if (latents == null) {
+      return options;
+    }
+    int[] size = size(latents);
+    return options.withLatents(size[0], size[1], size[2]);
+  }
+
+  /** The steps of a run; null for the usual number. */
+  private RunSteps steps() {
     if (steps != null && steps < 1) {
       throw new CommandFailure("--steps " + steps + "; expected at least 1");
     }
     if (sigmas != null && timesteps != null) {
       throw new CommandFailure("--sigmas and --timesteps exclude each other");
     }
-    if (flowShift != null && !(flowShift > 0 && flowShift < Double.POSITIVE_INFINITY)) {
-      throw new CommandFailure("--flow-shift " + flowShift + "; expected a number above 0");
+    if (sigmas == null && timesteps == null) {
+      return steps == null ? null : RunSteps.of(steps);
     }
     RunSteps wanted;
     try {
-      wanted =
-          sigmas != null
-              ? RunSteps.atSigmas(sigmas)
-              : timesteps != null
-                  ? RunSteps.atTimesteps(timesteps)
-                  : RunSteps.of(steps == null ? usual : steps);
+      wanted = sigmas != null ? RunSteps.atSigmas(sigmas) : RunSteps.atTimesteps(timesteps);
     } catch (IllegalArgumentException e) {
-      throw new CommandFailure("--" + e.getMessage(), e);
+      throw named(e);
     }
     if (steps != null && steps != wanted.count()) {
       throw new CommandFailure(
           "--steps %d, but %d are given; leave --steps out".formatted(steps, wanted.count()));
     }
-    return wanted.withShift(flowShift);
+    return wanted;
+  }
+
+  /** The library's message about one of these options, in the words of the command line. */
+  static RuntimeException named(IllegalArgumentException failure) {
+    String message =
+        failure
+            .getMessage()
+            .replaceAll(
+                "(?<![-\\w./])(latents(?= FRAMES| \\d)|guidance-2|true-guidance|flow-shift|sigmas|timesteps)(?=[ ;:\\[])",
+                "--$1")
+            .replaceFirst("this one takes guidance$", "this one takes --guidance");
+    return new CommandFailure(message, failure);
   }
 
   /** Frames, height and width out of {@code text}. */

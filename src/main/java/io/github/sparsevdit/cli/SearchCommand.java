@@ -110,7 +110,7 @@ final class SearchCommand implements Callable<Integer> {
     try (Backend backend = backendOptions.open()) {
       if (CheckpointFolder.isOne(source)) {
         try (Checkpoint checkpoint = Checkpoint.open(source, backend, runs, prompts);
-            CalibrationSource points = checkpoint.calibration(checkpoint.prompts())) {
+            CalibrationSource points = checkpoint.calibration()) {
           console.err().println("memory: " + memory(checkpoint, options));
           search(backend, points, options);
         }

@@ -30,24 +30,10 @@ import java.util.stream.IntStream;
  * caller's.
  */
 public final class DenoiserSource implements CalibrationSource {
-  /**
-   * One run.
-   *
-   * @param negative the unconditional branch, or null
-   * @param seed of the noise
-   * @param noise what the run begins with instead, FP32 of the latents' shape; null for the seed's
-   */
-  public record Sample(Conditioning prompt, Conditioning negative, long seed, Tensor noise) {
-    /** A run from the noise of a seed. */
-    public Sample(Conditioning prompt, Conditioning negative, long seed) {
-      this(prompt, negative, seed, null);
-    }
-  }
-
   private final VideoTransformer transformer;
   private final DenoisingLoop loop;
   private final String description;
-  private final List<Sample> samples;
+  private final List<RunInputs> samples;
   private final long[] latentShape;
   private final Sequence sequence;
   private final AttentionPlan dense;
@@ -65,7 +51,7 @@ public final class DenoiserSource implements CalibrationSource {
       Scheduler scheduler,
       Guidance guidance,
       long[] latentShape,
-      List<Sample> samples) {
+      List<RunInputs> samples) {
     if (samples.isEmpty()) {
       throw new IllegalArgumentException("a source needs at least one sample");
     }
@@ -75,7 +61,7 @@ public final class DenoiserSource implements CalibrationSource {
     loop = new DenoisingLoop(transformer, scheduler, guidance);
     branches = samples.get(0).negative() == null ? 1 : 2;
     int text = samples.get(0).prompt().textTokens();
-    for (Sample sample : samples) {
+    for (RunInputs sample : samples) {
       if ((sample.negative() == null ? 1 : 2) != branches) {
         throw new IllegalArgumentException(
             "either all samples have a negative prompt, or none has one");
@@ -167,7 +153,7 @@ public final class DenoiserSource implements CalibrationSource {
   @Override
   public String sha256() {
     Sha256 digest = new Sha256().update(transformer.fingerprint() + " " + description);
-    for (Sample sample : samples) {
+    for (RunInputs sample : samples) {
       digest.update(" seed " + sample.seed());
       update(digest, sample.noise());
       update(digest, sample.prompt());
@@ -228,7 +214,7 @@ public final class DenoiserSource implements CalibrationSource {
   }
 
   private void run(int sample, Tensor latents, boolean[] wanted, int steps, Visitor visitor) {
-    Sample inputs = samples.get(sample);
+    RunInputs inputs = samples.get(sample);
     AttentionFunction plain = AttentionProvider.of(dense).at(0, 0);
     AttentionProvider attention =
         (step, branch) -> {

@@ -1,6 +1,13 @@
 package io.github.sparsevdit.pipeline;
 
 import io.github.sparsevdit.Backend;
+import java.util.stream.Collectors;
+import java.util.IdentityHashMap;
+import java.nio.charset.StandardCharsets;
+import io.github.sparsevdit.Schedule;
+import io.github.sparsevdit.Policy;
+import io.github.sparsevdit.Pattern;
+import io.github.sparsevdit.Mode;
 import io.github.sparsevdit.internal.Sha256;
 import io.github.sparsevdit.model.Conditioning;
 import io.github.sparsevdit.model.VideoTransformer;
@@ -69,23 +76,19 @@ public final class RunFile {
    * What a run is: a state that differs in any of it is another run's.
    *
    * @param backend whose arithmetic makes the run's bits
-   * @param negative the unconditional branch, or null
    * @param attention all that decides which patterns heads have, or its digest
    * @param attentionType that self-attention is computed in
-   * @param seed of the noise, and of the scheduler's random term
-   * @param noise what the run begins with instead; null for the seed's
    */
   public static Map<String, String> identity(
       Backend backend,
       VideoTransformer transformer,
       Scheduler scheduler,
       Guidance guidance,
-      Conditioning prompt,
-      Conditioning negative,
+      RunInputs inputs,
       String attention,
-      ElementType attentionType,
-      long seed,
-      Tensor noise) {
+      ElementType attentionType) {
+    Conditioning negative = inputs.negative();
+    Tensor noise = inputs.noise();
     Map<String, String> identity = new LinkedHashMap<>();
     identity.put(ARITHMETIC, backend.arithmetic());
     identity.put("model", transformer.shape().name() + " " + transformer.fingerprint());
@@ -94,17 +97,42 @@ public final class RunFile {
     identity.put("timesteps", scheduler.schedule().timesteps().toString());
     identity.put("scheduler's settings", new Sha256().update(scheduler.fingerprint()).hex());
     identity.put("guidance", guidance.toString());
-    identity.put("prompt", DenoiserSource.update(new Sha256(), prompt).hex());
+    identity.put("prompt", DenoiserSource.update(new Sha256(), inputs.prompt()).hex());
     identity.put(
         "negative prompt",
         negative == null ? "none" : DenoiserSource.update(new Sha256(), negative).hex());
     identity.put(
         "attention", attention.length() < 64 ? attention : new Sha256().update(attention).hex());
     identity.put("attention type", attentionType.toString());
-    identity.put("seed", Long.toString(seed));
+    identity.put("seed", Long.toString(inputs.seed()));
     identity.put(
         "noise", noise == null ? "the seed's" : DenoiserSource.update(new Sha256(), noise).hex());
     return identity;
+  }
+
+  /** "dense" where all is, else the digest of every pattern that a run asks for, and the block. */
+  static String fingerprint(Policy policy, Schedule schedule) {
+    Sha256 digest = new Sha256();
+    Map<List<Pattern>, byte[]> known = new IdentityHashMap<>(); // steps of a phase share lists
+    boolean dense = true;
+    for (double timestep : schedule.timesteps()) {
+      for (int layer = 0; layer < policy.model().layers(); layer++) {
+        List<Pattern> patterns = policy.patterns(timestep, layer);
+        byte[] text = known.get(patterns);
+        if (text == null) {
+          text =
+              patterns.stream()
+                  .map(Pattern::toJson)
+                  .collect(Collectors.joining(",", "[", "]"))
+                  .getBytes(StandardCharsets.UTF_8);
+          known.put(patterns, text);
+          dense &= patterns.stream().allMatch(pattern -> pattern.mode() == Mode.FULL);
+        }
+        digest.update(text);
+      }
+    }
+    // The block decides nothing where all is seen, but sums may run in its order.
+    return (dense ? "dense" : "patterns " + digest.hex()) + ", block " + policy.block();
   }
 
   /**

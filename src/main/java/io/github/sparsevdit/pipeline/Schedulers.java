@@ -65,8 +65,13 @@ public final class Schedulers {
         className, ConfigFile.parse(json, className), family(transformer), steps, seed);
   }
 
-  /** What a family's published pipelines run with. */
-  static Scheduler usual(Family family, RunSteps steps, long seed) {
+  /**
+   * What the published pipelines of a denoiser's class run with.
+   *
+   * @param transformer the class
+   */
+  public static Scheduler usual(String transformer, RunSteps steps, long seed) {
+    Family family = Families.of(transformer);
     String className = family.defaults().scheduler();
     ConfigFile config = ConfigFile.parse(family.defaults().schedulerConfig(), className);
     return create(className, config, family, steps, seed);

@@ -1,5 +1,7 @@
 package io.github.sparsevdit.pipeline;
 
+import java.util.ArrayList;
+import java.util.List;
 import java.util.Objects;
 
 /**
@@ -52,6 +54,33 @@ public record Video(int frames, int height, int width, int channels, float[] val
     return values[((frame * height + row) * width + column) * channels + channel];
   }
 
+  /**
+   * The frames as opaque pixels, 0xRRGGBB, row by row; NaN is black.
+   *
+   * @throws IllegalArgumentException if there are not three channels
+   */
+  public List<int[]> rgb() {
+    if (channels != 3) {
+      throw new IllegalArgumentException("a video of " + channels + " channels; RGB has 3");
+    }
+    List<int[]> images = new ArrayList<>(frames);
+    int pixels = height * width;
+    for (int f = 0; f < frames; f++) {
+      int[] image = new int[pixels];
+      for (int p = 0; p < pixels; p++) {
+        int from = (f * pixels + p) * 3;
+        image[p] = level(from) << 16 | level(from + 1) << 8 | level(from + 2);
+      }
+      images.add(image);
+    }
+    return images;
+  }
+
+  private int level(int at) {
+    return Math.round(values[at] * 255f);
+  }
+
+  /** Throws IllegalArgumentException unless the other has the same shape. */
   public void requireSameShape(Video other) {
     if (frames != other.frames
         || height != other.height

@@ -15,6 +15,7 @@ import io.github.sparsevdit.model.AttentionProvider;
 import io.github.sparsevdit.model.Conditioning;
 import io.github.sparsevdit.model.VideoTransformer;
 import io.github.sparsevdit.pipeline.DenoiserSource;
+import io.github.sparsevdit.pipeline.RunInputs;
 import io.github.sparsevdit.pipeline.Guidance;
 import io.github.sparsevdit.pipeline.Noise;
 import io.github.sparsevdit.pipeline.Scheduler;
@@ -81,7 +82,7 @@ class TwoNetworksTest {
   }
 
   private static DenoiserSource source() {
-    List<DenoiserSource.Sample> samples = List.of(new DenoiserSource.Sample(prompt(), null, 3));
+    List<RunInputs> samples = List.of(new RunInputs(prompt(), null, 3));
     return new DenoiserSource(backend, both, scheduler(), Guidance.of(1), LATENTS, samples);
   }
 
@@ -193,7 +194,7 @@ class TwoNetworksTest {
       source.visit(CaptureWriter.begin(folder, source, 1, key -> key.step() == 0));
       CaptureWriter.begin(folder, source, 1, key -> true);
     }
-    List<DenoiserSource.Sample> samples = List.of(new DenoiserSource.Sample(prompt(), null, 4));
+    List<RunInputs> samples = List.of(new RunInputs(prompt(), null, 4));
     try (DenoiserSource other =
         new DenoiserSource(backend, both, scheduler(), Guidance.of(1), LATENTS, samples)) {
       IllegalArgumentException e =

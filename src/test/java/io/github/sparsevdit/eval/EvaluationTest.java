@@ -15,6 +15,7 @@ import io.github.sparsevdit.Policy;
 import io.github.sparsevdit.Schedule;
 import io.github.sparsevdit.model.Conditioning;
 import io.github.sparsevdit.pipeline.DenoiserSource;
+import io.github.sparsevdit.pipeline.RunInputs;
 import io.github.sparsevdit.pipeline.DenoisingProgress;
 import io.github.sparsevdit.pipeline.Guidance;
 import io.github.sparsevdit.pipeline.Pipeline;
@@ -112,10 +113,10 @@ class EvaluationTest {
               Tensor.of(arena.allocate(8 * 64 * 4, 64), ElementType.FP32, 8, 64)
                   .copyFrom(new float[8 * 64]));
       Guidance guidance = Guidance.of(3);
-      List<DenoiserSource.Sample> samples =
+      List<RunInputs> samples =
           List.of(
-              new DenoiserSource.Sample(Conditioning.text(prompts.tensor("kitten")), negative, 1),
-              new DenoiserSource.Sample(Conditioning.text(prompts.tensor("train")), negative, 2));
+              new RunInputs(Conditioning.text(prompts.tensor("kitten")), negative, 1),
+              new RunInputs(Conditioning.text(prompts.tensor("train")), negative, 2));
       SearchOptions options =
           SearchOptions.defaults()
               .withBlock(64)

@@ -214,7 +214,7 @@ class DenoisingLoopTest {
   }
 
   private static String digest(VideoTransformer model, Scheduler scheduler, Guidance guidance) {
-    List<DenoiserSource.Sample> samples = List.of(new DenoiserSource.Sample(prompt, negative, 5));
+    List<RunInputs> samples = List.of(new RunInputs(prompt, negative, 5));
     try (DenoiserSource source =
         new DenoiserSource(backend, model, scheduler, guidance, LATENTS, samples)) {
       return source.sha256();
@@ -222,9 +222,9 @@ class DenoisingLoopTest {
   }
 
   private static DenoiserSource source(long... seeds) {
-    List<DenoiserSource.Sample> samples =
+    List<RunInputs> samples =
         Arrays.stream(seeds)
-            .mapToObj(seed -> new DenoiserSource.Sample(prompt, negative, seed))
+            .mapToObj(seed -> new RunInputs(prompt, negative, seed))
             .toList();
     return new DenoiserSource(
         backend, wan, new UniPc(STEPS, 3, 2, 1000), Guidance.of(4), LATENTS, samples);

@@ -31,37 +31,6 @@ public record Clip(int width, int height, int framesPerSecond, List<int[]> frame
     frames = List.copyOf(frames);
   }
 
-  /**
-   * The clip in a tensor of RGB values in [−1, 1], which are cut off there.
-   *
-   * @param values shaped [3, frames, height, width], row-major
-   */
-  public static Clip ofRgb(float[] values, int frames, int height, int width, int framesPerSecond) {
-    int pixels = height * width;
-    int channel = frames * pixels;
-    if (values.length != 3 * channel) {
-      throw new IllegalArgumentException(
-          "values hold " + values.length + " numbers, expected 3 x " + channel);
-    }
-    List<int[]> images = new ArrayList<>(frames);
-    for (int f = 0; f < frames; f++) {
-      int[] image = new int[pixels];
-      for (int p = 0; p < pixels; p++) {
-        int at = f * pixels + p;
-        image[p] =
-            level(values[at]) << 16
-                | level(values[channel + at]) << 8
-                | level(values[2 * channel + at]);
-      }
-      images.add(image);
-    }
-    return new Clip(width, height, framesPerSecond, images);
-  }
-
-  private static int level(float value) {
-    return Math.round(Math.clamp((value + 1f) * 127.5f, 0f, 255f)); // NaN rounds to 0
-  }
-
   /** This clip with every pixel drawn as a square of {@code factor} × {@code factor}. */
   public Clip enlarged(int factor) {
     if (factor == 1) {

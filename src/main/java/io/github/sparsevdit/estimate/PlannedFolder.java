@@ -1,13 +1,12 @@
-package io.github.sparsevdit.cli;
+package io.github.sparsevdit.estimate;
 
 import io.github.sparsevdit.checkpoint.CheckpointFolder;
 import io.github.sparsevdit.checkpoint.Denoisers;
-import io.github.sparsevdit.estimate.ModelProfile;
 import io.github.sparsevdit.internal.Json;
 import io.github.sparsevdit.model.Geometry;
 import io.github.sparsevdit.model.VaeSizes;
-import io.github.sparsevdit.pipeline.Pipeline;
 import java.io.IOException;
+import java.io.UncheckedIOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
@@ -16,7 +15,7 @@ import java.util.List;
  * A checkpoint's folder as a profile: what its files say, and where they say nothing what the
  * published model of the same sizes has.
  */
-final class PlannedFolder {
+public final class PlannedFolder {
   private static final int[] USUAL_VAE = {4, 8}; // frames, pixels of a latent
 
   private final Path path;
@@ -39,8 +38,12 @@ final class PlannedFolder {
    *
    * @param assumed is told what the files do not say
    */
-  static ModelProfile read(Path path, List<String> assumed) throws IOException {
-    return new PlannedFolder(path, assumed).profile();
+  public static ModelProfile read(Path path, List<String> assumed) {
+    try {
+      return new PlannedFolder(path, assumed).profile();
+    } catch (IOException e) {
+      throw new UncheckedIOException("cannot read " + path + ": " + e, e);
+    }
   }
 
   private ModelProfile profile() throws IOException {
@@ -104,7 +107,7 @@ final class PlannedFolder {
 
   /** Frames and pixels of a latent. */
   private int[] vae(ModelProfile like) throws IOException {
-    if (Files.isDirectory(path) && Pipeline.inPixels(path)) {
+    if (Files.isDirectory(path) && CheckpointFolder.of(path).inPixels()) {
       return new int[] {1, 1};
     }
     Path file = pipeline == null ? null : pipeline.resolve("vae/config.json");

@@ -1,7 +1,7 @@
-package io.github.sparsevdit.cli;
+package io.github.sparsevdit.estimate;
 
 /** Which sizes of videos and of latents a model makes, and what is said of others. */
-final class VideoSizes {
+public final class VideoSizes {
   private VideoSizes() {}
 
   /**
@@ -9,7 +9,7 @@ final class VideoSizes {
    *
    * @param each frames per latent frame, but for the first, which is one
    */
-  static String refuseFrames(int frames, int each) {
+  public static String refuseFrames(int frames, int each) {
     if ((frames - 1) % each == 0) {
       return null;
     }
@@ -25,7 +25,7 @@ final class VideoSizes {
    * @param rows that the height must be a multiple of, in pixels or in latents
    * @param columns that the width must be a multiple of
    */
-  static String refuseSize(int[] size, int rows, int columns) {
+  public static String refuseSize(int[] size, int rows, int columns) {
     if (size[0] % rows == 0 && size[1] % columns == 0) {
       return null;
     }
@@ -38,7 +38,7 @@ final class VideoSizes {
   }
 
   /** The multiples below and above a value, or the value itself where it is one. */
-  static String nearest(int value, int of) {
+  public static String nearest(int value, int of) {
     if (value % of == 0) {
       return Integer.toString(value);
     }

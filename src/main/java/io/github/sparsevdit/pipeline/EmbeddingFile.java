@@ -1,8 +1,8 @@
-package io.github.sparsevdit.cli;
+package io.github.sparsevdit.pipeline;
 
 import io.github.sparsevdit.UnsupportedException;
 import io.github.sparsevdit.model.Conditioning;
-import io.github.sparsevdit.model.VideoTransformer;
+import io.github.sparsevdit.model.Conditioning.Part;
 import io.github.sparsevdit.tensor.ElementType;
 import io.github.sparsevdit.tensor.Safetensors;
 import io.github.sparsevdit.tensor.Tensor;
@@ -15,6 +15,7 @@ import java.nio.file.Path;
 import java.util.Arrays;
 import java.util.List;
 import java.util.Map;
+import java.util.TreeMap;
 import java.util.function.LongToDoubleFunction;
 
 /**
@@ -22,25 +23,13 @@ import java.util.function.LongToDoubleFunction;
  * as {@code <name>.<part>}, what some families want too. calibration/README.md lists the parts. Any
  * of them may have a leading dimension of 1, as pipelines give it.
  */
-final class PromptEmbeddings implements AutoCloseable {
+final class EmbeddingFile implements TextEncoder {
   private static final String NEGATIVE = "negative";
-  private static final String POOLED = "pooled";
   private static final String MASK = "mask";
-  private static final String IMAGE = "image";
-  private static final String LATENTS = "latents";
-  private static final String FIRST_FRAMES = "firstFrames";
   private static final String NOISE = "noise";
-  private static final String TEXT = "text";
-  private static final String VIDEO = "channels, frames, height, width";
-  private static final Map<String, String> SHAPES =
-      Map.of(
-          TEXT, "tokens, features",
-          POOLED, "features",
-          MASK, "tokens",
-          IMAGE, "tokens, features",
-          LATENTS, VIDEO,
-          FIRST_FRAMES, VIDEO,
-          NOISE, VIDEO);
+  private static final Map<String, String> SHAPES = shapes();
+  private static final List<String> SHARED = // by both branches of guidance
+      List.of(Part.IMAGE.label(), Part.LATENTS.label(), Part.FIRST_FRAMES.label(), NOISE);
   private static final ValueLayout.OfShort LITTLE_SHORT =
       ValueLayout.JAVA_SHORT_UNALIGNED.withOrder(ByteOrder.LITTLE_ENDIAN);
   private static final ValueLayout.OfInt LITTLE_INT =
@@ -52,24 +41,34 @@ final class PromptEmbeddings implements AutoCloseable {
   private final Safetensors tensors;
   private final Arena arena = Arena.ofShared();
 
-  PromptEmbeddings(Path file) {
+  private static Map<String, String> shapes() {
+    Map<String, String> shapes = new TreeMap<>();
+    for (Part part : Part.values()) {
+      shapes.put(part.label(), part.shape());
+    }
+    shapes.put(MASK, "[tokens]");
+    shapes.put(NOISE, Part.LATENTS.shape());
+    return shapes;
+  }
+
+  EmbeddingFile(Path file) {
     if (!Files.exists(file)) {
-      throw new CommandFailure(
+      throw new IllegalArgumentException(
           "there are no prompt embeddings at " + file + "; name a file with --embeddings");
     }
     this.file = file;
     tensors = Safetensors.open(file);
   }
 
-  /** The prompts there are, sorted. */
-  List<String> prompts() {
+  @Override
+  public List<String> prompts() {
     List<String> prompts =
         tensors.names().stream()
             .filter(name -> !name.equals(NEGATIVE) && !isPart(name))
             .sorted()
             .toList();
     if (prompts.isEmpty()) {
-      throw new CommandFailure(file + " holds no prompt");
+      throw new IllegalArgumentException(file + " holds no prompt");
     }
     return prompts;
   }
@@ -81,48 +80,40 @@ final class PromptEmbeddings implements AutoCloseable {
         && (tensors.has(name.substring(0, dot)) || name.startsWith(NEGATIVE + "."));
   }
 
-  /** Throws CommandFailure for the first that is not there. */
-  void require(List<String> wanted) {
+  private void require(String prompt) {
     List<String> there = prompts();
-    for (String prompt : wanted) {
-      if (!there.contains(prompt)) {
-        throw new CommandFailure(
-            "there is no prompt '" + prompt + "'; there are " + String.join(", ", there));
-      }
+    if (!there.contains(prompt)) {
+      throw new IllegalArgumentException(
+          "there is no prompt '" + prompt + "'; there are " + String.join(", ", there));
     }
   }
 
-  /** Text tokens of a prompt, padding included. */
-  int textTokens(String prompt) {
-    require(List.of(prompt));
+  @Override
+  public int tokens(String prompt) {
+    require(prompt);
     return Math.toIntExact(text(prompt).size(0));
   }
 
-  /**
-   * What a prompt says.
-   *
-   * @param guidance that is embedded; NaN for none
-   * @throws CommandFailure if the transformer does not take it with latents of that shape
-   */
-  Conditioning prompt(
-      String prompt, double guidance, VideoTransformer transformer, long[] latents) {
-    require(List.of(prompt));
-    return checked(
-        prompt, conditioning(prompt, prompt, text(prompt), guidance), transformer, latents);
+  @Override
+  public Conditioning encode(String prompt) {
+    require(prompt);
+    return conditioning(prompt, prompt, text(prompt));
   }
 
   /**
-   * The unconditional branch of a prompt: the text called "negative" with its own mask and pooled
-   * embedding, and the prompt's image. Without such a text it is zeros, but for a family that takes
-   * more of a text than its embedding: zeros are no prompt's pooled embedding.
-   *
-   * @param guidance that is embedded; NaN for none
-   * @throws CommandFailure if the transformer does not take it, or something of it is missing
+   * The text called "negative" with its own mask and pooled embedding, and the prompt's image.
+   * Without such a text it is zeros, but for a family that takes more of a text than its embedding:
+   * zeros are no prompt's pooled embedding.
    */
-  Conditioning negative(
-      String prompt, double guidance, VideoTransformer transformer, long[] latents) {
+  @Override
+  public Conditioning encodeNegative(String prompt, String negative) {
+    if (negative != null && !negative.equals(NEGATIVE)) {
+      throw new IllegalArgumentException(
+          "negative prompt '%s': the one in %s is called %s, and there is no text encoder for another"
+              .formatted(negative, file, NEGATIVE));
+    }
     if (tensors.has(NEGATIVE)) {
-      for (String part : List.of(IMAGE, LATENTS, FIRST_FRAMES, NOISE)) {
+      for (String part : SHARED) {
         if (tensors.has(NEGATIVE + "." + part)) {
           throw refused(
               NEGATIVE,
@@ -137,63 +128,48 @@ final class PromptEmbeddings implements AutoCloseable {
             "is missing, though %s has one; write ones for its tokens and zeros for padding"
                 .formatted(prompt));
       }
-      Conditioning negative = conditioning(NEGATIVE, prompt, text(NEGATIVE), guidance);
-      return requireSameSequence(
-          prompt, checked(NEGATIVE, negative, transformer, latents), transformer, latents);
+      return conditioning(NEGATIVE, prompt, text(NEGATIVE));
     }
     for (String part : SHAPES.keySet()) {
       if (tensors.has(NEGATIVE + "." + part)) {
         throw refused(NEGATIVE, part, "is not used without a tensor negative; write that too");
       }
     }
-    if (tensors.has(prompt + "." + POOLED) || tensors.has(prompt + "." + MASK)) {
-      throw new CommandFailure(
+    if (tensors.has(prompt + "." + Part.POOLED.label()) || tensors.has(prompt + "." + MASK)) {
+      throw new IllegalArgumentException(
           "%s has no negative prompt, which guidance needs: tensors called negative, negative.pooled and negative.mask; or give --guidance 1"
               .formatted(file));
     }
     Tensor like = text(prompt);
     long bytes = like.elements() * ElementType.FP32.bytes();
     Tensor zeros = Tensor.of(arena.allocate(bytes, 64), ElementType.FP32, like.shape());
-    return checked(prompt, conditioning(NEGATIVE, prompt, zeros, guidance), transformer, latents);
+    return conditioning(NEGATIVE, prompt, zeros);
   }
 
-  /** Where self-attention sees the text, both branches of guidance must have one length. */
-  private Conditioning requireSameSequence(
-      String prompt, Conditioning negative, VideoTransformer transformer, long[] latents) {
-    int tokens = textTokens(prompt);
-    if (!transformer
-        .sequence(latents, tokens)
-        .equals(transformer.sequence(latents, negative.textTokens()))) {
-      throw new CommandFailure(
-          "%s: negative has %d text tokens and prompt '%s' has %d; this model's self-attention sees the text, so pad both to one length, as its pipeline does"
-              .formatted(file, negative.textTokens(), prompt, tokens));
-    }
-    return negative;
+  @Override
+  public Tensor noise(String prompt) {
+    return part(prompt, NOISE);
   }
 
-  /**
-   * What a prompt's run begins with instead of the seed's noise; null where the file does not say.
-   */
-  Tensor noise(String prompt, long[] latents) {
-    Tensor noise = part(prompt, NOISE);
-    boolean fits =
-        noise == null || noise.type() == ElementType.FP32 && Arrays.equals(noise.shape(), latents);
-    if (!fits) {
-      throw new CommandFailure(
-          "%s.noise in %s is %s; expected FP32 %s"
-              .formatted(prompt, file, noise, Arrays.toString(latents)));
-    }
-    return noise;
+  @Override
+  public String where(String prompt) {
+    return "prompt '%s' of %s (its parts are tensors called %s.<part>)"
+        .formatted(prompt, file, prompt);
   }
 
   /**
    * @param words whose text, mask and pooled embedding it has
    * @param picture whose image
    */
-  private Conditioning conditioning(String words, String picture, Tensor text, double guidance) {
-    return Conditioning.text(text, valid(words, text), part(words, POOLED), guidance)
-        .withImage(part(picture, IMAGE), part(picture, LATENTS))
-        .with(Conditioning.Part.FIRST_FRAMES, part(picture, FIRST_FRAMES));
+  private Conditioning conditioning(String words, String picture, Tensor text) {
+    Conditioning conditioning = Conditioning.text(text).withTextValid(valid(words, text));
+    for (Part part : Part.values()) {
+      if (part != Part.TEXT) {
+        String whose = SHARED.contains(part.label()) ? picture : words;
+        conditioning = conditioning.with(part, part(whose, part.label()));
+      }
+    }
+    return conditioning;
   }
 
   private Tensor text(String prompt) {
@@ -222,7 +198,7 @@ final class PromptEmbeddings implements AutoCloseable {
 
   /** How many leading dimensions of 1 a tensor has beyond its own. */
   private int leadingOnes(String prompt, String part, String name) {
-    String expected = SHAPES.get(part == null ? TEXT : part);
+    String expected = SHAPES.get(part == null ? Part.TEXT.label() : part);
     int rank = expected.split(",").length;
     long[] shape = tensors.shape(name);
     int extra = shape.length - rank;
@@ -234,20 +210,20 @@ final class PromptEmbeddings implements AutoCloseable {
       throw refused(
           prompt,
           part,
-          "is %s; expected [%s], also with a leading 1"
+          "is %s; expected %s, also with a leading 1"
               .formatted(Arrays.toString(shape), expected));
     }
     return extra;
   }
 
   /** What is wrong with a part of a prompt, or with its text where part is null. */
-  private CommandFailure refused(String prompt, String part, String what) {
-    return new CommandFailure(
+  private IllegalArgumentException refused(String prompt, String part, String what) {
+    return new IllegalArgumentException(
         "%s: prompt '%s', %s (tensor %s) %s"
             .formatted(
                 file,
                 prompt,
-                part == null ? TEXT : part,
+                part == null ? Part.TEXT.label() : part,
                 part == null ? prompt : prompt + "." + part,
                 what));
   }
@@ -309,19 +285,6 @@ final class PromptEmbeddings implements AutoCloseable {
     double[] numbers = new double[Math.toIntExact(bytes.byteSize() / each)];
     Arrays.setAll(numbers, i -> at.applyAsDouble((long) i * each));
     return numbers;
-  }
-
-  private Conditioning checked(
-      String prompt, Conditioning conditioning, VideoTransformer transformer, long[] latents) {
-    try {
-      transformer.check(latents, conditioning);
-      return conditioning;
-    } catch (IllegalArgumentException e) {
-      throw new CommandFailure(
-          "prompt '%s' of %s (its parts are tensors called %s.<part>): %s"
-              .formatted(prompt, file, prompt, e.getMessage()),
-          e);
-    }
   }
 
   @Override

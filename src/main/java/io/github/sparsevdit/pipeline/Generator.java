@@ -1,0 +1,274 @@
+package io.github.sparsevdit.pipeline;
+
+import io.github.sparsevdit.Backend;
+import io.github.sparsevdit.ModelShape;
+import io.github.sparsevdit.NotFiniteException;
+import io.github.sparsevdit.OutOfNativeMemoryException;
+import io.github.sparsevdit.Policy;
+import io.github.sparsevdit.checkpoint.CheckpointFolder;
+import io.github.sparsevdit.checkpoint.Denoisers;
+import io.github.sparsevdit.checkpoint.GenerationConfig;
+import io.github.sparsevdit.estimate.PlannedFolder;
+import io.github.sparsevdit.estimate.ModelProfile;
+import io.github.sparsevdit.internal.Resources;
+import io.github.sparsevdit.model.Geometry;
+import io.github.sparsevdit.model.VideoTransformer;
+import io.github.sparsevdit.tensor.ElementType;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.ServiceLoader;
+import java.util.concurrent.CancellationException;
+import java.util.concurrent.locks.ReentrantLock;
+import java.util.function.Function;
+import java.util.function.Supplier;
+
+/**
+ * Generates videos with one checkpoint.
+ *
+ * <pre>{@code
+ * try (Backend backend = Backend.best();
+ *     Generator generator = Generator.open(Path.of("tiny-wan"), backend)) {
+ *   DispatchTable table = DispatchTable.read(Path.of("table.json"));
+ *   generator.generate("horse", table, GenerateOptions.defaults()).save(Path.of("horse.mp4"));
+ * }
+ * }</pre>
+ *
+ * <p>Threads may share it; their runs take turns. It owns the denoiser, the text encoder and the
+ * decoder; the backend stays the caller's. The denoiser is opened with the first run, once its
+ * memory is known to fit.
+ */
+public final class Generator implements AutoCloseable {
+  private static final int DENSE_BLOCK = 128;
+
+  private final CheckpointFolder folder;
+  private final Backend backend;
+  private final ElementType type;
+  private final Geometry geometry;
+  private final ModelProfile profile;
+  private final GenerationConfig config;
+  private final TextEncoder encoder;
+  private final LatentDecoder decoder; // null where nothing decodes
+  private final ReentrantLock running = new ReentrantLock(true); // has who runs
+  private VideoTransformer transformer; // null until the first run; guarded by the lock
+  private boolean closed; // guarded by the lock
+
+  private Generator(
+      CheckpointFolder folder,
+      Backend backend,
+      ElementType type,
+      TextEncoder encoder,
+      LatentDecoder decoder) {
+    this.folder = folder;
+    this.backend = backend;
+    this.type = type;
+    this.encoder = encoder;
+    this.decoder = decoder;
+    geometry = Denoisers.geometry(folder.path());
+    profile = PlannedFolder.read(folder.path(), new ArrayList<>());
+    config = GenerationConfig.read(folder.path());
+  }
+
+  /** Opens a checkpoint in diffusers' layout to compute in BF16. */
+  public static Generator open(Path folder, Backend backend) {
+    return open(folder, backend, OpenOptions.defaults());
+  }
+
+  /**
+   * Opens a checkpoint in diffusers' layout: a pipeline's folder, or a transformer's.
+   *
+   * @throws IllegalArgumentException if it is none, or is not supported; the message says what
+   *     would do
+   */
+  public static Generator open(Path folder, Backend backend, OpenOptions options) {
+    Denoisers.requireComputable(options.type());
+    CheckpointFolder checkpoint = CheckpointFolder.of(folder, options.variant());
+    return Resources.make(
+        opened -> {
+          TextEncoder encoder = opened.add(encoder(checkpoint, backend, options));
+          LatentDecoder decoder = decoder(checkpoint, backend, options);
+          if (decoder != null) {
+            opened.add(decoder);
+          }
+          return new Generator(checkpoint, backend, options.type(), encoder, decoder);
+        });
+  }
+
+  private static TextEncoder encoder(
+      CheckpointFolder folder, Backend backend, OpenOptions options) {
+    if (options.textEncoder() != null) {
+      return options.textEncoder();
+    }
+    if (options.embeddings() != null) {
+      return new EmbeddingFile(options.embeddings());
+    }
+    TextEncoder found =
+        provided(
+            TextEncoder.Provider.class,
+            provider -> provider.open(folder, backend, options.type()));
+    return found != null
+        ? found
+        : new EmbeddingFile(folder.path().resolve("prompt_embeds.safetensors"));
+  }
+
+  private static LatentDecoder decoder(
+      CheckpointFolder folder, Backend backend, OpenOptions options) {
+    if (options.latentDecoder() != null) {
+      return options.latentDecoder();
+    }
+    LatentDecoder found =
+        provided(
+            LatentDecoder.Provider.class,
+            provider -> provider.open(folder, backend, options.type()));
+    boolean pixels =
+        folder.inPixels()
+            && Denoisers.geometry(folder.path()).latentChannels() == PixelDecoder.CHANNELS;
+    return found == null && pixels ? new PixelDecoder() : found;
+  }
+
+  /** What the first provider that knows the folder opens; null where none does. */
+  private static <P, T> T provided(Class<P> service, Function<P, T> open) {
+    for (P provider : ServiceLoader.load(service)) {
+      T opened = open.apply(provider);
+      if (opened != null) {
+        return opened;
+      }
+    }
+    return null;
+  }
+
+  /** The prompts there are, sorted, where they are names; empty where any text will do. */
+  public List<String> prompts() {
+    return encoder.prompts();
+  }
+
+  /** Layers, heads and head dim of the self-attention. */
+  public ModelShape shape() {
+    return geometry.shape(CheckpointFolder.name(folder.transformer()));
+  }
+
+  /** What the denoiser computes in. */
+  public ElementType type() {
+    return type;
+  }
+
+  /** Whether what it generates becomes a video, and not latents alone. */
+  public boolean decodes() {
+    return decoder != null;
+  }
+
+  /** Whether the guidance scale is embedded, so that a step is one forward pass. */
+  public boolean embedsGuidance() {
+    return geometry.embedsGuidance();
+  }
+
+  /** Networks of a run, one after the other. */
+  public int networks() {
+    return profile.networks();
+  }
+
+  /**
+   * Generates a video.
+   *
+   * @param prompt a text, or the name of an embedding: see {@link #prompts}
+   * @param table the policy of self-attention, such as a {@link
+   *     io.github.sparsevdit.DispatchTable}; null for dense attention
+   * @throws IllegalArgumentException if a prompt, option or table does not fit; the message names
+   *     the value and what would
+   * @throws OutOfNativeMemoryException if the run would not fit into memory
+   * @throws CancellationException if the progress says so; with a file to resume from, nothing but
+   *     the step begun is lost
+   * @throws NotFiniteException if a result is NaN or infinite; the message says where and why
+   */
+  public Generated generate(String prompt, Policy table, GenerateOptions options) {
+    PreparedRun run = prepare(options, List.of(prompt));
+    return run.generate(prompt, table == null ? dense() : table);
+  }
+
+  /** Dense attention for this model. */
+  public Policy dense() {
+    return Policy.dense(shape(), DENSE_BLOCK);
+  }
+
+  /**
+   * Resolves options and opens the denoiser, for several runs, or to learn their sequence, schedule
+   * and memory first.
+   *
+   * @param prompts that will be run, whose self-attention must see one sequence
+   */
+  public PreparedRun prepare(GenerateOptions options, List<String> prompts) {
+    return exclusively(() -> new PreparedRun(this, options, prompts));
+  }
+
+  /** Waits for its turn, and refuses where this was closed meanwhile. */
+  <T> T exclusively(Supplier<T> work) {
+    running.lock();
+    try {
+      if (closed) {
+        throw new IllegalStateException("the generator of " + folder.path() + " is closed");
+      }
+      return work.get();
+    } finally {
+      running.unlock();
+    }
+  }
+
+  CheckpointFolder folder() {
+    return folder;
+  }
+
+  Backend backend() {
+    return backend;
+  }
+
+  Geometry geometry() {
+    return geometry;
+  }
+
+  ModelProfile profile() {
+    return profile;
+  }
+
+  GenerationConfig config() {
+    return config;
+  }
+
+  TextEncoder encoder() {
+    return encoder;
+  }
+
+  LatentDecoder decoder() {
+    return decoder;
+  }
+
+  /** Opens the denoiser with the first call; called exclusively. */
+  VideoTransformer transformer() {
+    if (transformer == null) {
+      transformer = Denoisers.load(folder, backend, type);
+    }
+    return transformer;
+  }
+
+  /** Closes the denoiser, the text encoder and the decoder; waits for a running run. */
+  @Override
+  public void close() {
+    running.lock();
+    try {
+      if (closed) {
+        return;
+      }
+      closed = true;
+      Resources all = new Resources();
+      all.add(encoder);
+      if (decoder != null) {
+        all.add(decoder);
+      }
+      if (transformer != null) {
+        all.add(transformer);
+      }
+      all.close();
+    } finally {
+      running.unlock();
+    }
+  }
+}

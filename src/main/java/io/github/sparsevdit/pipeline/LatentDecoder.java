@@ -1,0 +1,35 @@
+package io.github.sparsevdit.pipeline;
+
+import io.github.sparsevdit.Backend;
+import io.github.sparsevdit.checkpoint.CheckpointFolder;
+import io.github.sparsevdit.tensor.ElementType;
+import io.github.sparsevdit.tensor.Tensor;
+
+/**
+ * Turns latents into a video: what a VAE's decoder does. A program gives one of its own to {@link
+ * OpenOptions#withLatentDecoder}, or a jar registers a {@link Provider} with {@link
+ * java.util.ServiceLoader}. Without either, only checkpoints whose latents are pixels are decoded.
+ *
+ * <p>A {@link Generator} calls it from one thread at a time, and closes it.
+ */
+public interface LatentDecoder extends AutoCloseable {
+  /**
+   * Decodes.
+   *
+   * @param latents FP32, host memory, as the denoiser gives them; the caller's
+   */
+  Video decode(Tensor latents);
+
+  /** Frees what it holds. */
+  @Override
+  void close();
+
+  /** Makes decoders for the checkpoints it knows. */
+  interface Provider {
+    /**
+     * @param type that the denoiser computes in
+     * @return null where the folder holds nothing that this provider knows
+     */
+    LatentDecoder open(CheckpointFolder folder, Backend backend, ElementType type);
+  }
+}

@@ -1,0 +1,378 @@
+package io.github.sparsevdit.pipeline;
+
+import io.github.sparsevdit.Policy;
+import io.github.sparsevdit.Schedule;
+import io.github.sparsevdit.Sequence;
+import io.github.sparsevdit.checkpoint.Families;
+import io.github.sparsevdit.checkpoint.GenerationConfig;
+import io.github.sparsevdit.estimate.ModelProfile;
+import io.github.sparsevdit.estimate.RunMemory;
+import io.github.sparsevdit.estimate.VideoSizes;
+import io.github.sparsevdit.model.Conditioning;
+import io.github.sparsevdit.model.VideoTransformer;
+import io.github.sparsevdit.model.parts.Family;
+import io.github.sparsevdit.search.CalibrationSource;
+import io.github.sparsevdit.tensor.ElementType;
+import io.github.sparsevdit.tensor.Tensor;
+import java.io.IOException;
+import java.io.UncheckedIOException;
+import java.lang.foreign.Arena;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.List;
+import java.util.function.UnaryOperator;
+
+/**
+ * Options resolved for a checkpoint: what a run of it is, before it runs. Valid as long as the
+ * {@link Generator} that made it.
+ */
+public final class PreparedRun {
+  private final Generator generator;
+  private final GenerateOptions options;
+  private final Family family;
+  private final VideoTransformer transformer;
+  private final ElementType attentionType;
+  private final Scheduler scheduler;
+  private final Guidance guidance;
+  private final double embeddedGuidance; // × 1000; NaN where none is
+  private final long[] latents;
+  private final List<String> prompts;
+  private final int textTokens; // of the prompts
+  private final int framesPerSecond;
+  private final RunMemory memory;
+
+  PreparedRun(Generator generator, GenerateOptions options, List<String> prompts) {
+    this.generator = generator;
+    this.options = options;
+    this.prompts = List.copyOf(prompts);
+    family = Families.of(generator.geometry().className());
+    attentionType =
+        options.attentionType() == null ? generator.type() : options.attentionType();
+    int[] size = size();
+    latents = shape(size);
+    textTokens = textTokens(size);
+    memory = requireMemory(size);
+    transformer = generator.transformer();
+    GenerationConfig config = generator.config();
+    ModelProfile.Run usual =
+        generator.profile().runs().isEmpty() ? null : generator.profile().runs().getFirst();
+    Family.Defaults defaults = family.defaults();
+    RunSteps steps =
+        options.steps(or(config.steps(), usual == null ? defaults.steps() : usual.steps()));
+    framesPerSecond = or(config.framesPerSecond(), defaults.framesPerSecond());
+    Path own = generator.folder().schedulerConfig();
+    scheduler =
+        own == null
+            ? Schedulers.usual(family.transformer(), steps, options.seed())
+            : Schedulers.read(own, family.transformer(), steps, options.seed());
+    double scale =
+        or(
+            options.guidance(),
+            or(config.guidance(), usual == null ? defaults.guidance() : usual.guidance()));
+    embeddedGuidance = generator.embedsGuidance() ? 1000 * scale : Double.NaN;
+    guidance = generator.embedsGuidance() ? trueGuidance() : guidance(scale);
+  }
+
+  private static <T> T or(T given, T otherwise) {
+    return given == null ? otherwise : given;
+  }
+
+  // ---- resolving
+
+  /** Frames, height and width of the latents. */
+  private int[] size() {
+    int[] patch = generator.geometry().patch();
+    if (options.latents() != null) {
+      int[] given = options.latents();
+      requirePatches("latents %dx%dx%d".formatted(given[0], given[1], given[2]), given, patch);
+      return given;
+    }
+    if (options.video() != null) {
+      return ofVideo(options.video());
+    }
+    GenerationConfig config = generator.config();
+    if (config.latents() != null) {
+      requirePatches(
+          config.file() + ": latents " + Arrays.toString(config.latents()),
+          config.latents(),
+          patch);
+      return config.latents();
+    }
+    List<ModelProfile.Run> usual = generator.profile().runs();
+    if (usual.isEmpty()) {
+      throw new IllegalArgumentException(
+          "the checkpoint does not say how large its latents are; give latents"
+              + " FRAMESxHEIGHTxWIDTH");
+    }
+    ModelProfile.Run run = usual.getFirst();
+    return ofVideo(new int[] {run.frames(), run.height(), run.width()});
+  }
+
+  private int[] ofVideo(int[] video) {
+    ModelProfile profile = generator.profile();
+    String given = "video %dx%dx%d".formatted(video[0], video[1], video[2]);
+    requirePositive(given, video);
+    String frames = VideoSizes.refuseFrames(video[0], profile.vaeFrames());
+    if (frames != null) {
+      throw new IllegalArgumentException(given + ": " + frames);
+    }
+    int[] patch = generator.geometry().patch();
+    int pixels = profile.vaePixels();
+    String size =
+        VideoSizes.refuseSize(
+            new int[] {video[1], video[2]}, patch[1] * pixels, patch[2] * pixels);
+    if (size != null) {
+      throw new IllegalArgumentException(given + size);
+    }
+    return new int[] {
+      (video[0] - 1) / profile.vaeFrames() + 1, video[1] / pixels, video[2] / pixels
+    };
+  }
+
+  private static void requirePositive(String where, int[] size) {
+    if (size[0] < 1 || size[1] < 1 || size[2] < 1) {
+      throw new IllegalArgumentException(where + ": expected three sizes of at least 1");
+    }
+  }
+
+  /** Latents are cut into tokens of some frames, rows and columns. */
+  private static void requirePatches(String where, int[] size, int[] patch) {
+    requirePositive(where, size);
+    if (size[0] % patch[0] != 0) {
+      throw new IllegalArgumentException(
+          "%s: the frames of this model's latents must be a multiple of %d; the nearest are %s"
+              .formatted(where, patch[0], VideoSizes.nearest(size[0], patch[0])));
+    }
+    String refusal = VideoSizes.refuseSize(new int[] {size[1], size[2]}, patch[1], patch[2]);
+    if (refusal != null) {
+      throw new IllegalArgumentException(where + refusal);
+    }
+  }
+
+  private long[] shape(int[] size) {
+    int channels = generator.geometry().latentChannels();
+    return family.framesFirst()
+        ? new long[] {size[0], channels, size[1], size[2]}
+        : new long[] {channels, size[0], size[1], size[2]};
+  }
+
+  /** Of prompts that may run with one attention. */
+  private int textTokens(int[] size) {
+    String first = prompts.getFirst();
+    int tokens = generator.encoder().tokens(first);
+    for (String prompt : prompts) {
+      int other = generator.encoder().tokens(prompt);
+      if (!sequence(size, other).equals(sequence(size, tokens))) {
+        throw new IllegalArgumentException(
+            "prompt '%s' has %d text tokens and '%s' has %d; this model's self-attention sees the text, so pad them to one length or take them one by one"
+                .formatted(first, tokens, prompt, other));
+      }
+    }
+    return tokens;
+  }
+
+  private Sequence sequence(int[] size, int tokens) {
+    return generator.geometry().sequence(size[0], size[1], size[2], tokens);
+  }
+
+  /** Refuses what will not fit, unless it is asked not to. */
+  private RunMemory requireMemory(int[] size) {
+    RunMemory needed =
+        RunMemory.of(
+            generator.folder(),
+            generator.type(),
+            attentionType,
+            size,
+            prompts.stream().mapToInt(generator.encoder()::tokens).max().orElseThrow(),
+            generator.backend().info().threads());
+    if (!options.anyMemory()) {
+      needed.requireRoom(generator.backend());
+    }
+    return needed;
+  }
+
+  private Guidance trueGuidance() {
+    return Guidance.of(or(options.trueGuidance(), or(generator.config().trueGuidance(), 1.0)));
+  }
+
+  private Guidance guidance(double scale) {
+    if (options.trueGuidance() != null) {
+      throw new IllegalArgumentException(
+          "true-guidance is for models that embed their guidance scale; this one takes guidance");
+    }
+    double boundary = transformer.boundary();
+    if (boundary == 0 && options.guidance2() != null) {
+      throw new IllegalArgumentException(
+          "guidance-2 is for checkpoints with two networks; this has one");
+    }
+    double usual =
+        options.guidance() != null ? scale : or(generator.config().guidance2(), scale);
+    Guidance first =
+        options.dynamicGuidance() || generator.config().dynamic()
+            ? Guidance.dynamic(scale)
+            : Guidance.of(scale);
+    return boundary == 0 ? first : first.below(boundary, or(options.guidance2(), usual));
+  }
+
+  // ---- what the run is
+
+  /** The prompts it was prepared for. */
+  public List<String> prompts() {
+    return prompts;
+  }
+
+  /** What one self-attention call sees. */
+  public Sequence sequence() {
+    return transformer.sequence(latents, textTokens);
+  }
+
+  /** What self-attention is computed in. */
+  public ElementType attentionType() {
+    return attentionType;
+  }
+
+  /** The timesteps. */
+  public Schedule schedule() {
+    return scheduler.schedule();
+  }
+
+  /** Forward passes a step: 2 with guidance by a negative prompt. */
+  public int branches() {
+    return guidance.needsNegative() ? 2 : 1;
+  }
+
+  /** Shape of the latents: [channels, frames, height, width]; CogVideoX: frames first. */
+  public long[] latentShape() {
+    return latents.clone();
+  }
+
+  /** How fast the video plays. */
+  public int framesPerSecond() {
+    return framesPerSecond;
+  }
+
+  /** What a run with that policy takes of memory. */
+  public RunMemory memory(Policy policy) {
+    return memory.with(policy, schedule(), sequence());
+  }
+
+  /** What a run of one of the prompts is made from, from the noise of a seed. */
+  public RunInputs inputs(String prompt, long seed) {
+    TextEncoder encoder = generator.encoder();
+    Conditioning conditional = checked(prompt, encoder.encode(prompt));
+    Conditioning negative =
+        guidance.needsNegative()
+            ? checked(prompt, encoder.encodeNegative(prompt, options.negative()))
+            : null;
+    if (negative != null) {
+      requireSameSequence(prompt, conditional, negative);
+    }
+    return new RunInputs(conditional, negative, seed, noise(prompt));
+  }
+
+  private Conditioning checked(String prompt, Conditioning encoded) {
+    Conditioning conditioning = encoded.withGuidance(embeddedGuidance);
+    try {
+      transformer.check(latents, conditioning);
+      return conditioning;
+    } catch (IllegalArgumentException e) {
+      throw new IllegalArgumentException(
+          generator.encoder().where(prompt) + ": " + e.getMessage(), e);
+    }
+  }
+
+  /** Where self-attention sees the text, both branches of guidance must have one length. */
+  private void requireSameSequence(String prompt, Conditioning first, Conditioning negative) {
+    int tokens = first.textTokens();
+    if (!transformer
+        .sequence(latents, tokens)
+        .equals(transformer.sequence(latents, negative.textTokens()))) {
+      throw new IllegalArgumentException(
+          "%s has %d text tokens and its negative %d; this model's self-attention sees the text, so pad both to one length, as its pipeline does"
+              .formatted(generator.encoder().where(prompt), tokens, negative.textTokens()));
+    }
+  }
+
+  private Tensor noise(String prompt) {
+    Tensor noise = generator.encoder().noise(prompt);
+    boolean fits =
+        noise == null
+            || noise.type() == ElementType.FP32 && Arrays.equals(noise.shape(), latents);
+    if (!fits) {
+      throw new IllegalArgumentException(
+          "%s: noise is %s; expected FP32 %s"
+              .formatted(generator.encoder().where(prompt), noise, Arrays.toString(latents)));
+    }
+    return noise;
+  }
+
+  // ---- running it
+
+  /** Runs a policy from the options' seed; see {@link Generator#generate}. */
+  public Generated generate(String prompt, Policy policy) {
+    return generator.exclusively(() -> run(prompt, policy));
+  }
+
+  private Generated run(String prompt, Policy policy) {
+    RunInputs inputs = inputs(prompt, options.seed());
+    Runner runner = runner();
+    Runner.Result result =
+        runner.run(inputs, policy, UnaryOperator.identity(), options.resume());
+    Generated generated =
+        new Generated(
+            result.latents(),
+            latents.clone(),
+            decode(result.latents()),
+            framesPerSecond,
+            result.seconds(),
+            result.attentionSeconds(),
+            runner.density(inputs, policy));
+    return generated;
+  }
+
+  private Video decode(float[] values) {
+    if (generator.decoder() == null) {
+      return null;
+    }
+    try (Arena arena = Arena.ofConfined()) {
+      Tensor tensor =
+          Tensor.of(
+              arena.allocate((long) values.length * Float.BYTES, 64), ElementType.FP32, latents);
+      return generator.decoder().decode(tensor.copyFrom(values));
+    }
+  }
+
+  /** What runs it with the options' progress, for a program that compares policies. */
+  public Runner runner() {
+    Runner runner =
+        new Runner(
+            generator.backend(),
+            transformer,
+            attentionType,
+            scheduler,
+            guidance,
+            latents,
+            options.progress());
+    return options.timeAttention() ? runner.timeAttention() : runner;
+  }
+
+  /**
+   * Q, K and V of dense runs over its prompts, for a search; the n-th begins from the noise of seed
+   * + n. The caller closes it before the generator.
+   */
+  public CalibrationSource calibration() {
+    List<RunInputs> samples = new ArrayList<>();
+    for (String prompt : prompts) {
+      samples.add(inputs(prompt, options.seed() + samples.size()));
+    }
+    return new DenoiserSource(
+        generator.backend(), transformer, scheduler, guidance, latents, samples);
+  }
+
+  /** The processor a saved run was begun on, where that is another; else null. */
+  public String begunElsewhere(Path file) {
+    return RunFile.begunElsewhere(file, generator.backend());
+  }
+}
