@@ -4,6 +4,7 @@ import io.github.sparsevdit.Backend;
 import io.github.sparsevdit.model.Geometry;
 import io.github.sparsevdit.model.VaeSizes;
 import io.github.sparsevdit.model.VideoTransformer;
+import io.github.sparsevdit.model.families.Families;
 import io.github.sparsevdit.model.parts.BaseTransformer;
 import io.github.sparsevdit.model.parts.ConfigFile;
 import io.github.sparsevdit.model.parts.Family;

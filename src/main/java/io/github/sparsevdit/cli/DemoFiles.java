@@ -1,6 +1,5 @@
 package io.github.sparsevdit.cli;
 
-import io.github.sparsevdit.pipeline.Generated;
 import io.github.sparsevdit.cli.map.ModeMap;
 import io.github.sparsevdit.cli.map.ModeMapFigure;
 import io.github.sparsevdit.cli.map.ModeMaps;
@@ -9,6 +8,7 @@ import io.github.sparsevdit.cli.media.ParetoChart;
 import io.github.sparsevdit.internal.AtomicFiles;
 import io.github.sparsevdit.internal.media.Clip;
 import io.github.sparsevdit.internal.media.Pictures;
+import io.github.sparsevdit.pipeline.Generated;
 import java.awt.image.BufferedImage;
 import java.io.IOException;
 import java.nio.file.Path;

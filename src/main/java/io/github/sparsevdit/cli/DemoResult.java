@@ -1,10 +1,10 @@
 package io.github.sparsevdit.cli;
 
 import com.fasterxml.jackson.databind.node.ObjectNode;
-import io.github.sparsevdit.pipeline.Generated;
 import io.github.sparsevdit.DispatchTable;
 import io.github.sparsevdit.Mode;
 import io.github.sparsevdit.cli.map.ModeMaps;
+import io.github.sparsevdit.pipeline.Generated;
 import io.github.sparsevdit.search.ParetoFront;
 import java.util.ArrayList;
 import java.util.List;

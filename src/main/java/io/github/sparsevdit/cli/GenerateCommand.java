@@ -1,11 +1,11 @@
 package io.github.sparsevdit.cli;
 
 import com.fasterxml.jackson.databind.node.ObjectNode;
-import io.github.sparsevdit.pipeline.Generated;
 import io.github.sparsevdit.Backend;
 import io.github.sparsevdit.DispatchTable;
 import io.github.sparsevdit.Policy;
 import io.github.sparsevdit.internal.media.Clip;
+import io.github.sparsevdit.pipeline.Generated;
 import io.github.sparsevdit.tensor.ElementType;
 import java.io.IOException;
 import java.nio.file.Files;

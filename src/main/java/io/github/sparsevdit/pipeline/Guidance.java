@@ -37,7 +37,7 @@ public record Guidance(double scale, boolean dynamic, double boundary, double sc
   }
 
   /** The scale at a timestep of a run. */
-  double at(double timestep, int steps) {
+  public double at(double timestep, int steps) {
     double here = timestep < boundary ? scaleBelow : scale;
     if (!dynamic) {
       return here;

@@ -1,13 +1,10 @@
 package io.github.sparsevdit.pipeline;
 
 import io.github.sparsevdit.Backend;
-import java.util.stream.Collectors;
-import java.util.IdentityHashMap;
-import java.nio.charset.StandardCharsets;
-import io.github.sparsevdit.Schedule;
-import io.github.sparsevdit.Policy;
-import io.github.sparsevdit.Pattern;
 import io.github.sparsevdit.Mode;
+import io.github.sparsevdit.Pattern;
+import io.github.sparsevdit.Policy;
+import io.github.sparsevdit.Schedule;
 import io.github.sparsevdit.internal.Sha256;
 import io.github.sparsevdit.model.Conditioning;
 import io.github.sparsevdit.model.VideoTransformer;
@@ -17,14 +14,17 @@ import io.github.sparsevdit.tensor.Tensor;
 import java.io.IOException;
 import java.io.UncheckedIOException;
 import java.lang.foreign.Arena;
+import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.HashMap;
+import java.util.IdentityHashMap;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.stream.Collectors;
 
 /**
  * Where a run is kept after each step, so that it can be stopped and go on: the latents and what

@@ -1,7 +1,7 @@
 package io.github.sparsevdit.pipeline;
 
 import io.github.sparsevdit.UnsupportedException;
-import io.github.sparsevdit.checkpoint.Families;
+import io.github.sparsevdit.model.families.Families;
 import io.github.sparsevdit.model.parts.ConfigFile;
 import io.github.sparsevdit.model.parts.Family;
 import java.nio.file.Path;

@@ -11,7 +11,7 @@ import java.util.Set;
  */
 public final class CogVideoX {
   /** What the published pipelines set apart from diffusers' defaults of their schedulers. */
-  static final String SCHEDULER =
+  public static final String SCHEDULER =
       "{\"prediction_type\": \"v_prediction\", \"timestep_spacing\": \"trailing\","
           + " \"rescale_betas_zero_snr\": true, \"snr_shift_scale\": 1.0}";
 

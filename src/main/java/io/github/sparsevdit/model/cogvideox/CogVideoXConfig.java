@@ -5,7 +5,7 @@ import io.github.sparsevdit.model.parts.ModelDims;
 import io.github.sparsevdit.model.parts.Patches;
 
 /** What CogVideoX1.5's config.json says. */
-record CogVideoXConfig(
+public record CogVideoXConfig(
     ModelDims dims,
     int layers,
     int inChannels,
@@ -20,7 +20,7 @@ record CogVideoXConfig(
   static final double ROTARY_THETA = 10000;
   private static final int FFN_RATIO = 4;
 
-  static CogVideoXConfig of(ConfigFile config) {
+  public static CogVideoXConfig of(ConfigFile config) {
     if (!config.has("patch_size_t")) {
       throw new IllegalArgumentException(
           config.where()

@@ -6,7 +6,7 @@ import io.github.sparsevdit.model.parts.Patches;
 import java.util.Arrays;
 
 /** What HunyuanVideo's config.json says. */
-record HunyuanConfig(
+public record HunyuanConfig(
     ModelDims dims,
     int dualLayers,
     int singleLayers,
@@ -25,7 +25,7 @@ record HunyuanConfig(
   static final int TIME_FREQUENCIES = 256;
   private static final int REFINER_RATIO = 4;
 
-  static HunyuanConfig of(ConfigFile config) {
+  public static HunyuanConfig of(ConfigFile config) {
     config.require("qk_norm", "rms_norm", "rms_norm");
     if (config.has("image_condition_type")) {
       throw config.wrong("image_condition_type", "null: image-to-video is not supported");

@@ -102,7 +102,7 @@ public abstract class Workspace implements AutoCloseable {
   }
 
   /** How many of so many rows are computed at a time: at most CHUNK_BYTES, at least 128 rows. */
-  static long chunk(ElementType type, long rows, long width) {
+  public static long chunk(ElementType type, long rows, long width) {
     long fitting = CHUNK_BYTES / (width * type.bytes()) / CHUNK_ROWS * CHUNK_ROWS;
     return Math.min(rows, Math.max(CHUNK_ROWS, fitting));
   }

@@ -5,7 +5,7 @@ import io.github.sparsevdit.model.parts.ModelDims;
 import io.github.sparsevdit.model.parts.Patches;
 
 /** What Wan's config.json says. */
-record WanConfig(
+public record WanConfig(
     ModelDims dims,
     int layers,
     int ffn,
@@ -18,7 +18,7 @@ record WanConfig(
     int[] patch) {
   private static final int ROTARY_THETA = 10000;
 
-  static WanConfig of(ConfigFile config) {
+  public static WanConfig of(ConfigFile config) {
     config.require("qk_norm", "rms_norm_across_heads", "rms_norm_across_heads");
     config.require("cross_attn_norm", "true", "true");
     if (config.has("pos_embed_seq_len")) {

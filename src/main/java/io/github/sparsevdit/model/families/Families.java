@@ -1,4 +1,4 @@
-package io.github.sparsevdit.checkpoint;
+package io.github.sparsevdit.model.families;
 
 import io.github.sparsevdit.UnsupportedException;
 import io.github.sparsevdit.model.cogvideox.CogVideoX;
@@ -13,7 +13,7 @@ import java.util.stream.Collectors;
 /** The model families there are. */
 public final class Families {
   /** A new family is one more here, and a package of its own. */
-  static final List<Family> ALL = List.of(Wan.FAMILY, Hunyuan.FAMILY, CogVideoX.FAMILY);
+  public static final List<Family> ALL = List.of(Wan.FAMILY, Hunyuan.FAMILY, CogVideoX.FAMILY);
 
   private Families() {}
 
@@ -43,7 +43,7 @@ public final class Families {
   }
 
   /** Something of all families, for a message: "A, B and C". */
-  static String names(Function<Family, String> what) {
+  public static String names(Function<Family, String> what) {
     List<String> all = ALL.stream().map(what).toList();
     int last = all.size() - 1;
     return all.subList(0, last).stream().collect(Collectors.joining(", ", "", " and "))

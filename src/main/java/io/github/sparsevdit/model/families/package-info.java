@@ -1,0 +1,2 @@
+/** The list of model families. */
+package io.github.sparsevdit.model.families;
