@@ -27,8 +27,7 @@ public final class Denoiser {
   public static void main(String[] args) {
     long[] shape = {3, 8, 16, 16};
     try (Backend backend = Backend.cpu();
-        VideoTransformer transformer =
-            Denoisers.load(Path.of(args[0]), backend, ElementType.FP32);
+        VideoTransformer transformer = Denoisers.load(Path.of(args[0]), backend, ElementType.FP32);
         SparseAttention attention =
             SparseAttention.of(
                 backend,

@@ -25,8 +25,8 @@ public final class Denoisers {
    * Opens a checkpoint in diffusers' layout: a transformer's folder (config.json,
    * diffusion_pytorch_model*), or a pipeline's that holds one in {@code transformer/}. A pipeline
    * with a {@code boundary_ratio} (Wan2.2) has a second one in {@code transformer_2/}, which takes
-   * the timesteps below {@link VideoTransformer#boundary}. Weights are mapped from disk and, where their element
-   * type is the one computed in, used in place.
+   * the timesteps below {@link VideoTransformer#boundary}. Weights are mapped from disk and, where
+   * their element type is the one computed in, used in place.
    *
    * @param computeType BF16 or FP32
    * @throws IllegalArgumentException if the model's class is unknown, or a weight is missing,
@@ -37,8 +37,7 @@ public final class Denoisers {
   }
 
   /** The same of a folder with a variant of the weights. */
-  public static VideoTransformer load(
-      CheckpointFolder folder, Backend backend, ElementType type) {
+  public static VideoTransformer load(CheckpointFolder folder, Backend backend, ElementType type) {
     requireComputable(type);
     Path home = folder.transformer();
     Path index = folder.index();

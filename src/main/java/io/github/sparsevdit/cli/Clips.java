@@ -43,7 +43,6 @@ final class Clips {
 
   /** Writes {@code <stem>.safetensors} with a tensor {@code latents}. */
   static List<Path> writeLatents(Path stem, Generated generated) {
-    return List.of(
-        generated.save(stem.resolveSibling(stem.getFileName() + ".safetensors")));
+    return List.of(generated.save(stem.resolveSibling(stem.getFileName() + ".safetensors")));
   }
 }

@@ -48,10 +48,7 @@ record DemoResult(
    * @param plainRuns the same with self-attention in the type of all else, where it is in another
    */
   record Sparse(
-      double target,
-      DispatchTable table,
-      List<Generated> runs,
-      List<Generated> plainRuns) {
+      double target, DispatchTable table, List<Generated> runs, List<Generated> plainRuns) {
     Sparse(double target, DispatchTable table) {
       this(target, table, new ArrayList<>(), new ArrayList<>());
     }

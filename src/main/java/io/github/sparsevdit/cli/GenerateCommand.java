@@ -124,10 +124,7 @@ final class GenerateCommand implements Callable<Integer> {
       Generated made = run(checkpoint, table == null ? "dense" : "sparse", policy);
       files.addAll(write(checkpoint, stem(compare ? "-sparse" : ""), made));
       if (compare && checkpoint.decodes()) {
-        Clip both =
-            Clips.beside(
-                List.of(
-                    Clips.of(dense), Clips.of(made)));
+        Clip both = Clips.beside(List.of(Clips.of(dense), Clips.of(made)));
         files.addAll(Clips.write(stem("-both"), both));
       }
       report(checkpoint, dense, made, files);
@@ -199,11 +196,7 @@ final class GenerateCommand implements Callable<Integer> {
         : Clips.writeLatents(stem, made);
   }
 
-  private void report(
-      Checkpoint checkpoint,
-      Generated dense,
-      Generated made,
-      List<Path> files) {
+  private void report(Checkpoint checkpoint, Generated dense, Generated made, List<Path> files) {
     ObjectNode report = Json.object();
     report.put("prompt", prompt);
     report.put("seed", runs.seed);

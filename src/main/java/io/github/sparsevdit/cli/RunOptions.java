@@ -119,10 +119,7 @@ final class RunOptions {
 
   /** How the checkpoint is opened. */
   OpenOptions openOptions() {
-    return OpenOptions.defaults()
-        .withType(type)
-        .withVariant(variant)
-        .withEmbeddings(embeddings);
+    return OpenOptions.defaults().withType(type).withVariant(variant).withEmbeddings(embeddings);
   }
 
   /** How it runs. */

@@ -11,7 +11,6 @@ import io.github.sparsevdit.checkpoint.CheckpointFolder;
 import io.github.sparsevdit.checkpoint.Denoisers;
 import io.github.sparsevdit.internal.AvailableMemory;
 import io.github.sparsevdit.model.Geometry;
-import io.github.sparsevdit.model.VideoTransformer;
 import io.github.sparsevdit.model.families.Families;
 import io.github.sparsevdit.model.parts.Family;
 import io.github.sparsevdit.tensor.ElementType;

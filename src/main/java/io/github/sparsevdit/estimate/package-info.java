@@ -1,2 +1,4 @@
-/** What a run takes before it begins: tokens, arithmetic, memory, time; and the published models. */
+/**
+ * What a run takes before it begins: tokens, arithmetic, memory, time; and the published models.
+ */
 package io.github.sparsevdit.estimate;

@@ -2,9 +2,9 @@ package io.github.sparsevdit.eval;
 
 import io.github.sparsevdit.AttentionPlan;
 import io.github.sparsevdit.Backend;
+import io.github.sparsevdit.DispatchTable;
 import io.github.sparsevdit.DispatchTable.HeadEntry;
 import io.github.sparsevdit.DispatchTable.Phase;
-import io.github.sparsevdit.DispatchTable;
 import io.github.sparsevdit.Mode;
 import io.github.sparsevdit.ModelShape;
 import io.github.sparsevdit.Order;

@@ -1,8 +1,8 @@
 package io.github.sparsevdit.pipeline;
 
 import io.github.sparsevdit.UnsupportedException;
-import io.github.sparsevdit.model.Conditioning.Part;
 import io.github.sparsevdit.model.Conditioning;
+import io.github.sparsevdit.model.Conditioning.Part;
 import io.github.sparsevdit.tensor.ElementType;
 import io.github.sparsevdit.tensor.Safetensors;
 import io.github.sparsevdit.tensor.Tensor;
@@ -210,8 +210,7 @@ final class EmbeddingFile implements TextEncoder {
       throw refused(
           prompt,
           part,
-          "is %s; expected %s, also with a leading 1"
-              .formatted(Arrays.toString(shape), expected));
+          "is %s; expected %s, also with a leading 1".formatted(Arrays.toString(shape), expected));
     }
     return extra;
   }

@@ -62,7 +62,8 @@ public record Generated(
       throw new UncheckedIOException("cannot write " + path + ": " + e, e);
     } catch (NoClassDefFoundError e) {
       throw new IllegalArgumentException(
-          path + ": writing it needs org.jcodec:jcodec on the class path; .safetensors does not", e);
+          path + ": writing it needs org.jcodec:jcodec on the class path; .safetensors does not",
+          e);
     }
   }
 

@@ -104,8 +104,7 @@ public final class Generator implements AutoCloseable {
     }
     TextEncoder found =
         provided(
-            TextEncoder.Provider.class,
-            provider -> provider.open(folder, backend, options.type()));
+            TextEncoder.Provider.class, provider -> provider.open(folder, backend, options.type()));
     return found != null
         ? found
         : new EmbeddingFile(folder.path().resolve("prompt_embeds.safetensors"));

@@ -14,10 +14,7 @@ import io.github.sparsevdit.model.parts.Family;
 import io.github.sparsevdit.search.CalibrationSource;
 import io.github.sparsevdit.tensor.ElementType;
 import io.github.sparsevdit.tensor.Tensor;
-import java.io.IOException;
-import java.io.UncheckedIOException;
 import java.lang.foreign.Arena;
-import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.Arrays;
@@ -48,8 +45,7 @@ public final class PreparedRun {
     this.options = options;
     this.prompts = List.copyOf(prompts);
     family = Families.of(generator.geometry().className());
-    attentionType =
-        options.attentionType() == null ? generator.type() : options.attentionType();
+    attentionType = options.attentionType() == null ? generator.type() : options.attentionType();
     int[] size = size();
     latents = shape(size);
     textTokens = textTokens(size);
@@ -121,8 +117,7 @@ public final class PreparedRun {
     int[] patch = generator.geometry().patch();
     int pixels = profile.vaePixels();
     String size =
-        VideoSizes.refuseSize(
-            new int[] {video[1], video[2]}, patch[1] * pixels, patch[2] * pixels);
+        VideoSizes.refuseSize(new int[] {video[1], video[2]}, patch[1] * pixels, patch[2] * pixels);
     if (size != null) {
       throw new IllegalArgumentException(given + size);
     }
@@ -207,8 +202,7 @@ public final class PreparedRun {
       throw new IllegalArgumentException(
           "guidance-2 is for checkpoints with two networks; this has one");
     }
-    double usual =
-        options.guidance() != null ? scale : or(generator.config().guidance2(), scale);
+    double usual = options.guidance() != null ? scale : or(generator.config().guidance2(), scale);
     Guidance first =
         options.dynamicGuidance() || generator.config().dynamic()
             ? Guidance.dynamic(scale)
@@ -298,8 +292,7 @@ public final class PreparedRun {
   private Tensor noise(String prompt) {
     Tensor noise = generator.encoder().noise(prompt);
     boolean fits =
-        noise == null
-            || noise.type() == ElementType.FP32 && Arrays.equals(noise.shape(), latents);
+        noise == null || noise.type() == ElementType.FP32 && Arrays.equals(noise.shape(), latents);
     if (!fits) {
       throw new IllegalArgumentException(
           "%s: noise is %s; expected FP32 %s"
@@ -318,8 +311,7 @@ public final class PreparedRun {
   private Generated run(String prompt, Policy policy) {
     RunInputs inputs = inputs(prompt, options.seed());
     Runner runner = runner();
-    Runner.Result result =
-        runner.run(inputs, policy, UnaryOperator.identity(), options.resume());
+    Runner.Result result = runner.run(inputs, policy, UnaryOperator.identity(), options.resume());
     Generated generated =
         new Generated(
             result.latents(),

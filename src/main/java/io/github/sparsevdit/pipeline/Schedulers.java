@@ -61,8 +61,7 @@ public final class Schedulers {
   /** The same as the pipeline of a transformer of that class runs it; see {@link #read}. */
   public static Scheduler create(
       String className, String json, String transformer, RunSteps steps, Long seed) {
-    return create(
-        className, ConfigFile.parse(json, className), family(transformer), steps, seed);
+    return create(className, ConfigFile.parse(json, className), family(transformer), steps, seed);
   }
 
   /**
@@ -189,8 +188,7 @@ public final class Schedulers {
         config.integers("disable_corrector"));
   }
 
-  private static FlowMatchEuler flowMatchEuler(
-      ConfigFile config, Family family, RunSteps steps) {
+  private static FlowMatchEuler flowMatchEuler(ConfigFile config, Family family, RunSteps steps) {
     config.require("use_dynamic_shifting", "false", "false");
     config.require("invert_sigmas", "false", "false");
     config.require("use_beta_sigmas", "false", "false");

@@ -1,9 +1,9 @@
 package io.github.sparsevdit.search;
 
 import com.fasterxml.jackson.databind.node.ObjectNode;
+import io.github.sparsevdit.DispatchTable;
 import io.github.sparsevdit.DispatchTable.HeadEntry;
 import io.github.sparsevdit.DispatchTable.Phase;
-import io.github.sparsevdit.DispatchTable;
 import io.github.sparsevdit.ModelShape;
 import io.github.sparsevdit.Pattern;
 import io.github.sparsevdit.Sequence;

@@ -1,9 +1,9 @@
 package io.github.sparsevdit.search;
 
+import io.github.sparsevdit.DispatchTable;
 import io.github.sparsevdit.DispatchTable.HeadEntry;
 import io.github.sparsevdit.DispatchTable.Phase;
 import io.github.sparsevdit.DispatchTable.SearchInfo;
-import io.github.sparsevdit.DispatchTable;
 import io.github.sparsevdit.Mode;
 import java.util.ArrayList;
 import java.util.List;

@@ -256,8 +256,7 @@ class TwoNetworksTest {
   @Test
   void firstFramesThatDoNotFitAreNamed() {
     try (VideoTransformer wan =
-            Denoisers.load(
-                PIPELINE.resolveSibling("wan2.2-ti2v-tiny"), backend, ElementType.FP32);
+            Denoisers.load(PIPELINE.resolveSibling("wan2.2-ti2v-tiny"), backend, ElementType.FP32);
         Tensor latents = backend.allocate(ElementType.FP32, LATENTS);
         Tensor all = backend.allocate(ElementType.FP32, LATENTS)) {
       IllegalArgumentException e =
@@ -278,8 +277,7 @@ class TwoNetworksTest {
   @Test
   void aGivenFrameAtTheOthersTimestepChangesNothing() {
     try (VideoTransformer wan =
-            Denoisers.load(
-                PIPELINE.resolveSibling("wan2.2-ti2v-tiny"), backend, ElementType.FP32);
+            Denoisers.load(PIPELINE.resolveSibling("wan2.2-ti2v-tiny"), backend, ElementType.FP32);
         Tensor latents = backend.allocate(ElementType.FP32, LATENTS);
         Tensor one = backend.allocate(ElementType.FP32, LATENTS);
         Tensor apart = backend.allocate(ElementType.FP32, LATENTS);

@@ -3,9 +3,9 @@ package io.github.sparsevdit.cli;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import io.github.sparsevdit.DispatchTable;
 import io.github.sparsevdit.DispatchTable.HeadEntry;
 import io.github.sparsevdit.DispatchTable.Phase;
-import io.github.sparsevdit.DispatchTable;
 import io.github.sparsevdit.ModelShape;
 import io.github.sparsevdit.Pattern;
 import io.github.sparsevdit.Sequence;

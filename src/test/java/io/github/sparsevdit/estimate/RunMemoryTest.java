@@ -13,6 +13,7 @@ import io.github.sparsevdit.OutOfNativeMemoryException;
 import io.github.sparsevdit.Policy;
 import io.github.sparsevdit.bindings.svdit_backend_info;
 import io.github.sparsevdit.checkpoint.Denoisers;
+import io.github.sparsevdit.model.AttentionFunction;
 import io.github.sparsevdit.model.AttentionProvider;
 import io.github.sparsevdit.model.Conditioning;
 import io.github.sparsevdit.model.VideoTransformer;
@@ -188,7 +189,8 @@ class RunMemoryTest {
         prompt = prompt.withOffset(2);
       }
       if (config.integer("image_dim", 0) > 0) {
-        prompt = prompt.with(Conditioning.Part.IMAGE, zeros(arena, 257, config.integer("image_dim")));
+        prompt =
+            prompt.with(Conditioning.Part.IMAGE, zeros(arena, 257, config.integer("image_dim")));
       }
       Tensor in = zeros(arena, shape);
       Tensor out = zeros(arena, model.outputShape(shape));
@@ -201,13 +203,13 @@ class RunMemoryTest {
               128,
               java.util.Collections.nCopies(
                   model.shape().heads(), io.github.sparsevdit.Pattern.full()))) {
-        AttentionProvider.PlanCalls calls = new AttentionProvider.PlanCalls();
+        AttentionFunction plain = AttentionProvider.of(plan).at(0, 0);
         model.forward(
             in,
             500,
             prompt,
             (layer, q, k, v, textValid, result) -> {
-              calls.run(plan, q, k, v, textValid, result);
+              plain.attend(layer, q, k, v, textValid, result);
               most[0] = Math.max(most[0], measure.getAsLong());
             },
             out);

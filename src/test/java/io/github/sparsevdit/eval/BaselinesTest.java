@@ -6,9 +6,9 @@ import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import io.github.sparsevdit.Backend;
+import io.github.sparsevdit.DispatchTable;
 import io.github.sparsevdit.DispatchTable.HeadEntry;
 import io.github.sparsevdit.DispatchTable.Phase;
-import io.github.sparsevdit.DispatchTable;
 import io.github.sparsevdit.Mode;
 import io.github.sparsevdit.ModelShape;
 import io.github.sparsevdit.Pattern;

@@ -8,17 +8,17 @@ import com.fasterxml.jackson.databind.ObjectMapper;
 import io.github.sparsevdit.Backend;
 import io.github.sparsevdit.DispatchTable;
 import io.github.sparsevdit.Mode;
-import io.github.sparsevdit.ModelShape;
-import io.github.sparsevdit.Order;
-import io.github.sparsevdit.Pattern;
 import io.github.sparsevdit.Policy;
-import io.github.sparsevdit.Schedule;
+import io.github.sparsevdit.checkpoint.Denoisers;
 import io.github.sparsevdit.model.Conditioning;
+import io.github.sparsevdit.model.VideoTransformer;
 import io.github.sparsevdit.pipeline.DenoiserSource;
 import io.github.sparsevdit.pipeline.DenoisingProgress;
 import io.github.sparsevdit.pipeline.Guidance;
-import io.github.sparsevdit.pipeline.Pipeline;
 import io.github.sparsevdit.pipeline.RunInputs;
+import io.github.sparsevdit.pipeline.Runner;
+import io.github.sparsevdit.pipeline.Scheduler;
+import io.github.sparsevdit.pipeline.Schedulers;
 import io.github.sparsevdit.search.Findings;
 import io.github.sparsevdit.search.OfflineSearch;
 import io.github.sparsevdit.search.SearchOptions;
@@ -27,10 +27,8 @@ import io.github.sparsevdit.tensor.Safetensors;
 import io.github.sparsevdit.tensor.Tensor;
 import java.lang.foreign.Arena;
 import java.nio.file.Path;
-import java.util.HashSet;
 import java.util.List;
 import java.util.Map;
-import java.util.Set;
 import org.junit.jupiter.api.Test;
 
 /**
@@ -41,72 +39,15 @@ class EvaluationTest {
   private static final long[] SHAPE = {3, 8, 48, 64};
   private static final int STEPS = 5;
 
-  /**
-   * Policies that differ in one head of one layer at one step are told apart, whatever they say.
-   */
-  @Test
-  void policiesHaveFingerprintsOfAllTheirPatterns() {
-    Schedule schedule = new Schedule(List.of(900.0, 500.0, 100.0));
-    Policy dense = Policy.dense(new ModelShape("m", 2, 2, 64), 64);
-    assertEquals("dense, block 64", Evaluation.fingerprint(dense, schedule));
-    List<List<Integer>> lists = List.of(List.of(0), List.of(1), List.of(2));
-    List<List<Integer>> others = List.of(List.of(0), List.of(1), List.of(1));
-    List<Pattern> patterns =
-        List.of(
-            Pattern.full(),
-            Pattern.skip(),
-            Pattern.diagonal(3),
-            Pattern.diagonal(4),
-            Pattern.verticalStripe(1),
-            Pattern.blocks(Order.FRAME_MAJOR, lists),
-            Pattern.blocks(Order.FRAME_MAJOR, others),
-            Pattern.blocks(Order.TOKEN_MAJOR, others));
-    Set<String> seen = new HashSet<>();
-    for (Pattern pattern : patterns) {
-      for (double timestep : List.of(900.0, 100.0)) {
-        for (int layer = 0; layer < 2; layer++) {
-          String one = Evaluation.fingerprint(policy(pattern, timestep, layer), schedule);
-          assertEquals(one, Evaluation.fingerprint(policy(pattern, timestep, layer), schedule));
-          seen.add(one);
-        }
-      }
-    }
-    assertEquals(1 + 4 * (patterns.size() - 1), seen.size()); // full anywhere is dense
-  }
-
-  /** Full attention but for one head. */
-  private static Policy policy(Pattern pattern, double timestep, int layer) {
-    Policy dense = Policy.dense(new ModelShape("m", 2, 2, 64), 64);
-    return new Policy() {
-      @Override
-      public ModelShape model() {
-        return dense.model();
-      }
-
-      @Override
-      public int block() {
-        return dense.block();
-      }
-
-      @Override
-      public List<Pattern> patterns(double t, int l) {
-        return t == timestep && l == layer
-            ? List.of(Pattern.full(), pattern)
-            : dense.patterns(t, l);
-      }
-
-      @Override
-      public String toString() {
-        return "dense";
-      }
-    };
+  private static Scheduler scheduler() {
+    return Schedulers.read(CHECKPOINT.resolve("scheduler/scheduler_config.json"), STEPS, 0);
   }
 
   @Test
   void aSearchedTableBeatsTheBaselines() throws Exception {
     try (Arena arena = Arena.ofShared();
         Backend backend = Backend.cpu();
-        Pipeline pipeline = Pipeline.open(CHECKPOINT, backend, ElementType.BF16);
+        VideoTransformer wan = Denoisers.load(CHECKPOINT, backend, ElementType.BF16);
         Safetensors prompts = Safetensors.open(CHECKPOINT.resolve("prompt_embeds.safetensors"))) {
       Conditioning negative =
           Conditioning.text(
@@ -125,30 +66,17 @@ class EvaluationTest {
               .withTargetDensity(0.4);
       Findings findings;
       try (DenoiserSource source =
-          new DenoiserSource(
-              backend,
-              pipeline.transformer(),
-              pipeline.scheduler(STEPS, 0),
-              guidance,
-              SHAPE,
-              samples)) {
+          new DenoiserSource(backend, wan, scheduler(), guidance, SHAPE, samples)) {
         findings = new OfflineSearch(backend, options).measure(source);
       }
       DispatchTable table = findings.table();
-      Evaluation evaluation =
-          new Evaluation(
-              backend,
-              pipeline.transformer(),
-              pipeline.scheduler(STEPS, 0),
-              guidance,
-              SHAPE,
-              List.of(
-                  new Evaluation.Clip(
-                      "dog", Conditioning.text(prompts.tensor("dog")), negative, 100)),
-              DenoisingProgress.NONE);
+      Runner runner =
+          new Runner(
+              backend, wan, ElementType.BF16, scheduler(), guidance, SHAPE, DenoisingProgress.NONE);
+      RunInputs dog = new RunInputs(Conditioning.text(prompts.tensor("dog")), negative, 100);
+      Evaluation evaluation = new Evaluation(runner, List.of(dog));
 
-      Report.Row dense =
-          evaluation.score("dense", Policy.dense(pipeline.transformer().shape(), 64));
+      Report.Row dense = evaluation.score("dense", Policy.dense(wan.shape(), 64));
       assertTrue(dense.meanPsnr() > 45, "dense attention in other blocks: " + dense.meanPsnr());
       Report.Row searched = evaluation.score("searched", table);
       assertTrue(searched.density() <= 0.4 && searched.density() > 0.3);

@@ -31,8 +31,7 @@ class RowChunksTest {
   void longSequencesComeOutAsShortOnes(String name, long hiddenWidth, int repeats) {
     try (Backend backend = Backend.cpu();
         Arena arena = Arena.ofShared();
-        VideoTransformer model =
-            Denoisers.load(CASES.resolve(name), backend, ElementType.FP32)) {
+        VideoTransformer model = Denoisers.load(CASES.resolve(name), backend, ElementType.FP32)) {
       boolean framesFirst = name.startsWith("cog");
       int frames = framesFirst ? 2 : 1; // what one patch takes
       long[] one = framesFirst ? new long[] {frames, 4, 64, 64} : new long[] {4, frames, 64, 64};

@@ -17,14 +17,14 @@ import java.util.Random;
  * Writes Wan checkpoints of any size: headers and configuration as diffusers has them, and data
  * that is a hole in the file (which takes no room on the disk) or random.
  */
-final class WanCheckpoint {
+public final class WanCheckpoint {
   private static final int TEXT = 4096;
   private static final long SHARD_BYTES = 5_000_000_000L;
 
   private WanCheckpoint() {}
 
   /** Bytes of all weights, in bf16. */
-  static long write(Path folder, int heads, int layers, int ffn, boolean random)
+  public static long write(Path folder, int heads, int layers, int ffn, boolean random)
       throws IOException {
     Files.writeString(
         folder.resolve("config.json"),

@@ -223,9 +223,7 @@ class DenoisingLoopTest {
 
   private static DenoiserSource source(long... seeds) {
     List<RunInputs> samples =
-        Arrays.stream(seeds)
-            .mapToObj(seed -> new RunInputs(prompt, negative, seed))
-            .toList();
+        Arrays.stream(seeds).mapToObj(seed -> new RunInputs(prompt, negative, seed)).toList();
     return new DenoiserSource(
         backend, wan, new UniPc(STEPS, 3, 2, 1000), Guidance.of(4), LATENTS, samples);
   }

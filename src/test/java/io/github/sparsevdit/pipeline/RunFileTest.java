@@ -151,12 +151,9 @@ class RunFileTest {
         wan,
         scheduler,
         Guidance.of(4),
-        prompt,
-        negative,
+        new RunInputs(prompt, negative, 7),
         "dense",
-        ElementType.BF16,
-        7,
-        null);
+        ElementType.BF16);
   }
 
   /** Guidance may pass float's range where both branches are finite. */
@@ -316,12 +313,9 @@ class RunFileTest {
                     wan,
                     scheduler,
                     guidance,
-                    prompt,
-                    negative,
+                    new RunInputs(prompt, negative, seed),
                     attention,
-                    attentionType,
-                    seed,
-                    null),
+                    attentionType),
                 backend);
     try (SparseAttention dense =
             SparseAttention.of(

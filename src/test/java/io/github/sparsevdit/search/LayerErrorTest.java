@@ -3,9 +3,9 @@ package io.github.sparsevdit.search;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 
 import io.github.sparsevdit.Backend;
+import io.github.sparsevdit.DispatchTable;
 import io.github.sparsevdit.DispatchTable.HeadEntry;
 import io.github.sparsevdit.DispatchTable.Phase;
-import io.github.sparsevdit.DispatchTable;
 import io.github.sparsevdit.Pattern;
 import io.github.sparsevdit.Policy;
 import io.github.sparsevdit.Sequence;

@@ -21,7 +21,9 @@ final class CaseInputs {
             : Conditioning.text(text);
     if (tensors.has("in.encoder_hidden_states_image")) {
       conditioning =
-          conditioning.with(Conditioning.Part.IMAGE, tensors.tensor("in.encoder_hidden_states_image").select(0, row));
+          conditioning.with(
+              Conditioning.Part.IMAGE,
+              tensors.tensor("in.encoder_hidden_states_image").select(0, row));
     }
     if (tensors.tensor("in.timestep").rank() == 2) {
       conditioning = conditioning.with(Conditioning.Part.FIRST_FRAMES, given(tensors, row));

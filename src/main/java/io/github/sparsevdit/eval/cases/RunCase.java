@@ -105,7 +105,9 @@ record RunCase(Path path, Path denoisers) implements ReferenceCase {
     }
     Tensor features =
         tensors.has("in.image_embeds") ? tensors.tensor("in.image_embeds").select(0, 0) : null;
-    return prompt.with(Conditioning.Part.IMAGE, features).with(Conditioning.Part.LATENTS, condition);
+    return prompt
+        .with(Conditioning.Part.IMAGE, features)
+        .with(Conditioning.Part.LATENTS, condition);
   }
 
   /** "unipc flow_shift=3.0", "flow-match-euler shift=7", "cogvideox-ddim", "cogvideox-dpm". */
@@ -123,8 +125,7 @@ record RunCase(Path path, Path denoisers) implements ReferenceCase {
       case "flow-match-euler" ->
           Schedulers.create(
               "FlowMatchEulerDiscreteScheduler", "{" + entry(words) + "}", steps, null);
-      case "cogvideox-ddim" ->
-          Schedulers.create("CogVideoXDDIMScheduler", COGVIDEOX, steps, null);
+      case "cogvideox-ddim" -> Schedulers.create("CogVideoXDDIMScheduler", COGVIDEOX, steps, null);
       case "cogvideox-dpm" -> Schedulers.create("CogVideoXDPMScheduler", COGVIDEOX, steps, null);
       default -> throw new UnsupportedException("scheduler " + description + " is not known");
     };

@@ -106,7 +106,8 @@ final class CogVideoXTransformer extends BaseTransformer<CogVideoXWorkspace> {
   }
 
   @Override
-  protected void embed(CogVideoXWorkspace w, Tensor latents, double timestep, Conditioning conditioning) {
+  protected void embed(
+      CogVideoXWorkspace w, Tensor latents, double timestep, Conditioning conditioning) {
     Tensor image = conditioning.latents() == null ? null : conditioning.latents().transpose(0, 1);
     patchEmbedding.embed(ops, w, latents.transpose(0, 1), null, image, w.hidden.video());
     ops.load(conditioning.text(), w.textInput);

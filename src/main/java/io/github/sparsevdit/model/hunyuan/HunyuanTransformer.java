@@ -137,7 +137,8 @@ final class HunyuanTransformer extends BaseTransformer<HunyuanWorkspace> {
   }
 
   @Override
-  protected void embed(HunyuanWorkspace w, Tensor latents, double timestep, Conditioning conditioning) {
+  protected void embed(
+      HunyuanWorkspace w, Tensor latents, double timestep, Conditioning conditioning) {
     int valid = conditioning.textValid() < 0 ? conditioning.textTokens() : conditioning.textValid();
     w.textValid[0] = valid;
     if (w.counts != null) {

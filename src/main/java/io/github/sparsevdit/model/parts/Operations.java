@@ -76,7 +76,8 @@ public class Operations implements AutoCloseable {
   }
 
   /** out = the plan's attention; valid holds the count of real text keys, null for all. */
-  public void attend(AttentionPlan plan, Tensor q, Tensor k, Tensor v, DeviceBuffer valid, Tensor out) {
+  public void attend(
+      AttentionPlan plan, Tensor q, Tensor k, Tensor v, DeviceBuffer valid, Tensor out) {
     if (stream == null && valid == null) {
       plan.run(q, k, v, out);
     } else if (valid == null) {

@@ -16,7 +16,8 @@ public record PatchEmbedding(Patches patches, Linear linear, int channels) {
    * @param beside follow the latents along the channels; null for none
    * @param out [tokens, width]
    */
-  public void embed(Operations ops, Workspace w, Tensor latents, Tensor first, Tensor beside, Tensor out) {
+  public void embed(
+      Operations ops, Workspace w, Tensor latents, Tensor first, Tensor beside, Tensor out) {
     gather(latents, w, 0);
     if (first != null) {
       gather(first, w, 0);

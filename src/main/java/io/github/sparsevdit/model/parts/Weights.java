@@ -39,7 +39,8 @@ public final class Weights implements AutoCloseable {
    * @param family that says which weights stay FP32
    * @param where for messages
    */
-  public Weights(TensorSource source, Backend backend, ElementType type, Family family, String where) {
+  public Weights(
+      TensorSource source, Backend backend, ElementType type, Family family, String where) {
     this.source = source;
     this.backend = backend;
     this.type = type;

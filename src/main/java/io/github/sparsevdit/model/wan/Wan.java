@@ -22,7 +22,8 @@ public final class Wan {
           new Family.Defaults("UniPCMultistepScheduler", scheduler(5), 5, 50, 16),
           vae ->
               new VaeSizes(
-                  vae.count("scale_factor_temporal", 4, 1), vae.count("scale_factor_spatial", 8, 1)),
+                  vae.count("scale_factor_temporal", 4, 1),
+                  vae.count("scale_factor_spatial", 8, 1)),
           config -> new WanGeometry(WanConfig.of(config)),
           WanTransformer::new);
 

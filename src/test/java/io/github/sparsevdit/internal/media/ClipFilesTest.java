@@ -5,6 +5,7 @@ import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import io.github.sparsevdit.pipeline.Video;
 import java.io.IOException;
 import java.nio.file.Path;
 import java.util.ArrayList;
@@ -45,9 +46,11 @@ class ClipFilesTest {
   @Test
   void tensorsBecomePixels() {
     // Channels first: red −1 and 1, green 0 and 2 (cut off), blue 0.5 and NaN.
-    Clip clip = Clip.ofRgb(new float[] {-1, 1, 0, 2, 0.5f, Float.NaN}, 1, 1, 2, 8);
-    assertArrayEquals(new int[] {0x0080bf, 0xffff00}, clip.frames().getFirst());
-    assertThrows(IllegalArgumentException.class, () -> Clip.ofRgb(new float[5], 1, 1, 2, 8));
+    float[] latents = {-1, 1, 0, 2, 0.5f, Float.NaN};
+    Video video = Video.ofPixelLatents(latents, 3, 1, 1, 2);
+    assertArrayEquals(new int[] {0x0080bf, 0xffff00}, video.rgb().getFirst());
+    Video grey = Video.ofPixelLatents(new float[] {0, 0}, 1, 1, 1, 2);
+    assertThrows(IllegalArgumentException.class, grey::rgb);
   }
 
   @Test
