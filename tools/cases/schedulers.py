@@ -4,7 +4,7 @@ made-up model's outputs, and the sample after each step.
 Needs torch and diffusers; the build and the tests do not. The file that is there was made with the
 four classes' own sources (58eb52c) and NumPy in the place of torch. Run it as
 
-    python tools/cases/schedulers.py src/test/resources/io/github/sparsevdit/model/schedulers.json
+    python tools/cases/schedulers.py src/test/resources/io/github/sparsevdit/pipeline/schedulers.json
 """
 
 import inspect

@@ -6,11 +6,15 @@ import static com.tngtech.archunit.lang.syntax.ArchRuleDefinition.classes;
 import static com.tngtech.archunit.lang.syntax.ArchRuleDefinition.noClasses;
 import static com.tngtech.archunit.library.Architectures.layeredArchitecture;
 import static com.tngtech.archunit.library.GeneralCodingRules.ACCESS_STANDARD_STREAMS;
+import static com.tngtech.archunit.library.dependencies.SlicesRuleDefinition.slices;
 
 import com.tngtech.archunit.core.importer.ImportOption;
 import com.tngtech.archunit.junit.AnalyzeClasses;
 import com.tngtech.archunit.junit.ArchTest;
 import com.tngtech.archunit.lang.ArchRule;
+import com.tngtech.archunit.library.Architectures;
+import java.util.ArrayList;
+import java.util.List;
 
 /** The rules of the house that the compiler does not check. */
 @AnalyzeClasses(
@@ -19,50 +23,67 @@ import com.tngtech.archunit.lang.ArchRule;
 class LayeringTest {
   private static final String ROOT = "io.github.sparsevdit";
   private static final String CLI = ROOT + ".cli..";
+  private static final String[] FAMILIES = {
+    ROOT + ".model.wan..", ROOT + ".model.hunyuan..", ROOT + ".model.cogvideox.."
+  };
 
   /**
-   * cli → eval → model → search → public face → internal → bindings; a layer may use any below it.
-   * Exceptions are the one thing that goes the other way: internal turns a native status into the
-   * public exception it stands for.
+   * cli → eval → pipeline → estimate → checkpoint → model → search → public face → internal →
+   * bindings; a layer may use any below it. Exceptions are the one thing that goes the other way:
+   * internal turns a native status into the public exception it stands for.
    */
   @ArchTest
   static final ArchRule DEPENDENCIES_RUN_ONE_WAY =
-      layeredArchitecture()
-          .consideringOnlyDependenciesInLayers()
-          .layer("cli")
-          .definedBy(CLI)
-          .layer("eval")
-          .definedBy(ROOT + ".eval..")
-          .layer("model")
-          .definedBy(ROOT + ".model..")
-          .layer("search")
-          .definedBy(ROOT + ".search..")
-          .layer("public face")
-          .definedBy(ROOT, ROOT + ".tensor..")
-          .layer("internal")
-          .definedBy(ROOT + ".internal..")
-          .layer("bindings")
-          .definedBy(ROOT + ".bindings..")
-          .whereLayer("cli")
-          .mayNotBeAccessedByAnyLayer()
-          .whereLayer("eval")
-          .mayOnlyBeAccessedByLayers("cli")
-          .whereLayer("model")
-          .mayOnlyBeAccessedByLayers("cli", "eval")
-          .whereLayer("search")
-          .mayOnlyBeAccessedByLayers("cli", "eval", "model")
-          .whereLayer("public face")
-          .mayOnlyBeAccessedByLayers("cli", "eval", "model", "search")
-          .whereLayer("bindings")
-          .mayNotAccessAnyLayer()
-          .ignoreDependency(alwaysTrue(), assignableTo(Throwable.class));
+      oneWay(
+          List.of("cli", CLI),
+          List.of("eval", ROOT + ".eval.."),
+          List.of("pipeline", ROOT + ".pipeline.."),
+          List.of("estimate", ROOT + ".estimate.."),
+          List.of("checkpoint", ROOT + ".checkpoint.."),
+          List.of("families", ROOT + ".model.families.."),
+          List.of("a family", FAMILIES[0], FAMILIES[1], FAMILIES[2]),
+          List.of("parts of denoisers", ROOT + ".model.parts.."),
+          List.of("model", ROOT + ".model"),
+          List.of("search", ROOT + ".search.."),
+          List.of("public face", ROOT, ROOT + ".tensor.."),
+          List.of("internal", ROOT + ".internal.."),
+          List.of("bindings", ROOT + ".bindings.."));
 
-  /** An application that embeds the library gets one JSON library with it and nothing else. */
+  /** A family knows nothing of the others. */
+  @ArchTest
+  static final ArchRule FAMILIES_STAND_ALONE =
+      slices().matching(ROOT + ".model.(wan|hunyuan|cogvideox)..").should().notDependOnEachOther();
+
+  @SafeVarargs
+  private static ArchRule oneWay(List<String>... layers) {
+    Architectures.LayeredArchitecture rule =
+        layeredArchitecture().consideringOnlyDependenciesInLayers();
+    for (List<String> layer : layers) {
+      rule =
+          rule.layer(layer.getFirst())
+              .definedBy(layer.subList(1, layer.size()).toArray(String[]::new));
+    }
+    List<String> above = new ArrayList<>();
+    for (List<String> layer : layers) {
+      var constrained = rule.whereLayer(layer.getFirst());
+      rule =
+          above.isEmpty()
+              ? constrained.mayNotBeAccessedByAnyLayer()
+              : constrained.mayOnlyBeAccessedByLayers(above.toArray(String[]::new));
+      above.add(layer.getFirst());
+    }
+    return rule.ignoreDependency(alwaysTrue(), assignableTo(Throwable.class));
+  }
+
+  /**
+   * An application that embeds the library gets one JSON library with it and nothing else; what
+   * writes videos asks for its library when it is called.
+   */
   @ArchTest
   static final ArchRule ONLY_THE_COMMAND_LINE_USES_ITS_LIBRARIES =
       classes()
           .that()
-          .resideOutsideOfPackage(CLI)
+          .resideOutsideOfPackages(CLI, ROOT + ".internal.media..")
           .should()
           .onlyDependOnClassesThat()
           .resideInAnyPackage(ROOT + "..", "java..", "jdk.jfr..", "com.fasterxml.jackson..");

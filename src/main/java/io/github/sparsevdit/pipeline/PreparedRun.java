@@ -309,6 +309,10 @@ public final class PreparedRun {
   }
 
   private Generated run(String prompt, Policy policy) {
+    if (!policy.model().matches(generator.shape())) {
+      throw new IllegalArgumentException(
+          "the table is for %s; this model is %s".formatted(policy.model(), generator.shape()));
+    }
     RunInputs inputs = inputs(prompt, options.seed());
     Runner runner = runner();
     Runner.Result result = runner.run(inputs, policy, UnaryOperator.identity(), options.resume());

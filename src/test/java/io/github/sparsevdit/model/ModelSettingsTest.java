@@ -106,7 +106,7 @@ class ModelSettingsTest {
     try {
       Path file = folder.resolve(name);
       Files.writeString(file, json.toString());
-      return Denoisers.vaeSizes(file, "");
+      return Denoisers.vaeSizes(file, "WanTransformer3DModel");
     } catch (IOException e) {
       throw new java.io.UncheckedIOException(e);
     }
@@ -115,7 +115,7 @@ class ModelSettingsTest {
   private static void noneIsIgnored(
       String className, JsonNode defaults, ObjectNode usual, Function<JsonNode, Object> read)
       throws IOException {
-    JsonNode harmless = resource("settings.json").path(className);
+    JsonNode harmless = resource("parts/settings.json").path(className);
     assertTrue(defaults.size() > 10, className);
     Object plain = read.apply(usual);
     int followed = 0;

@@ -9,6 +9,7 @@ import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.ObjectMapper;
 import com.fasterxml.jackson.databind.node.ObjectNode;
 import io.github.sparsevdit.model.cogvideox.CogVideoX;
+import io.github.sparsevdit.model.parts.ConfigFile;
 import java.io.IOException;
 import java.io.InputStream;
 import java.nio.file.Files;
@@ -73,7 +74,7 @@ class SchedulersTest {
   @Test
   void noSettingIsIgnored() throws IOException {
     JsonNode harmless;
-    try (InputStream in = Schedulers.class.getResourceAsStream("settings.json")) {
+    try (InputStream in = ConfigFile.class.getResourceAsStream("settings.json")) {
       harmless = JSON.readTree(in);
     }
     for (Map.Entry<String, JsonNode> of : reference().path("defaults").properties()) {
