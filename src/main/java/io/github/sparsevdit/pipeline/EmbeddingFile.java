@@ -157,6 +157,11 @@ final class EmbeddingFile implements TextEncoder {
         .formatted(prompt, file, prompt);
   }
 
+  @Override
+  public String whereNegative(String prompt) {
+    return where(tensors.has(NEGATIVE) ? NEGATIVE : prompt);
+  }
+
   /**
    * @param words whose text, mask and pooled embedding it has
    * @param picture whose image

@@ -255,10 +255,11 @@ public final class PreparedRun {
   /** What a run of one of the prompts is made from, from the noise of a seed. */
   public RunInputs inputs(String prompt, long seed) {
     TextEncoder encoder = generator.encoder();
-    Conditioning conditional = checked(prompt, encoder.encode(prompt));
+    Conditioning conditional = checked(encoder.where(prompt), encoder.encode(prompt));
     Conditioning negative =
         guidance.needsNegative()
-            ? checked(prompt, encoder.encodeNegative(prompt, options.negative()))
+            ? checked(
+                encoder.whereNegative(prompt), encoder.encodeNegative(prompt, options.negative()))
             : null;
     if (negative != null) {
       requireSameSequence(prompt, conditional, negative);
@@ -266,14 +267,13 @@ public final class PreparedRun {
     return new RunInputs(conditional, negative, seed, noise(prompt));
   }
 
-  private Conditioning checked(String prompt, Conditioning encoded) {
+  private Conditioning checked(String where, Conditioning encoded) {
     Conditioning conditioning = encoded.withGuidance(embeddedGuidance);
     try {
       transformer.check(latents, conditioning);
       return conditioning;
     } catch (IllegalArgumentException e) {
-      throw new IllegalArgumentException(
-          generator.encoder().where(prompt) + ": " + e.getMessage(), e);
+      throw new IllegalArgumentException(where + ": " + e.getMessage(), e);
     }
   }
 
@@ -284,8 +284,12 @@ public final class PreparedRun {
         .sequence(latents, tokens)
         .equals(transformer.sequence(latents, negative.textTokens()))) {
       throw new IllegalArgumentException(
-          "%s has %d text tokens and its negative %d; this model's self-attention sees the text, so pad both to one length, as its pipeline does"
-              .formatted(generator.encoder().where(prompt), tokens, negative.textTokens()));
+          "%s: negative has %d text tokens and prompt '%s' has %d; this model's self-attention sees the text, so pad both to one length, as its pipeline does"
+              .formatted(
+                  generator.encoder().whereNegative(prompt),
+                  negative.textTokens(),
+                  prompt,
+                  tokens));
     }
   }
 

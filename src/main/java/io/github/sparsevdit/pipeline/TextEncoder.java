@@ -51,6 +51,11 @@ public interface TextEncoder extends AutoCloseable {
     return "prompt '" + prompt + "'";
   }
 
+  /** The same of a prompt's negative. */
+  default String whereNegative(String prompt) {
+    return "the negative of " + where(prompt);
+  }
+
   /** Frees what it holds. */
   @Override
   void close();
