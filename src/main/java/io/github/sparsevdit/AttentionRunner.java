@@ -5,7 +5,7 @@ import io.github.sparsevdit.bindings.svdit_attention_args;
 import io.github.sparsevdit.bindings.svdit_tensor;
 import io.github.sparsevdit.internal.AttentionEvent;
 import io.github.sparsevdit.internal.CallSlot;
-import io.github.sparsevdit.internal.HeldCalls;
+import io.github.sparsevdit.internal.HeldCall;
 import io.github.sparsevdit.internal.NativeCalls;
 import io.github.sparsevdit.internal.PlanHandle;
 import io.github.sparsevdit.internal.StreamHandle;
@@ -186,7 +186,7 @@ final class AttentionRunner {
       }
     }
     int status =
-        HeldCalls.attention(
+        HeldCall.ATTENTION.call(
             handle.pointer(),
             slot.args(),
             queue == null ? MemorySegment.NULL : queue.pointer(),

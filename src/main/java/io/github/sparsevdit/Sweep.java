@@ -3,7 +3,7 @@ package io.github.sparsevdit;
 import io.github.sparsevdit.bindings.Svdit;
 import io.github.sparsevdit.bindings.svdit_sweep_args;
 import io.github.sparsevdit.internal.CallSlot;
-import io.github.sparsevdit.internal.HeldCalls;
+import io.github.sparsevdit.internal.HeldCall;
 import io.github.sparsevdit.internal.NativeCalls;
 import io.github.sparsevdit.internal.PlanHandle;
 import io.github.sparsevdit.internal.StreamHandle;
@@ -129,7 +129,7 @@ final class Sweep {
     MemorySegment gram =
         request.gram() == null ? MemorySegment.NULL : request.gram().memory().segment();
     int status =
-        HeldCalls.sweep(
+        HeldCall.SWEEP.call(
             handle.pointer(),
             args,
             stream,
@@ -137,7 +137,10 @@ final class Sweep {
             q.memory().segment(),
             k.memory().segment(),
             v.memory().segment(),
-            gram);
+            gram,
+            MemorySegment.NULL,
+            MemorySegment.NULL,
+            MemorySegment.NULL);
     if (status != Svdit.SVDIT_OK()) {
       throw NativeCalls.failure(status, slot.error());
     }

@@ -63,32 +63,32 @@ class PlantedFaultsTest {
               "CudaStreamTest#closingWaitsForTheStreamsThatUseIt"),
           new Fault(
               "internal/StreamHandle",
-              "      keep(memory);\n",
+              "      owners.keep(memory);\n",
               "",
               "DeviceBufferTest#theOwnerIsKeptUntilTheWorkIsDone"),
           new Fault(
-              "internal/StreamHandle",
+              "internal/StreamOwners",
               "NativeCalls.check(error -> Svdit.svdit_event_synchronize(backend.pointer(), event, error));",
               "",
               "DeviceBufferTest#ownersOfOldWorkAreLetGo"),
           // A stream's workspace, and its counts.
           new Fault(
-              "internal/StreamHandle",
+              "internal/StreamScratch",
               "private long workspace;",
               "private static long workspace;",
               "CudaStreamTest#threadsShareAPlanEachOnAStreamOfItsOwn"),
           new Fault(
-              "internal/StreamHandle",
+              "internal/StreamScratch",
               "if (workspaceBytes < bytes) {",
               "if (workspaceBytes == 0) {",
               "CudaStreamTest#plansShareAStreamsWorkspace"),
           new Fault(
-              "internal/StreamHandle",
-              "    if (workspace != 0) {\n      finish();\n",
+              "internal/StreamScratch",
+              "    if (workspace != 0) {\n      finish.run();\n",
               "    if (workspace != 0) {\n",
               "CudaStreamTest#plansShareAStreamsWorkspace"),
           new Fault(
-              "internal/StreamHandle",
+              "internal/StreamScratch",
               "Arrays.equals(values, countsNow)",
               "values.length == countsNow.length",
               "CudaStreamTest#textValidMayChangeFromCallToCall"),
