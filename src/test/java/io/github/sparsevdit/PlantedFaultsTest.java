@@ -43,7 +43,7 @@ class PlantedFaultsTest {
           // Work and what it uses.
           new Fault(
               "AttentionRunner",
-              "queue.uses(q.memory());",
+              "queue.uses(memory(q));",
               "",
               "CudaStreamTest#closingAnyArgumentWaits"),
           new Fault(

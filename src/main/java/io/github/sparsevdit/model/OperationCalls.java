@@ -1,5 +1,7 @@
 package io.github.sparsevdit.model;
 
+import static io.github.sparsevdit.internal.Access.memory;
+
 import io.github.sparsevdit.bindings.Svdit;
 import io.github.sparsevdit.bindings.svdit_matrix;
 import io.github.sparsevdit.internal.BackendHandle;
@@ -50,7 +52,7 @@ final class OperationCalls {
 
   /** Whether a tensor lies where the backend computes. */
   boolean reaches(Tensor tensor) {
-    return tensor.memory().device() == device;
+    return memory(tensor).device() == device;
   }
 
   /** Begins the description of a call. */
@@ -60,7 +62,7 @@ final class OperationCalls {
 
   /** Writes the svdit_matrix of what the call writes to. */
   void written(MemorySegment args, long offset, Tensor tensor) {
-    if (tensor.memory().segment().isReadOnly()) {
+    if (memory(tensor).segment().isReadOnly()) {
       throw new IllegalArgumentException("the memory of " + tensor + " is read-only");
     }
     matrix(args, offset, tensor);
@@ -73,7 +75,7 @@ final class OperationCalls {
       return;
     }
     requireReachable(tensor);
-    use(tensor.memory());
+    use(memory(tensor));
     int rank = tensor.rank();
     long columns = tensor.size(rank - 1);
     if (tensor.stride(rank - 1) != 1 && columns != 1 || rank > 2 && !tensor.contiguous()) {
@@ -91,7 +93,7 @@ final class OperationCalls {
   }
 
   private void requireReachable(Tensor tensor) {
-    Memory memory = tensor.memory();
+    Memory memory = memory(tensor);
     if (!reaches(tensor)) {
       throw new IllegalArgumentException(
           tensor + " does not lie where this backend computes, and is not copied silently");

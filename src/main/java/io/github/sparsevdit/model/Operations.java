@@ -10,6 +10,7 @@ import io.github.sparsevdit.bindings.svdit_linear_args;
 import io.github.sparsevdit.bindings.svdit_norm_args;
 import io.github.sparsevdit.bindings.svdit_residual_args;
 import io.github.sparsevdit.bindings.svdit_rope_args;
+import io.github.sparsevdit.internal.Access;
 import io.github.sparsevdit.internal.HeldCall;
 import io.github.sparsevdit.internal.MatrixLibrary;
 import io.github.sparsevdit.tensor.Tensor;
@@ -46,8 +47,8 @@ class Operations implements AutoCloseable {
    */
   Operations(Backend backend) {
     owner = backend;
-    calls = new OperationCalls(backend.handle());
-    MatrixLibrary.open(backend.handle());
+    calls = new OperationCalls(Access.handle(backend));
+    MatrixLibrary.open(Access.handle(backend));
     svdit_linear_args.struct_bytes(linear, (int) svdit_linear_args.sizeof());
     svdit_norm_args.struct_bytes(norm, (int) svdit_norm_args.sizeof());
     svdit_rope_args.struct_bytes(rope, (int) svdit_rope_args.sizeof());
@@ -58,7 +59,7 @@ class Operations implements AutoCloseable {
   /** Gives what follows to a stream; null for the default one. CUDA only. */
   void on(CudaStream stream) {
     this.stream = stream;
-    calls.on(stream == null ? null : stream.streamHandle());
+    calls.on(stream == null ? null : Access.stream(stream));
   }
 
   /** out = the plan's attention; valid holds the count of real text keys, null for all. */

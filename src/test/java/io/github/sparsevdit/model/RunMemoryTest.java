@@ -12,6 +12,7 @@ import io.github.sparsevdit.OtherJvm;
 import io.github.sparsevdit.OutOfNativeMemoryException;
 import io.github.sparsevdit.Policy;
 import io.github.sparsevdit.bindings.svdit_backend_info;
+import io.github.sparsevdit.internal.Access;
 import io.github.sparsevdit.tensor.ElementType;
 import io.github.sparsevdit.tensor.Tensor;
 import java.io.IOException;
@@ -152,7 +153,7 @@ class RunMemoryTest {
 
   private static long used(Backend backend) {
     try (Arena arena = Arena.ofConfined()) {
-      return svdit_backend_info.memory_used_bytes(backend.handle().describe(arena));
+      return svdit_backend_info.memory_used_bytes(Access.handle(backend).describe(arena));
     }
   }
 
