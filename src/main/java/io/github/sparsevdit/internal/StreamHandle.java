@@ -5,6 +5,7 @@ import io.github.sparsevdit.bindings.Svdit;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
+import java.util.concurrent.TimeUnit;
 import java.util.concurrent.locks.ReentrantLock;
 
 /**
@@ -26,6 +27,7 @@ public final class StreamHandle {
   private final Object owner; // of a wrapped stream; reachable as long as this is
   private final ReentrantLock lock = new ReentrantLock();
   private final Leaks.Handle leak;
+  private volatile boolean captures; // a thread captures it; its work before that is done
 
   // Guarded by the lock.
   private boolean closed;
@@ -208,7 +210,9 @@ public final class StreamHandle {
    * capture forbids to wait for it.
    */
   boolean tryAwait() {
-    lock.lock();
+    if (!lockUnlessCaptured()) {
+      return true;
+    }
     try {
       if (settled()) {
         return true;
@@ -230,6 +234,32 @@ public final class StreamHandle {
       }
     } finally {
       lock.unlock();
+    }
+  }
+
+  /**
+   * The lock; false where another thread captures the stream. That thread keeps the lock and may
+   * wait for this one, but has waited for the stream's work, and what it captures does not run yet.
+   */
+  private boolean lockUnlessCaptured() {
+    boolean interrupted = false;
+    try {
+      while (true) {
+        try {
+          if (lock.tryLock(1, TimeUnit.MILLISECONDS)) {
+            return true;
+          }
+        } catch (InterruptedException e) {
+          interrupted = true;
+        }
+        if (captures) {
+          return false;
+        }
+      }
+    } finally {
+      if (interrupted) {
+        Thread.currentThread().interrupt();
+      }
     }
   }
 
@@ -294,9 +324,11 @@ public final class StreamHandle {
         finish();
         CaptureGate others = CaptureGate.of(backend.device());
         others.beginCapture();
+        captures = true;
         try {
           return captured(work);
         } finally {
+          captures = false;
           others.endCapture();
         }
       } finally {
