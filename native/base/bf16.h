@@ -1,6 +1,6 @@
 // bf16 numbers as their bits: the upper half of an fp32 number's.
-#ifndef SVDIT_BASE_BF16_H
-#define SVDIT_BASE_BF16_H
+#ifndef SVDIT_BF16_H
+#define SVDIT_BF16_H
 
 #include <bit>
 #include <cstdint>

@@ -135,8 +135,7 @@ void quantise_rows(const Rows &from, const Rows &to, const int32_t *tokens, int3
       largest = std::max(largest, largest_number(row(from, i), head_dim));
     }
   }
-  const int32_t exponent =
-      scale_exponent(from_bf16(static_cast<uint16_t>(largest)));
+  const int32_t exponent = scale_exponent(from_bf16(static_cast<uint16_t>(largest)));
   const auto least_normal =
       static_cast<int16_t>(std::bit_cast<uint32_t>(power_of_two(exponent - 6)) >> 16);
   for (int32_t i = 0; i < count; ++i) {

@@ -8,9 +8,6 @@
 #include "cuda/host/prepare.h"
 
 namespace svdit::cuda {
-namespace {
-
-}  // namespace
 
 SweepCall::SweepCall(const Plan &plan, const svdit_sweep_args &args, int32_t resident)
     : plan_(plan), args_(args), heads_(args.head_end - args.head_begin) {

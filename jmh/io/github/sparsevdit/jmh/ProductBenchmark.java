@@ -5,6 +5,7 @@ import io.github.sparsevdit.CpuOptions;
 import io.github.sparsevdit.bindings.Svdit;
 import io.github.sparsevdit.bindings.svdit_linear_args;
 import io.github.sparsevdit.bindings.svdit_matrix;
+import io.github.sparsevdit.internal.Access;
 import io.github.sparsevdit.internal.MatrixLibrary;
 import io.github.sparsevdit.internal.NativeCalls;
 import io.github.sparsevdit.tensor.ElementType;
@@ -55,7 +56,7 @@ public class ProductBenchmark {
   @Setup(Level.Trial)
   public void setUp() {
     backend = Backend.cpu(new CpuOptions(Attention.THREADS, CpuOptions.Tier.AUTO));
-    MatrixLibrary.open(backend.handle());
+    MatrixLibrary.open(Access.handle(backend));
     RandomGenerator random = RandomGeneratorFactory.of("L64X128MixRandom").create(5);
     x = backend.allocate(type, SIZE, SIZE).copyFrom(Inputs.gaussian(random, SIZE * SIZE));
     weight = backend.allocate(type, SIZE, SIZE).copyFrom(Inputs.gaussian(random, SIZE * SIZE));
@@ -78,7 +79,8 @@ public class ProductBenchmark {
   @Benchmark
   public void product() {
     NativeCalls.check(
-        error -> Svdit.svdit_linear(backend.handle().pointer(), args, MemorySegment.NULL, error));
+        error ->
+            Svdit.svdit_linear(Access.handle(backend).pointer(), args, MemorySegment.NULL, error));
   }
 
   /** x, weight and y. */

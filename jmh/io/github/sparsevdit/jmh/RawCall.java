@@ -10,6 +10,7 @@ import io.github.sparsevdit.bindings.svdit_pattern;
 import io.github.sparsevdit.bindings.svdit_plan_desc;
 import io.github.sparsevdit.bindings.svdit_sequence;
 import io.github.sparsevdit.bindings.svdit_tensor;
+import io.github.sparsevdit.internal.Access;
 import io.github.sparsevdit.tensor.Tensor;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
@@ -48,7 +49,7 @@ final class RawCall implements AutoCloseable {
     svdit_plan_desc.head_dim(desc, headDim);
     svdit_plan_desc.patterns(desc, head);
     MemorySegment created = arena.allocate(ValueLayout.ADDRESS);
-    int status = Svdit.svdit_plan_create(backend.handle().pointer(), desc, created, error);
+    int status = Svdit.svdit_plan_create(Access.handle(backend).pointer(), desc, created, error);
     if (status != Svdit.SVDIT_OK()) {
       throw new IllegalStateException(svdit_error.message(error).getString(0));
     }

@@ -1,11 +1,13 @@
 package io.github.sparsevdit;
 
+import static io.github.sparsevdit.internal.Access.memory;
+
 import io.github.sparsevdit.bindings.Svdit;
 import io.github.sparsevdit.bindings.svdit_attention_args;
 import io.github.sparsevdit.bindings.svdit_tensor;
 import io.github.sparsevdit.internal.AttentionEvent;
 import io.github.sparsevdit.internal.CallSlot;
-import io.github.sparsevdit.internal.HeldCalls;
+import io.github.sparsevdit.internal.HeldCall;
 import io.github.sparsevdit.internal.NativeCalls;
 import io.github.sparsevdit.internal.PlanHandle;
 import io.github.sparsevdit.internal.StreamHandle;
@@ -146,18 +148,18 @@ final class AttentionRunner {
   private void uses(
       StreamHandle queue, Tensor q, Tensor k, Tensor v, Tensor out, AttentionCall call) {
     queue.uses(handle);
-    queue.uses(q.memory());
-    queue.uses(k.memory());
-    queue.uses(v.memory());
-    queue.uses(out.memory());
+    queue.uses(memory(q));
+    queue.uses(memory(k));
+    queue.uses(memory(v));
+    queue.uses(memory(out));
     if (call == null) {
       return;
     }
     if (call.lse != null) {
-      queue.uses(call.lse.memory());
+      queue.uses(memory(call.lse));
     }
     if (call.workspace != null) {
-      queue.uses(call.workspace.memory());
+      queue.uses(memory(call.workspace));
     }
     if (call.textValidBuffer != null) {
       queue.uses(call.textValidBuffer.memory());
@@ -179,22 +181,22 @@ final class AttentionRunner {
     MemorySegment workspace = MemorySegment.NULL;
     MemorySegment textValid = MemorySegment.NULL;
     if (call != null) {
-      lse = call.lse == null ? lse : call.lse.memory().segment();
-      workspace = call.workspace == null ? workspace : call.workspace.memory().segment();
+      lse = call.lse == null ? lse : memory(call.lse).segment();
+      workspace = call.workspace == null ? workspace : memory(call.workspace).segment();
       if (call.textValidBuffer != null) {
         textValid = call.textValidBuffer.memory().segment();
       }
     }
     int status =
-        HeldCalls.attention(
+        HeldCall.ATTENTION.call(
             handle.pointer(),
             slot.args(),
             queue == null ? MemorySegment.NULL : queue.pointer(),
             slot.error(),
-            q.memory().segment(),
-            k.memory().segment(),
-            v.memory().segment(),
-            out.memory().segment(),
+            memory(q).segment(),
+            memory(k).segment(),
+            memory(v).segment(),
+            memory(out).segment(),
             lse,
             workspace,
             textValid);

@@ -3,6 +3,7 @@ package io.github.sparsevdit;
 import io.github.sparsevdit.bindings.Svdit;
 import io.github.sparsevdit.bindings.SvditHeader;
 import io.github.sparsevdit.bindings.svdit_backend_info;
+import io.github.sparsevdit.internal.Access;
 import io.github.sparsevdit.internal.BackendHandle;
 import io.github.sparsevdit.internal.NativeLibrary;
 import io.github.sparsevdit.tensor.ElementType;
@@ -20,6 +21,10 @@ import java.util.Locale;
  * when the last plan and tensor made from it is closed.
  */
 public final class Backend implements AutoCloseable {
+  static {
+    Access.ofBackends(backend -> ((Backend) backend).handle);
+  }
+
   /** What kinds there are, in the order of the C ABI's SVDIT_BACKEND_*. */
   public enum Kind {
     CPU,
@@ -144,7 +149,7 @@ public final class Backend implements AutoCloseable {
    * @param shape elements along each dimension
    */
   public Tensor allocate(ElementType type, long... shape) {
-    return Tensor.allocate(handle, type, shape);
+    return Access.<Tensor, ElementType>tensors().allocate(handle, type, shape);
   }
 
   /**
@@ -153,7 +158,7 @@ public final class Backend implements AutoCloseable {
    * is plain memory. The caller closes it.
    */
   public Tensor allocatePinned(ElementType type, long... shape) {
-    return Tensor.allocatePinned(handle, type, shape);
+    return Access.<Tensor, ElementType>tensors().allocatePinned(handle, type, shape);
   }
 
   /** Bytes where this backend computes, not cleared, aligned to 256. The caller closes them. */
@@ -241,9 +246,7 @@ public final class Backend implements AutoCloseable {
     handle.close();
   }
 
-  /** The native handle. For internal use. */
-  @SuppressWarnings("exports")
-  public BackendHandle handle() {
+  BackendHandle handle() {
     return handle;
   }
 

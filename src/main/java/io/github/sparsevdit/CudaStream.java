@@ -1,5 +1,8 @@
 package io.github.sparsevdit;
 
+import static io.github.sparsevdit.internal.Access.memory;
+
+import io.github.sparsevdit.internal.Access;
 import io.github.sparsevdit.internal.BackendHandle;
 import io.github.sparsevdit.internal.DeviceCopy;
 import io.github.sparsevdit.internal.Memory;
@@ -19,6 +22,10 @@ import java.util.Arrays;
  * share one workspace, as large as the largest of them needs.
  */
 public final class CudaStream implements AutoCloseable {
+  static {
+    Access.ofStreams(stream -> ((CudaStream) stream).handle);
+  }
+
   private final StreamHandle handle;
 
   private CudaStream(StreamHandle handle) {
@@ -94,19 +101,19 @@ public final class CudaStream implements AutoCloseable {
     }
     requireReachable(from);
     requireReachable(to);
-    if (from.memory().device() == Memory.HOST && to.memory().device() == Memory.HOST) {
+    if (memory(from).device() == Memory.HOST && memory(to).device() == Memory.HOST) {
       throw new IllegalArgumentException(
           "both tensors lie in host memory: a stream copies to or from its device");
     }
-    if (to.memory().segment().isReadOnly()) {
+    if (memory(to).segment().isReadOnly()) {
       throw new IllegalArgumentException("the memory of " + to + " is read-only");
     }
     DeviceCopy.queue(
         handle,
-        to.memory(),
-        to.address() - to.memory().address(),
-        from.memory(),
-        from.address() - from.memory().address(),
+        memory(to),
+        to.address() - memory(to).address(),
+        memory(from),
+        from.address() - memory(from).address(),
         from.spanBytes());
   }
 
@@ -131,9 +138,7 @@ public final class CudaStream implements AutoCloseable {
     handle.close();
   }
 
-  /** The native handle. For internal use. */
-  @SuppressWarnings("exports")
-  public StreamHandle streamHandle() {
+  StreamHandle streamHandle() {
     return handle;
   }
 
@@ -143,7 +148,7 @@ public final class CudaStream implements AutoCloseable {
   }
 
   private void requireReachable(Tensor tensor) {
-    Memory memory = tensor.memory();
+    Memory memory = memory(tensor);
     boolean here = memory.device() == Memory.HOST ? memory.pinned() : memory.device() == device();
     if (!here) {
       throw new IllegalArgumentException(

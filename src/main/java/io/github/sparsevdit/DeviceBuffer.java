@@ -1,5 +1,6 @@
 package io.github.sparsevdit;
 
+import io.github.sparsevdit.internal.Access;
 import io.github.sparsevdit.internal.BackendHandle;
 import io.github.sparsevdit.internal.DeviceCopy;
 import io.github.sparsevdit.internal.Memory;
@@ -69,7 +70,7 @@ public final class DeviceBuffer implements AutoCloseable {
 
   /** A contiguous tensor over the bytes from offset on. It owns nothing. */
   public Tensor tensor(long offset, ElementType type, long... shape) {
-    return Tensor.over(memory, offset, type, shape);
+    return Access.<Tensor, ElementType>tensors().over(memory, offset, type, shape);
   }
 
   /** Fills the first bytes with values, in stream order after the work that uses the buffer. */

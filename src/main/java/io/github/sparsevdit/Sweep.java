@@ -1,9 +1,11 @@
 package io.github.sparsevdit;
 
+import static io.github.sparsevdit.internal.Access.memory;
+
 import io.github.sparsevdit.bindings.Svdit;
 import io.github.sparsevdit.bindings.svdit_sweep_args;
 import io.github.sparsevdit.internal.CallSlot;
-import io.github.sparsevdit.internal.HeldCalls;
+import io.github.sparsevdit.internal.HeldCall;
 import io.github.sparsevdit.internal.NativeCalls;
 import io.github.sparsevdit.internal.PlanHandle;
 import io.github.sparsevdit.internal.StreamHandle;
@@ -88,9 +90,9 @@ final class Sweep {
       CallSlot slot = handle.hold();
       try {
         queue.uses(handle);
-        queue.uses(q.memory());
-        queue.uses(k.memory());
-        queue.uses(v.memory());
+        queue.uses(memory(q));
+        queue.uses(memory(k));
+        queue.uses(memory(v));
         bringWorkspace(handle, slot, args, queue);
         call(handle, slot, args, queue.pointer(), request, q, k, v);
       } finally {
@@ -127,17 +129,20 @@ final class Sweep {
       Tensor k,
       Tensor v) {
     MemorySegment gram =
-        request.gram() == null ? MemorySegment.NULL : request.gram().memory().segment();
+        request.gram() == null ? MemorySegment.NULL : memory(request.gram()).segment();
     int status =
-        HeldCalls.sweep(
+        HeldCall.SWEEP.call(
             handle.pointer(),
             args,
             stream,
             slot.error(),
-            q.memory().segment(),
-            k.memory().segment(),
-            v.memory().segment(),
-            gram);
+            memory(q).segment(),
+            memory(k).segment(),
+            memory(v).segment(),
+            gram,
+            MemorySegment.NULL,
+            MemorySegment.NULL,
+            MemorySegment.NULL);
     if (status != Svdit.SVDIT_OK()) {
       throw NativeCalls.failure(status, slot.error());
     }

@@ -1,5 +1,7 @@
 package io.github.sparsevdit;
 
+import static io.github.sparsevdit.internal.Access.memory;
+
 import io.github.sparsevdit.internal.BackendHandle;
 import io.github.sparsevdit.internal.Memory;
 import io.github.sparsevdit.internal.StreamHandle;
@@ -207,7 +209,7 @@ final class TensorCheck {
 
   /** Whether native code may touch it from this thread: on the right side, open, aligned. */
   void reachable(String name, Tensor tensor) {
-    Memory memory = tensor.memory();
+    Memory memory = memory(tensor);
     if (memory.device() != device) {
       throw new IllegalArgumentException(
           name
@@ -222,15 +224,15 @@ final class TensorCheck {
 
   /** The same for what native code reads in host memory wherever the plan computes. */
   static void reachableOnHost(String name, Tensor tensor) {
-    if (tensor.memory().device() != Memory.HOST) {
+    if (memory(tensor).device() != Memory.HOST) {
       throw new IllegalArgumentException(
-          name + " lies " + place(tensor.memory().device()) + ": expected host memory");
+          name + " lies " + place(memory(tensor).device()) + ": expected host memory");
     }
     usable(name, tensor);
   }
 
   private static void usable(String name, Tensor tensor) {
-    Memory memory = tensor.memory();
+    Memory memory = memory(tensor);
     if (!memory.alive()) {
       throw new IllegalStateException(name + " is closed");
     }
@@ -252,7 +254,7 @@ final class TensorCheck {
   }
 
   private static void writable(String name, Tensor tensor) {
-    if (tensor.memory().segment().isReadOnly()) {
+    if (memory(tensor).segment().isReadOnly()) {
       throw new IllegalArgumentException(
           name + " is read-only: expected memory that can be written");
     }

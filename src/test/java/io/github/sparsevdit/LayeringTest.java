@@ -1,9 +1,12 @@
 package io.github.sparsevdit;
 
 import static com.tngtech.archunit.base.DescribedPredicate.alwaysTrue;
+import static com.tngtech.archunit.base.DescribedPredicate.anyElementThat;
 import static com.tngtech.archunit.core.domain.JavaClass.Predicates.assignableTo;
+import static com.tngtech.archunit.core.domain.JavaClass.Predicates.resideInAnyPackage;
 import static com.tngtech.archunit.lang.syntax.ArchRuleDefinition.classes;
 import static com.tngtech.archunit.lang.syntax.ArchRuleDefinition.noClasses;
+import static com.tngtech.archunit.lang.syntax.ArchRuleDefinition.noMethods;
 import static com.tngtech.archunit.library.Architectures.layeredArchitecture;
 import static com.tngtech.archunit.library.GeneralCodingRules.ACCESS_STANDARD_STREAMS;
 import static com.tngtech.archunit.library.dependencies.SlicesRuleDefinition.slices;
@@ -114,4 +117,23 @@ class LayeringTest {
           .should()
           .dependOnClassesThat()
           .resideInAPackage(ROOT + ".bindings..");
+
+  /** What users may call speaks of what they may name: no method is public for our own use. */
+  @ArchTest
+  static final ArchRule NOTHING_PUBLIC_MENTIONS_WHAT_IS_NOT_EXPORTED =
+      noMethods()
+          .that()
+          .arePublic()
+          .and()
+          .areDeclaredInClassesThat()
+          .arePublic()
+          .and()
+          .areDeclaredInClassesThat()
+          .resideInAnyPackage(
+              ROOT, ROOT + ".eval", ROOT + ".model", ROOT + ".search", ROOT + ".tensor")
+          .should()
+          .haveRawReturnType(resideInAnyPackage(ROOT + ".internal..", ROOT + ".bindings.."))
+          .orShould()
+          .haveRawParameterTypes(
+              anyElementThat(resideInAnyPackage(ROOT + ".internal..", ROOT + ".bindings..")));
 }

@@ -43,7 +43,7 @@ class PlantedFaultsTest {
           // Work and what it uses.
           new Fault(
               "AttentionRunner",
-              "queue.uses(q.memory());",
+              "queue.uses(memory(q));",
               "",
               "CudaStreamTest#closingAnyArgumentWaits"),
           new Fault(
@@ -53,42 +53,42 @@ class PlantedFaultsTest {
               "CudaStreamTest#closingAnyArgumentWaits"),
           new Fault(
               "internal/StreamUses",
-              "stream.await();",
-              "",
+              "if (!stream.tryAwait()) {",
+              "if (false) {",
               "CudaStreamTest#closingWaitsForTheStreamsThatUseIt"),
           new Fault(
               "internal/PlanHandle",
-              "uses.awaitThen(() -> Svdit.svdit_plan_destroy(pointer));",
-              "Svdit.svdit_plan_destroy(pointer);",
+              "uses.awaitThen(\n        () -> {",
+              "((java.util.function.Consumer<Runnable>) Runnable::run).accept(\n        () -> {",
               "CudaStreamTest#closingWaitsForTheStreamsThatUseIt"),
           new Fault(
               "internal/StreamHandle",
-              "      keep(memory);\n",
+              "      owners.keep(memory);\n",
               "",
               "DeviceBufferTest#theOwnerIsKeptUntilTheWorkIsDone"),
           new Fault(
-              "internal/StreamHandle",
+              "internal/StreamOwners",
               "NativeCalls.check(error -> Svdit.svdit_event_synchronize(backend.pointer(), event, error));",
               "",
               "DeviceBufferTest#ownersOfOldWorkAreLetGo"),
           // A stream's workspace, and its counts.
           new Fault(
-              "internal/StreamHandle",
+              "internal/StreamScratch",
               "private long workspace;",
               "private static long workspace;",
               "CudaStreamTest#threadsShareAPlanEachOnAStreamOfItsOwn"),
           new Fault(
-              "internal/StreamHandle",
+              "internal/StreamScratch",
               "if (workspaceBytes < bytes) {",
               "if (workspaceBytes == 0) {",
               "CudaStreamTest#plansShareAStreamsWorkspace"),
           new Fault(
-              "internal/StreamHandle",
-              "    if (workspace != 0) {\n      finish();\n",
+              "internal/StreamScratch",
+              "    if (workspace != 0) {\n      finish.run();\n",
               "    if (workspace != 0) {\n",
               "CudaStreamTest#plansShareAStreamsWorkspace"),
           new Fault(
-              "internal/StreamHandle",
+              "internal/StreamScratch",
               "Arrays.equals(values, countsNow)",
               "values.length == countsNow.length",
               "CudaStreamTest#textValidMayChangeFromCallToCall"),

@@ -7,6 +7,7 @@ import io.github.sparsevdit.BackendInfo;
 import io.github.sparsevdit.CpuOptions;
 import io.github.sparsevdit.LibraryInfo;
 import io.github.sparsevdit.SvditException;
+import io.github.sparsevdit.internal.Access;
 import io.github.sparsevdit.internal.MatrixLibrary;
 import io.github.sparsevdit.internal.media.Pictures;
 import java.io.PrintStream;
@@ -138,7 +139,7 @@ final class DoctorCommand implements Callable<Integer> {
 
   private static String cublas() {
     try (Backend backend = Backend.cuda(0)) {
-      MatrixLibrary.open(backend.handle());
+      MatrixLibrary.open(Access.handle(backend));
       return "cuBLASLt 13 was found";
     } catch (SvditException e) {
       return e.getMessage();
@@ -148,7 +149,7 @@ final class DoctorCommand implements Callable<Integer> {
   /** What multiplies a denoiser's matrices; attention does without. */
   private static void matrixProducts(ObjectNode node) {
     try (Backend backend = Backend.cpu()) {
-      node.put("oneDNN", MatrixLibrary.open(backend.handle()));
+      node.put("oneDNN", MatrixLibrary.open(Access.handle(backend)));
     } catch (SvditException e) {
       node.put("not found", e.getMessage());
     }

@@ -14,7 +14,7 @@ public final class Memory implements AutoCloseable, StreamUsed {
   /** device() of host memory. */
   public static final int HOST = -1;
 
-  /** What a stream keeps it by (see StreamHandle); any stream may overwrite it. */
+  /** What a stream keeps it by (see StreamOwners); any stream may overwrite it. */
   volatile Object keptBy;
 
   private final MemorySegment segment;

@@ -10,16 +10,15 @@ import java.util.concurrent.TimeUnit;
 import java.util.concurrent.locks.ReentrantLock;
 
 /**
- * A CUDA stream with what its queued work needs: a workspace, which all calls on the stream share,
- * because their work runs one after the other; counts of valid text keys; and the objects that keep
- * wrapped memory, until the work that uses it is done.
+ * A CUDA stream with what its queued work needs: a workspace and counts ({@link StreamScratch}),
+ * and the objects that keep wrapped memory, until the work that uses it is done ({@link
+ * StreamOwners}).
  *
  * <p>Work is queued between enter() and exit(), so a call's pieces lie together in the stream
  * whichever threads use it.
  */
 public final class StreamHandle {
   private static final long LEGACY = 1; // cudaStreamLegacy, another name of NULL
-  private static final int OWNERS = 256; // wrapped memory kept before its work is asked for
 
   private final BackendHandle backend;
   private final MemorySegment pointer;
@@ -29,25 +28,14 @@ public final class StreamHandle {
   private final Object owner; // of a wrapped stream; reachable as long as this is
   private final ReentrantLock lock = new ReentrantLock();
   private final Leaks.Handle leak;
+  private volatile boolean captures; // a thread captures it; its work before that is done
 
   // Guarded by the lock.
   private boolean closed;
   private boolean idle = true; // all that was queued through this object is done
-  private volatile Capture capture;
-  private long workspace;
-  private long workspaceBytes;
-  private long counts;
-  private int[] countsNow = {}; // what the device's counts are, or are about to be
-  private MemorySegment staging = MemorySegment.NULL;
-  private Owners owners = new Owners();
-  private Owners ownersBefore;
-
-  /** What a stream's recent work uses of others' memory. */
-  private static final class Owners {
-    final Object[] list = new Object[OWNERS];
-    int count;
-    MemorySegment recorded; // an event after the last of their work
-  }
+  private Capture capture;
+  private final StreamScratch scratch;
+  private final StreamOwners owners;
 
   private StreamHandle(
       BackendHandle backend,
@@ -58,6 +46,8 @@ public final class StreamHandle {
       boolean tracked) {
     this.backend = backend;
     this.pointer = pointer;
+    this.scratch = new StreamScratch(backend, pointer, this::finish);
+    this.owners = new StreamOwners(backend, pointer);
     boolean isDefault = pointer.address() == 0 || pointer.address() == LEGACY;
     this.gate = isDefault ? CaptureGate.of(backend.device()) : null;
     this.destroys = destroys;
@@ -154,8 +144,8 @@ public final class StreamHandle {
   /** As uses(); what another library owns is kept reachable until the work is done. */
   public void uses(Memory memory) {
     uses((StreamUsed) memory);
-    if (capture == null && memory.owner() != null && memory.keptBy != owners) {
-      keep(memory);
+    if (capture == null && memory.owner() != null) {
+      owners.keep(memory);
     }
   }
 
@@ -164,12 +154,7 @@ public final class StreamHandle {
     if (capture != null) {
       return capture.workspace(bytes);
     }
-    if (workspaceBytes < bytes) {
-      dropWorkspace();
-      workspace = Memory.allocateRaw(backend, bytes);
-      workspaceBytes = bytes;
-    }
-    return workspace;
+    return scratch.workspace(bytes);
   }
 
   /** Inside: the address of values on the device, for the work to come. */
@@ -179,27 +164,7 @@ public final class StreamHandle {
           "textValid was given as an array, which a graph would keep for good: give a DeviceBuffer,"
               + " whose contents may change between launches");
     }
-    if (counts != 0 && Arrays.equals(values, countsNow)) {
-      return counts;
-    }
-    long bytes = values.length * ValueLayout.JAVA_INT.byteSize();
-    if (counts == 0 || countsNow.length != values.length) {
-      dropCounts();
-      counts = Memory.allocateRaw(backend, bytes);
-      countsNow = values.clone();
-      staging = Arena.ofAuto().allocate(bytes, ValueLayout.JAVA_INT.byteAlignment());
-    }
-    System.arraycopy(values, 0, countsNow, 0, values.length);
-    MemorySegment.copy(values, 0, staging, ValueLayout.JAVA_INT, 0, values.length);
-    try { // ordinary host memory: read before the call returns
-      MemorySegment to = MemorySegment.ofAddress(counts);
-      NativeCalls.check(
-          error -> Svdit.svdit_memory_copy(backend.pointer(), to, staging, bytes, pointer, error));
-    } catch (RuntimeException | Error failure) {
-      dropCounts();
-      throw failure;
-    }
-    return counts;
+    return scratch.counts(values);
   }
 
   // ---- waiting
@@ -247,7 +212,7 @@ public final class StreamHandle {
    */
   boolean tryAwait() {
     if (!lockUnlessCaptured()) {
-      return false;
+      return true;
     }
     try {
       if (settled()) {
@@ -274,8 +239,8 @@ public final class StreamHandle {
   }
 
   /**
-   * Takes the lock, which whoever captures has until the capture ends: what is captured may wait
-   * for this very thread.
+   * The lock; false where another thread captures the stream. That thread keeps the lock and may
+   * wait for this one, but has waited for the stream's work, and what it captures does not run yet.
    */
   private boolean lockUnlessCaptured() {
     boolean interrupted = false;
@@ -288,7 +253,7 @@ public final class StreamHandle {
         } catch (InterruptedException e) {
           interrupted = true;
         }
-        if (capture != null) {
+        if (captures) {
           return false;
         }
       }
@@ -330,43 +295,8 @@ public final class StreamHandle {
       throw captured;
     } finally { // after another failure nothing runs any more either
       if (!runs) {
-        forgetAll();
+        owners.forget();
       }
-    }
-  }
-
-  private void forgetAll() {
-    forget(owners);
-    if (ownersBefore != null) {
-      forget(ownersBefore);
-    }
-    owners = owners.count == 0 ? owners : new Owners();
-    ownersBefore = null;
-  }
-
-  private void keep(Memory memory) {
-    if (owners.count == OWNERS) {
-      if (ownersBefore != null) {
-        MemorySegment event = ownersBefore.recorded;
-        NativeCalls.check(error -> Svdit.svdit_event_synchronize(backend.pointer(), event, error));
-        forget(ownersBefore);
-      }
-      owners.recorded = EventHandle.create(backend);
-      MemorySegment event = owners.recorded;
-      NativeCalls.check(
-          error -> Svdit.svdit_event_record(backend.pointer(), event, pointer, error));
-      ownersBefore = owners;
-      owners = new Owners();
-    }
-    owners.list[owners.count++] = memory.owner();
-    memory.keptBy = owners;
-  }
-
-  private void forget(Owners those) {
-    Arrays.fill(those.list, 0, those.count, null);
-    if (those.recorded != null) {
-      EventHandle.destroy(backend, those.recorded);
-      those.recorded = null;
     }
   }
 
@@ -395,9 +325,11 @@ public final class StreamHandle {
         finish();
         CaptureGate others = CaptureGate.of(backend.device());
         others.beginCapture();
+        captures = true;
         try {
           return captured(work);
         } finally {
+          captures = false;
           others.endCapture();
         }
       } finally {
@@ -493,32 +425,6 @@ public final class StreamHandle {
   /** Frees what the stream's work used, which is done. */
   private void drop() {
     closed = true;
-    if (counts != 0) {
-      Memory.freeRaw(backend, counts);
-    }
-    if (workspace != 0) {
-      Memory.freeRaw(backend, workspace);
-    }
-    counts = 0;
-    workspace = 0;
-    workspaceBytes = 0;
-  }
-
-  private void dropWorkspace() {
-    if (workspace != 0) {
-      finish();
-      Memory.freeRaw(backend, workspace);
-      workspace = 0;
-      workspaceBytes = 0;
-    }
-  }
-
-  private void dropCounts() {
-    if (counts != 0) {
-      long address = counts;
-      counts = 0;
-      finish();
-      Memory.freeRaw(backend, address);
-    }
+    scratch.free();
   }
 }

@@ -4,13 +4,9 @@ import io.github.sparsevdit.Backend;
 import io.github.sparsevdit.DispatchTable;
 import io.github.sparsevdit.NotFiniteException;
 import io.github.sparsevdit.internal.SearchEvent;
-import io.github.sparsevdit.internal.SearchPointEvent;
-import io.github.sparsevdit.search.CalibrationSource.Key;
-import io.github.sparsevdit.search.CalibrationSource.Point;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Duration;
-import java.util.List;
 import java.util.concurrent.CancellationException;
 import java.util.function.Consumer;
 import java.util.function.Function;
@@ -135,14 +131,14 @@ public final class OfflineSearch {
                 : SearchLog.open(checkpoint, setup.fingerprint(), options.cost(), state);
         Sweeper sweeper = sweepers.apply(setup);
         PointScorer scorer = new PointScorer(setup, state, sweeper)) {
-      Progress progress = new Progress(source, setup, state);
+      ProgressCount progress = new ProgressCount(source, setup, state);
       while (state.stage < SearchStage.values().length) {
         SearchStage stage = SearchStage.values()[state.stage];
-        if (needed(stage, setup)) {
-          visit(source, new StageVisitor(setup, state, stage, scorer, progress, log));
+        if (setup.needs(stage)) {
+          visit(source, new StageVisitor(this, setup, state, stage, scorer, progress, log));
         }
         state.endStage();
-        if (state.stage == SearchStage.REFINE.ordinal() && needed(SearchStage.REFINE, setup)) {
+        if (state.stage == SearchStage.REFINE.ordinal() && setup.needs(SearchStage.REFINE)) {
           new Findings(setup, state).markUndecided();
         }
         if (log != null) {
@@ -161,147 +157,30 @@ public final class OfflineSearch {
     try {
       source.visit(visitor);
     } catch (RuntimeException | Error failure) {
-      if (visitor.log != null) {
-        try {
-          visitor.log.flush(visitor.state);
-        } catch (RuntimeException second) {
-          failure.addSuppressed(second);
-        }
+      try {
+        visitor.flush();
+      } catch (RuntimeException second) {
+        failure.addSuppressed(second);
       }
       throw failure;
     }
   }
 
-  private static boolean needed(SearchStage stage, SearchSetup setup) {
-    return switch (stage) {
-      case SURVEY -> true;
-      case LISTED -> !PointScorer.passes(setup.candidates, stage).isEmpty();
-      case REFINE -> setup.options.refine() && setup.options.share() < 1;
-    };
-  }
-
-  private final class StageVisitor implements CalibrationSource.Visitor {
-    private final SearchSetup setup;
-    private final SearchState state;
-    private final SearchStage stage;
-    private final PointScorer scorer;
-    private final Progress progress;
-    private final SearchLog log; // null for none
-    private long saved = System.nanoTime();
-
-    StageVisitor(
-        SearchSetup setup,
-        SearchState state,
-        SearchStage stage,
-        PointScorer scorer,
-        Progress progress,
-        SearchLog log) {
-      this.setup = setup;
-      this.state = state;
-      this.stage = stage;
-      this.scorer = scorer;
-      this.progress = progress;
-      this.log = log;
-    }
-
-    @Override
-    public boolean wants(Key key) {
-      return setup.wants(key)
-          && !state.done.contains(key)
-          && (stage != SearchStage.REFINE || anyUndecided(key));
-    }
-
-    private boolean anyUndecided(Key key) {
-      for (int head = 0; head < state.heads; head++) {
-        if (state.undecided[state.head(setup.phaseOf(key.step()), key.layer(), head)]) {
-          return true;
-        }
-      }
-      return false;
-    }
-
-    @Override
-    public void accept(Point point) {
-      if (cancelled) {
-        throw new CancellationException(
-            "the search was cancelled"
-                + (checkpoint == null ? "" : "; it can go on from " + checkpoint));
-      }
-      FinitePoint.require(
-          point, setup.sequence, setup.options.block(), setup.available, setup.networkStarts);
-      SearchPointEvent event = new SearchPointEvent();
-      event.begin();
-      PointFindings found = scorer.score(point, stage);
-      event.end();
-      if (event.shouldCommit()) {
-        event.stage = stage.name();
-        event.sample = point.key().sample();
-        event.step = point.key().step();
-        event.layer = point.key().layer();
-        event.branch = point.key().branch();
-        event.commit();
-      }
-      state.add(found);
-      if (log != null) {
-        log.add(found);
-        long now = System.nanoTime();
-        if (now - saved >= checkpointEvery.toNanos() || log.full()) {
-          log.checkpoint(state);
-          saved = now;
-        }
-      }
-      listener.accept(progress.after(stage));
+  /** Inside a visit: throws CancellationException if cancelled. */
+  void requireGoingOn() {
+    if (cancelled) {
+      throw new CancellationException(
+          "the search was cancelled"
+              + (checkpoint == null ? "" : "; it can go on from " + checkpoint));
     }
   }
 
-  /** Counts passes over points, which all cost about the same. */
-  private static final class Progress {
-    private final SearchSetup setup;
-    private final SearchState state;
-    private final long points;
-    private final long began = System.nanoTime();
-    private final double before;
+  /** How long findings may wait for the checkpoint. */
+  Duration checkpointEvery() {
+    return checkpointEvery;
+  }
 
-    Progress(CalibrationSource source, SearchSetup setup, SearchState state) {
-      this.setup = setup;
-      this.state = state;
-      this.points = Math.max(1, source.points() * setup.wantedSteps.size() / source.steps().size());
-      this.before = state.stage < SearchStage.values().length ? fraction() : 1;
-    }
-
-    SearchProgress after(SearchStage stage) {
-      double fraction = fraction();
-      long elapsed = System.nanoTime() - began;
-      double gained = fraction - before;
-      Duration remaining =
-          gained < 0.002 ? null : Duration.ofNanos((long) (elapsed * (1 - fraction) / gained));
-      return new SearchProgress(
-          stage, fraction, state.done.size(), points, Duration.ofNanos(elapsed), remaining);
-    }
-
-    private double fraction() {
-      double done = 0;
-      double all = 0;
-      for (SearchStage stage : SearchStage.values()) {
-        double work = needed(stage, setup) ? passes(stage) : 0;
-        all += work;
-        double share =
-            stage.ordinal() < state.stage
-                ? 1
-                : stage.ordinal() > state.stage
-                    ? 0
-                    : Math.min(1, state.done.size() / (double) points);
-        done += work * share;
-      }
-      return done / all;
-    }
-
-    /**
-     * Refining is reckoned at half its passes: how many heads are undecided is not known before.
-     */
-    private double passes(SearchStage stage) {
-      List<SweepPass> passes = PointScorer.passes(setup.candidates, stage);
-      return stage == SearchStage.REFINE ? passes.size() / 2.0 : passes.size();
-    }
+  void tell(SearchProgress progress) {
+    listener.accept(progress);
   }
 }

@@ -1,5 +1,7 @@
 package io.github.sparsevdit.search;
 
+import static io.github.sparsevdit.internal.Access.memory;
+
 import io.github.sparsevdit.Backend;
 import io.github.sparsevdit.internal.Memory;
 import io.github.sparsevdit.internal.Resources;
@@ -55,7 +57,7 @@ final class Placement implements AutoCloseable {
 
   /** The tensor itself if it lies in host memory, else a copy there, open as long as arena is. */
   static Tensor onHost(Tensor tensor, Arena arena) {
-    if (tensor.memory().device() == Memory.HOST) {
+    if (memory(tensor).device() == Memory.HOST) {
       return tensor;
     }
     Tensor copy = hostTensor(tensor, arena);
@@ -64,7 +66,7 @@ final class Placement implements AutoCloseable {
   }
 
   private Tensor place(int index, Tensor tensor) {
-    if (backend.kind() == Backend.Kind.CPU || tensor.memory().device() != Memory.HOST) {
+    if (backend.kind() == Backend.Kind.CPU || memory(tensor).device() != Memory.HOST) {
       return tensor;
     }
     boolean tokensFirst = !tensor.contiguous(); // [B, S, H, D], as some captures are

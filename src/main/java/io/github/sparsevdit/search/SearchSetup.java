@@ -129,6 +129,15 @@ final class SearchSetup {
     return layersThere.contains(layer);
   }
 
+  /** Whether a search has anything to do in a stage. */
+  boolean needs(SearchStage stage) {
+    return switch (stage) {
+      case SURVEY -> true;
+      case LISTED -> !PointScorer.passes(candidates, stage).isEmpty();
+      case REFINE -> options.refine() && options.share() < 1;
+    };
+  }
+
   boolean wants(Key key) {
     return wantedSteps.contains(key.step());
   }

@@ -1,5 +1,6 @@
 package io.github.sparsevdit.tensor;
 
+import io.github.sparsevdit.internal.Access;
 import io.github.sparsevdit.internal.BackendHandle;
 import io.github.sparsevdit.internal.DeviceCopy;
 import io.github.sparsevdit.internal.Memory;
@@ -19,6 +20,31 @@ import java.util.Arrays;
  * done.
  */
 public final class Tensor implements AutoCloseable {
+  static {
+    Access.ofTensors(
+        new Access.Tensors<Tensor, ElementType>() {
+          @Override
+          public Tensor allocate(BackendHandle backend, ElementType type, long... shape) {
+            return Tensor.allocate(backend, type, shape);
+          }
+
+          @Override
+          public Tensor allocatePinned(BackendHandle backend, ElementType type, long... shape) {
+            return Tensor.allocatePinned(backend, type, shape);
+          }
+
+          @Override
+          public Tensor over(Memory memory, long offset, ElementType type, long... shape) {
+            return Tensor.over(memory, offset, type, shape);
+          }
+
+          @Override
+          public Memory memory(Tensor tensor) {
+            return tensor.memory;
+          }
+        });
+  }
+
   private final Memory memory;
   private final long offset; // bytes from the memory's begin to the first element
   private final ElementType type;
@@ -64,24 +90,16 @@ public final class Tensor implements AutoCloseable {
     return new Tensor(Memory.of(memory), 0, type, shape.clone(), rowMajor(shape), false);
   }
 
-  /**
-   * A new contiguous tensor where backend computes. For internal use: {@code Backend.allocate} is
-   * the public way.
-   */
-  @SuppressWarnings("exports")
-  public static Tensor allocate(BackendHandle backend, ElementType type, long... shape) {
+  /** A new contiguous tensor where backend computes. */
+  private static Tensor allocate(BackendHandle backend, ElementType type, long... shape) {
     long bytes = bytes(type, shape);
     Memory memory =
         Memory.allocate(backend, bytes, "a " + type + " tensor " + Arrays.toString(shape));
     return new Tensor(memory, 0, type, shape.clone(), rowMajor(shape), true);
   }
 
-  /**
-   * A contiguous view of memory from offset on. For internal use: {@code DeviceBuffer.tensor} is
-   * the public way.
-   */
-  @SuppressWarnings("exports")
-  public static Tensor over(Memory memory, long offset, ElementType type, long... shape) {
+  /** A contiguous view of memory from offset on. */
+  private static Tensor over(Memory memory, long offset, ElementType type, long... shape) {
     long bytes = bytes(type, shape);
     if (offset < 0 || offset > memory.bytes() || bytes > memory.bytes() - offset) {
       throw new IllegalArgumentException(
@@ -99,12 +117,8 @@ public final class Tensor implements AutoCloseable {
     return new Tensor(memory, offset, type, shape.clone(), rowMajor(shape), false);
   }
 
-  /**
-   * A new contiguous tensor in pinned host memory. For internal use: {@code Backend.allocatePinned}
-   * is the public way.
-   */
-  @SuppressWarnings("exports")
-  public static Tensor allocatePinned(BackendHandle backend, ElementType type, long... shape) {
+  /** A new contiguous tensor in pinned host memory. */
+  private static Tensor allocatePinned(BackendHandle backend, ElementType type, long... shape) {
     long bytes = bytes(type, shape);
     Memory memory =
         Memory.allocatePinned(
@@ -170,15 +184,12 @@ public final class Tensor implements AutoCloseable {
     return host("segment()").asSlice(offset, spanBytes());
   }
 
-  /** Where the first element lies, on the host or a device. For internal use. */
+  /**
+   * Where the first element lies, on the host or a device: for other libraries, which must not use
+   * it once this is closed.
+   */
   public long address() {
     return memory.address() + offset;
-  }
-
-  /** The memory it views. For internal use. */
-  @SuppressWarnings("exports")
-  public Memory memory() {
-    return memory;
   }
 
   /** The same elements, row-major, in another shape; this must be contiguous. */

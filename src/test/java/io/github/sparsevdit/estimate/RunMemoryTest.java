@@ -13,6 +13,7 @@ import io.github.sparsevdit.OutOfNativeMemoryException;
 import io.github.sparsevdit.Policy;
 import io.github.sparsevdit.bindings.svdit_backend_info;
 import io.github.sparsevdit.checkpoint.Denoisers;
+import io.github.sparsevdit.internal.Access;
 import io.github.sparsevdit.model.AttentionFunction;
 import io.github.sparsevdit.model.AttentionProvider;
 import io.github.sparsevdit.model.Conditioning;
@@ -159,7 +160,7 @@ class RunMemoryTest {
 
   private static long used(Backend backend) {
     try (Arena arena = Arena.ofConfined()) {
-      return svdit_backend_info.memory_used_bytes(backend.handle().describe(arena));
+      return svdit_backend_info.memory_used_bytes(Access.handle(backend).describe(arena));
     }
   }
 

@@ -7,6 +7,7 @@ import io.github.sparsevdit.Backend;
 import io.github.sparsevdit.bindings.svdit_backend_info;
 import io.github.sparsevdit.checkpoint.Denoisers;
 import io.github.sparsevdit.estimate.RunMemory;
+import io.github.sparsevdit.internal.Access;
 import io.github.sparsevdit.tensor.ElementType;
 import java.io.IOException;
 import java.lang.foreign.Arena;
@@ -44,7 +45,7 @@ class LargeCheckpointTest {
       double seconds = (System.nanoTime() - begin) * 1e-9;
       assertEquals(40, model.shape().layers());
       try (Arena arena = Arena.ofConfined()) {
-        long used = svdit_backend_info.memory_used_bytes(backend.handle().describe(arena));
+        long used = svdit_backend_info.memory_used_bytes(Access.handle(backend).describe(arena));
         // The time embedding, which is computed in fp32, and the tables of all blocks.
         assertTrue(used < 120_000_000, used + " bytes are copies");
       }

@@ -9,6 +9,7 @@ import static org.junit.jupiter.api.Assumptions.assumeTrue;
 import io.github.sparsevdit.Backend;
 import io.github.sparsevdit.OtherJvm;
 import io.github.sparsevdit.SvditException;
+import io.github.sparsevdit.internal.Access;
 import io.github.sparsevdit.internal.MatrixLibrary;
 import java.io.IOException;
 import java.nio.file.Files;
@@ -36,7 +37,7 @@ class MatrixLibraryPlacesTest {
   static final class Opens {
     public static void main(String[] arguments) {
       try (Backend backend = Backend.cpu()) {
-        System.out.println("opened " + MatrixLibrary.open(backend.handle()));
+        System.out.println("opened " + MatrixLibrary.open(Access.handle(backend)));
       } catch (SvditException e) {
         System.out.println("refused " + e.getMessage());
       }

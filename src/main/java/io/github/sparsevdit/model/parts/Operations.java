@@ -7,20 +7,15 @@ import io.github.sparsevdit.DeviceBuffer;
 import io.github.sparsevdit.bindings.Svdit;
 import io.github.sparsevdit.bindings.svdit_convert_args;
 import io.github.sparsevdit.bindings.svdit_linear_args;
-import io.github.sparsevdit.bindings.svdit_matrix;
 import io.github.sparsevdit.bindings.svdit_norm_args;
 import io.github.sparsevdit.bindings.svdit_residual_args;
 import io.github.sparsevdit.bindings.svdit_rope_args;
-import io.github.sparsevdit.internal.BackendHandle;
-import io.github.sparsevdit.internal.HeldCalls;
+import io.github.sparsevdit.internal.Access;
+import io.github.sparsevdit.internal.HeldCall;
 import io.github.sparsevdit.internal.MatrixLibrary;
-import io.github.sparsevdit.internal.Memory;
-import io.github.sparsevdit.internal.NativeCalls;
-import io.github.sparsevdit.internal.StreamHandle;
 import io.github.sparsevdit.tensor.Tensor;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
-import java.lang.foreign.ValueLayout;
 import java.util.Arrays;
 
 /**
@@ -34,18 +29,12 @@ import java.util.Arrays;
  */
 public class Operations implements AutoCloseable {
   private static final long WORKSPACE_BYTES = 32L << 20;
-  private static final int MOST_TENSORS = 16;
 
   private final Backend owner;
-  private final BackendHandle backend;
-  private final int device;
+  private final OperationCalls calls;
   private CudaStream stream; // null: the default stream, or the CPU
-  private StreamHandle queue; // null on the CPU
-  private final Memory[] used = new Memory[MOST_TENSORS]; // by the operation that is described
-  private int usedCount;
   private Tensor staging; // on a device: what is loaded and not yet converted
   private final Arena arena = Arena.ofAuto();
-  private final MemorySegment error = NativeCalls.newError(arena);
   private final MemorySegment linear = svdit_linear_args.allocate(arena);
   private final MemorySegment norm = svdit_norm_args.allocate(arena);
   private final MemorySegment rope = svdit_rope_args.allocate(arena);
@@ -58,10 +47,8 @@ public class Operations implements AutoCloseable {
    */
   public Operations(Backend backend) {
     owner = backend;
-    this.backend = backend.handle();
-    queue = this.backend.defaultStream();
-    device = this.backend.hostMemory() ? Memory.HOST : this.backend.device();
-    MatrixLibrary.open(this.backend);
+    calls = new OperationCalls(Access.handle(backend));
+    MatrixLibrary.open(Access.handle(backend));
     svdit_linear_args.struct_bytes(linear, (int) svdit_linear_args.sizeof());
     svdit_norm_args.struct_bytes(norm, (int) svdit_norm_args.sizeof());
     svdit_rope_args.struct_bytes(rope, (int) svdit_rope_args.sizeof());
@@ -72,7 +59,7 @@ public class Operations implements AutoCloseable {
   /** Gives what follows to a stream; null for the default one. CUDA only. */
   void on(CudaStream stream) {
     this.stream = stream;
-    queue = stream == null ? backend.defaultStream() : stream.streamHandle();
+    calls.on(stream == null ? null : Access.stream(stream));
   }
 
   /** out = the plan's attention; valid holds the count of real text keys, null for all. */
@@ -96,27 +83,18 @@ public class Operations implements AutoCloseable {
    * @param y [n, out], of x's type or FP32
    */
   public void linear(Tensor x, Tensor weight, Tensor bias, Activation activation, Tensor y) {
-    usedCount = 0;
+    calls.describe();
     svdit_linear_args.activation(linear, activation.ordinal());
-    matrix(linear, svdit_linear_args.x$offset(), x);
-    matrix(linear, svdit_linear_args.weight$offset(), weight);
-    matrix(linear, svdit_linear_args.bias$offset(), bias);
-    written(linear, svdit_linear_args.y$offset(), y);
-    begin(true);
+    calls.matrix(linear, svdit_linear_args.x$offset(), x);
+    calls.matrix(linear, svdit_linear_args.weight$offset(), weight);
+    calls.matrix(linear, svdit_linear_args.bias$offset(), bias);
+    calls.written(linear, svdit_linear_args.y$offset(), y);
+    calls.begin();
     try {
       useOwnWorkspace();
-      check(
-          HeldCalls.linear(
-              backend.pointer(),
-              linear,
-              pointer(),
-              error,
-              memory(x),
-              memory(weight),
-              memory(bias),
-              memory(y)));
+      calls.make(HeldCall.LINEAR, linear, null);
     } finally {
-      end();
+      calls.end();
     }
   }
 
@@ -153,25 +131,9 @@ public class Operations implements AutoCloseable {
       long group,
       float epsilon,
       Tensor y) {
-    usedCount = 0;
+    calls.describe();
     describeNorm(kind, x, weight, bias, scale, shift, group, epsilon, y);
-    begin(false);
-    try {
-      check(
-          HeldCalls.norm(
-              backend.pointer(),
-              norm,
-              pointer(),
-              error,
-              memory(x),
-              memory(weight),
-              memory(bias),
-              memory(scale),
-              memory(shift),
-              memory(y)));
-    } finally {
-      end();
-    }
+    run(HeldCall.NORM, norm, null);
   }
 
   private void describeNorm(
@@ -185,12 +147,12 @@ public class Operations implements AutoCloseable {
       float epsilon,
       Tensor y) {
     svdit_norm_args.kind(norm, kind);
-    matrix(norm, svdit_norm_args.x$offset(), x);
-    written(norm, svdit_norm_args.y$offset(), y);
-    matrix(norm, svdit_norm_args.weight$offset(), weight);
-    matrix(norm, svdit_norm_args.bias$offset(), bias);
-    matrix(norm, svdit_norm_args.scale$offset(), scale);
-    matrix(norm, svdit_norm_args.shift$offset(), shift);
+    calls.matrix(norm, svdit_norm_args.x$offset(), x);
+    calls.written(norm, svdit_norm_args.y$offset(), y);
+    calls.matrix(norm, svdit_norm_args.weight$offset(), weight);
+    calls.matrix(norm, svdit_norm_args.bias$offset(), bias);
+    calls.matrix(norm, svdit_norm_args.scale$offset(), scale);
+    calls.matrix(norm, svdit_norm_args.shift$offset(), shift);
     svdit_norm_args.group_columns(norm, group);
     svdit_norm_args.epsilon(norm, epsilon);
   }
@@ -233,26 +195,10 @@ public class Operations implements AutoCloseable {
       Tensor rotated,
       int headDim,
       RotaryTable table) {
-    usedCount = 0;
+    calls.describe();
     describeNorm(kind, x, weight, bias, null, null, group, epsilon, x);
     describeRope(rotated, headDim, table);
-    begin(false);
-    try {
-      check(
-          HeldCalls.normRope(
-              backend.pointer(),
-              norm,
-              rope,
-              pointer(),
-              error,
-              memory(x),
-              memory(weight),
-              memory(bias),
-              memory(table.cosine()),
-              memory(table.sine())));
-    } finally {
-      end();
-    }
+    run(HeldCall.NORM_ROPE, norm, rope);
   }
 
   /**
@@ -269,76 +215,37 @@ public class Operations implements AutoCloseable {
       Tensor shift,
       float epsilon,
       Tensor y) {
-    usedCount = 0;
+    calls.describe();
     describeResidual(x, gate, sum);
     describeNorm(Svdit.SVDIT_NORM_LAYER(), sum, weight, bias, scale, shift, 0, epsilon, y);
-    begin(false);
-    try {
-      check(
-          HeldCalls.residualNorm(
-              backend.pointer(),
-              residual,
-              norm,
-              pointer(),
-              error,
-              memory(x),
-              memory(gate),
-              memory(sum),
-              memory(weight),
-              memory(bias),
-              memory(scale),
-              memory(shift),
-              memory(y)));
-    } finally {
-      end();
-    }
+    run(HeldCall.RESIDUAL_NORM, residual, norm);
   }
 
   /** Rotates the pairs of each head of x [tokens, heads · headDim] in place. */
   void rope(Tensor x, int headDim, RotaryTable table) {
-    usedCount = 0;
+    calls.describe();
     describeRope(x, headDim, table);
-    begin(false);
-    try {
-      check(
-          HeldCalls.rope(
-              backend.pointer(),
-              rope,
-              pointer(),
-              error,
-              memory(x),
-              memory(table.cosine()),
-              memory(table.sine())));
-    } finally {
-      end();
-    }
+    run(HeldCall.ROPE, rope, null);
   }
 
   private void describeRope(Tensor x, int headDim, RotaryTable table) {
     svdit_rope_args.head_dim(rope, headDim);
-    written(rope, svdit_rope_args.x$offset(), x);
-    matrix(rope, svdit_rope_args.cosine$offset(), table.cosine());
-    matrix(rope, svdit_rope_args.sine$offset(), table.sine());
+    calls.written(rope, svdit_rope_args.x$offset(), x);
+    calls.matrix(rope, svdit_rope_args.cosine$offset(), table.cosine());
+    calls.matrix(rope, svdit_rope_args.sine$offset(), table.sine());
   }
 
   /** y += gate · x; gate is an FP32 row, or null for 1; y is FP32 or of x's type. */
   public void residual(Tensor x, Tensor gate, Tensor y) {
-    usedCount = 0;
+    calls.describe();
     describeResidual(x, gate, y);
-    begin(false);
-    try {
-      check(
-          HeldCalls.residual(
-              backend.pointer(), residual, pointer(), error, memory(x), memory(gate), memory(y)));
-    } finally {
-      end();
-    }
+    run(HeldCall.RESIDUAL, residual, null);
   }
 
   private void describeResidual(Tensor x, Tensor gate, Tensor y) {
-    matrix(residual, svdit_residual_args.x$offset(), x);
-    matrix(residual, svdit_residual_args.gate$offset(), gate);
-    written(residual, svdit_residual_args.y$offset(), y);
+    calls.matrix(residual, svdit_residual_args.x$offset(), x);
+    calls.matrix(residual, svdit_residual_args.gate$offset(), gate);
+    calls.written(residual, svdit_residual_args.y$offset(), y);
   }
 
   /** to = from in to's type; from lies in host memory or where the backend computes. */
@@ -346,7 +253,7 @@ public class Operations implements AutoCloseable {
     if (from == to) {
       return;
     }
-    if (from.memory().device() == device) {
+    if (calls.reaches(from)) {
       convert(from, Activation.NONE, to);
     } else if (from.type() == to.type()) {
       to.copyFrom(from);
@@ -381,132 +288,31 @@ public class Operations implements AutoCloseable {
 
   /** y = activation(x), in y's type. */
   public void convert(Tensor x, Activation activation, Tensor y) {
-    usedCount = 0;
+    calls.describe();
     svdit_convert_args.activation(convert, activation.ordinal());
-    matrix(convert, svdit_convert_args.x$offset(), x);
-    written(convert, svdit_convert_args.y$offset(), y);
-    begin(false);
+    calls.matrix(convert, svdit_convert_args.x$offset(), x);
+    calls.written(convert, svdit_convert_args.y$offset(), y);
+    run(HeldCall.CONVERT, convert, null);
+  }
+
+  /** Makes the call that is described, of one operation or of two in one. */
+  private void run(HeldCall call, MemorySegment first, MemorySegment second) {
+    calls.begin();
     try {
-      check(HeldCalls.convert(backend.pointer(), convert, pointer(), error, memory(x), memory(y)));
+      calls.make(call, first, second);
     } finally {
-      end();
+      calls.end();
     }
   }
 
   /** The default stream takes the backend's workspace; others may run beside it. */
   private void useOwnWorkspace() {
     if (stream != null) {
-      svdit_linear_args.workspace(
-          linear, MemorySegment.ofAddress(queue.workspace(WORKSPACE_BYTES)));
+      svdit_linear_args.workspace(linear, calls.workspace(WORKSPACE_BYTES));
       svdit_linear_args.workspace_bytes(linear, WORKSPACE_BYTES);
-    } else if (queue != null) {
+    } else {
       svdit_linear_args.workspace(linear, MemorySegment.NULL);
       svdit_linear_args.workspace_bytes(linear, 0);
     }
-  }
-
-  /**
-   * Every operation is between begin and end, which keep the backend open and, on CUDA, the stream
-   * together and what its work uses known.
-   */
-  void begin(boolean product) {
-    backend.keepAlive();
-    int count = usedCount;
-    usedCount = 0;
-    if (queue == null) {
-      return;
-    }
-    try {
-      queue.enter();
-    } catch (RuntimeException | Error closed) {
-      backend.release();
-      throw closed;
-    }
-    try {
-      for (int i = 0; i < count; i++) {
-        queue.uses(used[i]);
-        used[i] = null;
-      }
-    } catch (RuntimeException | Error closed) {
-      end();
-      throw closed;
-    }
-  }
-
-  void end() {
-    if (queue != null) {
-      queue.exit();
-    }
-    backend.release();
-  }
-
-  private MemorySegment pointer() {
-    return queue == null ? MemorySegment.NULL : queue.pointer();
-  }
-
-  private void check(int status) {
-    if (status != Svdit.SVDIT_OK()) {
-      throw NativeCalls.failure(status, error);
-    }
-  }
-
-  private static final long DATA = svdit_matrix.data$offset();
-  private static final long EXTENT = svdit_matrix.extent_bytes$offset();
-  private static final long ROWS = svdit_matrix.rows$offset();
-  private static final long COLUMNS = svdit_matrix.columns$offset();
-  private static final long ROW_STRIDE = svdit_matrix.row_stride$offset();
-  private static final long ELEMENT_TYPE = svdit_matrix.element_type$offset();
-
-  /** What a call must name so that it stays open meanwhile. */
-  private static MemorySegment memory(Tensor tensor) {
-    return tensor == null ? MemorySegment.NULL : tensor.memory().segment();
-  }
-
-  private void requireReachable(Tensor tensor) {
-    Memory memory = tensor.memory();
-    if (memory.device() != device) {
-      throw new IllegalArgumentException(
-          tensor + " does not lie where this backend computes, and is not copied silently");
-    }
-    if (!memory.alive()) {
-      throw new IllegalStateException("the memory of " + tensor + " is closed");
-    }
-    if (!memory.segment().isAccessibleBy(Thread.currentThread())) {
-      throw new IllegalArgumentException(
-          tensor
-              + " lies in an arena confined to another thread; expected one this thread may access");
-    }
-  }
-
-  /** Writes the svdit_matrix of what the call writes to. */
-  private void written(MemorySegment args, long offset, Tensor tensor) {
-    if (tensor.memory().segment().isReadOnly()) {
-      throw new IllegalArgumentException("the memory of " + tensor + " is read-only");
-    }
-    matrix(args, offset, tensor);
-  }
-
-  /** Writes the svdit_matrix at offset; null writes one without data. */
-  private void matrix(MemorySegment args, long offset, Tensor tensor) {
-    if (tensor == null) {
-      args.set(ValueLayout.JAVA_LONG, offset + DATA, 0);
-      return;
-    }
-    requireReachable(tensor);
-    used[usedCount++] = tensor.memory();
-    int rank = tensor.rank();
-    long columns = tensor.size(rank - 1);
-    if (tensor.stride(rank - 1) != 1 && columns != 1 || rank > 2 && !tensor.contiguous()) {
-      throw new IllegalArgumentException("not a matrix with contiguous columns: " + tensor);
-    }
-    args.set(ValueLayout.JAVA_LONG, offset + DATA, tensor.address());
-    args.set(ValueLayout.JAVA_LONG, offset + EXTENT, tensor.spanBytes());
-    args.set(ValueLayout.JAVA_LONG, offset + ROWS, tensor.elements() / columns);
-    args.set(ValueLayout.JAVA_LONG, offset + COLUMNS, columns);
-    args.set(
-        ValueLayout.JAVA_LONG,
-        offset + ROW_STRIDE,
-        rank == 2 ? Math.max(tensor.stride(0), columns) : columns);
-    args.set(ValueLayout.JAVA_INT, offset + ELEMENT_TYPE, tensor.type().code());
   }
 }
