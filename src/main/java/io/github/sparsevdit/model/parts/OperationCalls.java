@@ -1,4 +1,4 @@
-package io.github.sparsevdit.model;
+package io.github.sparsevdit.model.parts;
 
 import static io.github.sparsevdit.internal.Access.memory;
 
