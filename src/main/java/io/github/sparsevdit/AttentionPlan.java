@@ -128,12 +128,27 @@ public final class AttentionPlan implements AutoCloseable {
    * @param out [B, H, S, D]; it overlaps none of the others
    */
   public void run(Tensor q, Tensor k, Tensor v, Tensor out) {
-    runner.run(q, k, v, out, null, null);
+    runner.run(q, k, v, out, null, null, null);
   }
 
   /** The same, queued on a stream of the plan's device. */
   public void run(Tensor q, Tensor k, Tensor v, Tensor out, CudaStream stream) {
-    runner.run(q, k, v, out, null, runner.queue(stream));
+    runner.run(q, k, v, out, null, null, runner.queue(stream));
+  }
+
+  /**
+   * The same with padded text, from any number of threads and without garbage.
+   *
+   * @param textValid how many text keys (keys of a cross plan) are real, one count per batch row,
+   *     read before this returns; null for all. Later ones are never read as keys
+   */
+  public void run(Tensor q, Tensor k, Tensor v, Tensor out, int[] textValid) {
+    runner.run(q, k, v, out, textValid, null, null);
+  }
+
+  /** The same, queued on a stream of the plan's device. */
+  public void run(Tensor q, Tensor k, Tensor v, Tensor out, int[] textValid, CudaStream stream) {
+    runner.run(q, k, v, out, textValid, null, runner.queue(stream));
   }
 
   /**
@@ -163,7 +178,7 @@ public final class AttentionPlan implements AutoCloseable {
   }
 
   void run(Tensor q, Tensor k, Tensor v, Tensor out, AttentionCall call, CudaStream stream) {
-    runner.run(q, k, v, out, call, stream == null ? null : runner.queue(stream));
+    runner.run(q, k, v, out, call.textValid, call, stream == null ? null : runner.queue(stream));
   }
 
   /**

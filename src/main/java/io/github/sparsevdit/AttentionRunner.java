@@ -45,19 +45,27 @@ final class AttentionRunner {
   }
 
   /**
-   * call is null where it has nothing more to say, stream where the default stream is meant or
-   * there is none.
+   * textValid is null where all text is valid or a buffer of call's says it, call where it has
+   * nothing more to say, stream where the default stream is meant or there is none.
    */
-  void run(Tensor q, Tensor k, Tensor v, Tensor out, AttentionCall call, StreamHandle stream) {
+  void run(
+      Tensor q,
+      Tensor k,
+      Tensor v,
+      Tensor out,
+      int[] textValid,
+      AttentionCall call,
+      StreamHandle stream) {
     long batch = check.attention(q, k, v, out);
+    check.textValid(textValid, batch);
     if (call != null) {
       check.call(call, batch, q, k, v, out);
     }
     StreamHandle queue = stream == null ? handle.backend().defaultStream() : stream;
     if (AttentionEvent.PROBE.isEnabled()) {
-      runRecorded(q, k, v, out, call, (int) batch, queue);
+      runRecorded(q, k, v, out, textValid, call, (int) batch, queue);
     } else {
-      runChecked(q, k, v, out, call, (int) batch, queue);
+      runChecked(q, k, v, out, textValid, call, (int) batch, queue);
     }
   }
 
@@ -75,7 +83,7 @@ final class AttentionRunner {
         CallSlot slot = handle.hold();
         try {
           uses(queue, q, k, v, out, null);
-          write(slot, q, k, v, out, null, batch, queue, workspace(null, batch, queue));
+          write(slot, q, k, v, out, null, null, batch, queue, workspace(null, batch, queue));
           int status =
               Svdit.svdit_plan_tune(
                   handle.pointer(), slot.args(), queue.pointer(), times, slot.error());
@@ -95,7 +103,14 @@ final class AttentionRunner {
 
   /** queue is null on the CPU. */
   private void runChecked(
-      Tensor q, Tensor k, Tensor v, Tensor out, AttentionCall call, int batch, StreamHandle queue) {
+      Tensor q,
+      Tensor k,
+      Tensor v,
+      Tensor out,
+      int[] textValid,
+      AttentionCall call,
+      int batch,
+      StreamHandle queue) {
     if (queue != null) {
       queue.enter(); // before a slot is held, which who closes the plan waits for
     }
@@ -103,10 +118,10 @@ final class AttentionRunner {
       CallSlot slot = handle.hold();
       try {
         if (queue == null) {
-          runHere(slot, q, k, v, out, call, batch);
+          runHere(slot, q, k, v, out, textValid, call, batch);
         } else {
           uses(queue, q, k, v, out, call);
-          call(slot, q, k, v, out, call, batch, queue, workspace(call, batch, queue));
+          call(slot, q, k, v, out, textValid, call, batch, queue, workspace(call, batch, queue));
         }
       } finally {
         slot.release();
@@ -120,14 +135,21 @@ final class AttentionRunner {
 
   /** On the CPU, where the call blocks: a workspace is free again when it returns. */
   private void runHere(
-      CallSlot slot, Tensor q, Tensor k, Tensor v, Tensor out, AttentionCall call, int batch) {
+      CallSlot slot,
+      Tensor q,
+      Tensor k,
+      Tensor v,
+      Tensor out,
+      int[] textValid,
+      AttentionCall call,
+      int batch) {
     if (!takesWorkspace(call)) {
-      call(slot, q, k, v, out, call, batch, null, 0);
+      call(slot, q, k, v, out, textValid, call, batch, null, 0);
       return;
     }
     Workspace workspace = handle.backend().workspaces().take(plan.workspaceBytes(batch));
     try {
-      call(slot, q, k, v, out, call, batch, null, workspace.address());
+      call(slot, q, k, v, out, textValid, call, batch, null, workspace.address());
     } finally {
       workspace.release();
     }
@@ -170,19 +192,20 @@ final class AttentionRunner {
       Tensor k,
       Tensor v,
       Tensor out,
+      int[] textValid,
       AttentionCall call,
       int batch,
       StreamHandle queue,
       long ownWorkspace) {
-    write(slot, q, k, v, out, call, batch, queue, ownWorkspace);
+    write(slot, q, k, v, out, textValid, call, batch, queue, ownWorkspace);
     MemorySegment lse = MemorySegment.NULL;
     MemorySegment workspace = MemorySegment.NULL;
-    MemorySegment textValid = MemorySegment.NULL;
+    MemorySegment counts = MemorySegment.NULL;
     if (call != null) {
       lse = call.lse == null ? lse : call.lse.memory().segment();
       workspace = call.workspace == null ? workspace : call.workspace.memory().segment();
       if (call.textValidBuffer != null) {
-        textValid = call.textValidBuffer.memory().segment();
+        counts = call.textValidBuffer.memory().segment();
       }
     }
     int status =
@@ -197,7 +220,7 @@ final class AttentionRunner {
             out.memory().segment(),
             lse,
             workspace,
-            textValid);
+            counts);
     if (status != Svdit.SVDIT_OK()) {
       throw NativeCalls.failure(status, slot.error());
     }
@@ -210,6 +233,7 @@ final class AttentionRunner {
       Tensor k,
       Tensor v,
       Tensor out,
+      int[] textValid,
       AttentionCall call,
       int batch,
       StreamHandle queue,
@@ -220,10 +244,14 @@ final class AttentionRunner {
     write(k, slot.k());
     write(v, slot.v());
     write(out, slot.out());
-    if (call == null) {
-      clearOptions(args);
-    } else {
-      writeOptions(call, slot, queue);
+    clearOptions(args);
+    if (textValid != null && queue != null) {
+      args.set(ADDRESS, TEXT_VALID, queue.counts(textValid));
+    } else if (textValid != null) {
+      svdit_attention_args.text_valid(args, slot.textValid(textValid));
+    }
+    if (call != null) {
+      writeOptions(call, args);
     }
     if (ownWorkspace != 0) {
       args.set(ADDRESS, svdit_attention_args.workspace$offset(), ownWorkspace);
@@ -232,10 +260,17 @@ final class AttentionRunner {
   }
 
   private void runRecorded(
-      Tensor q, Tensor k, Tensor v, Tensor out, AttentionCall call, int batch, StreamHandle queue) {
+      Tensor q,
+      Tensor k,
+      Tensor v,
+      Tensor out,
+      int[] textValid,
+      AttentionCall call,
+      int batch,
+      StreamHandle queue) {
     AttentionEvent event = new AttentionEvent();
     event.begin();
-    runChecked(q, k, v, out, call, batch, queue);
+    runChecked(q, k, v, out, textValid, call, batch, queue);
     event.end();
     if (event.shouldCommit()) {
       int[] heads = new int[Mode.values().length];
@@ -279,19 +314,13 @@ final class AttentionRunner {
     svdit_attention_args.workspace_bytes(args, 0);
   }
 
-  private static void writeOptions(AttentionCall call, CallSlot slot, StreamHandle queue) {
-    MemorySegment args = slot.args();
-    clearOptions(args);
+  private static void writeOptions(AttentionCall call, MemorySegment args) {
     if (call.lse != null) {
       args.set(ADDRESS, svdit_attention_args.lse$offset(), call.lse.address());
       svdit_attention_args.lse_bytes(args, call.lse.spanBytes());
     }
     if (call.textValidBuffer != null) {
       args.set(ADDRESS, TEXT_VALID, call.textValidBuffer.address());
-    } else if (call.textValid != null && queue != null) {
-      args.set(ADDRESS, TEXT_VALID, queue.counts(call.textValid));
-    } else if (call.textValid != null) {
-      svdit_attention_args.text_valid(args, slot.textValid(call.textValid));
     }
     svdit_attention_args.scale(args, call.scale);
     svdit_attention_args.head_begin(args, call.headBegin);

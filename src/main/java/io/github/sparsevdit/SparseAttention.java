@@ -111,6 +111,27 @@ public final class SparseAttention implements AutoCloseable {
     plan(step, layer).run(q, k, v, out, stream);
   }
 
+  /**
+   * The same with padded text: textValid counts the real text keys of each batch row; null for all.
+   * Makes no garbage, so every prompt of a batch may have its own length at every call.
+   */
+  public void run(int step, int layer, Tensor q, Tensor k, Tensor v, Tensor out, int[] textValid) {
+    plan(step, layer).run(q, k, v, out, textValid);
+  }
+
+  /** The same, queued on a stream of the backend's device. */
+  public void run(
+      int step,
+      int layer,
+      Tensor q,
+      Tensor k,
+      Tensor v,
+      Tensor out,
+      int[] textValid,
+      CudaStream stream) {
+    plan(step, layer).run(q, k, v, out, textValid, stream);
+  }
+
   /** The plan of a layer at a step; this object closes it. */
   public AttentionPlan plan(int step, int layer) {
     if (step < 0 || step >= schedule.steps() || layer < 0 || layer >= layers) {

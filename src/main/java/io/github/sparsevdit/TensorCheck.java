@@ -64,7 +64,6 @@ final class TensorCheck {
       apart("v", v, "lse", call.lse);
       apart("lse", call.lse, "out", out);
     }
-    textValid(call.textValid, batch);
     textValid(call.textValidBuffer, batch);
     scale(call.scale);
     Tensor workspace = call.workspace;

@@ -485,7 +485,7 @@ class CudaStreamTest {
       refused(() -> stream.copy(pinned, pinned), "both tensors");
       refused(() -> stream.copy(device, other), "must agree");
       refused(() -> onCpu.run(host, host, host, hostOut, stream), "on the CPU");
-      refused(() -> onCpu.run(host, host, host, hostOut, null), "null");
+      refused(() -> onCpu.run(host, host, host, hostOut, (CudaStream) null), "null");
       refused(() -> CudaStream.wrap(64, -1, null), "-1");
       assertThrows(BackendUnavailableException.class, () -> CudaStream.wrap(64, 100, null));
       assertThrows(UnsupportedException.class, cpu::stream);
