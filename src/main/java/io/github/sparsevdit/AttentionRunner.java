@@ -14,6 +14,7 @@ import io.github.sparsevdit.tensor.Tensor;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
+import java.lang.ref.Reference;
 
 /** The way of one attention call: checks, one downcall, no garbage. */
 final class AttentionRunner {
@@ -27,7 +28,7 @@ final class AttentionRunner {
   private final TensorCheck check;
   private final boolean needsWorkspace;
   private double density =
-      Double.NaN; // computed when an event first asks; racing threads compute the same
+      Double.NaN; // computed when first asked for; racing threads compute the same
 
   AttentionRunner(AttentionPlan plan, PlanHandle handle) {
     this.plan = plan;
@@ -45,8 +46,9 @@ final class AttentionRunner {
   }
 
   /**
-   * textValid is null where all text is valid or a buffer of call's says it, call where it has
-   * nothing more to say, stream where the default stream is meant or there is none.
+   * textValid is null where all text is valid or a buffer of call's says it, cancellation where
+   * nothing ends the call, call where it has nothing more to say, stream where the default stream
+   * is meant or there is none.
    */
   void run(
       Tensor q,
@@ -54,19 +56,45 @@ final class AttentionRunner {
       Tensor v,
       Tensor out,
       int[] textValid,
+      Cancellation cancellation,
       AttentionCall call,
       StreamHandle stream) {
     long batch = check.attention(q, k, v, out);
     check.textValid(textValid, batch);
+    check.cancellation(cancellation);
     if (call != null) {
       check.call(call, batch, q, k, v, out);
     }
     StreamHandle queue = stream == null ? handle.backend().defaultStream() : stream;
+    double visible = density(); // first: afterwards the plan may be closed
+    long begin = System.nanoTime();
     if (AttentionEvent.PROBE.isEnabled()) {
-      runRecorded(q, k, v, out, textValid, call, (int) batch, queue);
+      runRecorded(q, k, v, out, textValid, cancellation, call, (int) batch, queue);
     } else {
-      runChecked(q, k, v, out, textValid, call, (int) batch, queue);
+      runChecked(q, k, v, out, textValid, cancellation, call, (int) batch, queue);
     }
+    double pairs = batch * pairs(call);
+    handle.backend().calls().add(System.nanoTime() - begin, (long) (pairs * visible), (long) pairs);
+  }
+
+  /** (query, key) pairs of a batch row's heads, of those that call computes. */
+  private double pairs(AttentionCall call) {
+    double heads = plan.patterns().size();
+    double share = 1;
+    if (call != null && call.headEnd > 0) {
+      heads = call.headEnd - call.headBegin;
+    }
+    if (call != null && call.queryBlockEnd > 0) {
+      share = (double) (call.queryBlockEnd - call.queryBlockBegin) / plan.queryBlocks();
+    }
+    return heads * plan.queryTokens() * plan.keyTokens() * share;
+  }
+
+  private double density() {
+    if (Double.isNaN(density)) {
+      density = plan.meanDensity();
+    }
+    return density;
   }
 
   /** Measures the ways to launch a call, on the default stream. */
@@ -83,7 +111,7 @@ final class AttentionRunner {
         CallSlot slot = handle.hold();
         try {
           uses(queue, q, k, v, out, null);
-          write(slot, q, k, v, out, null, null, batch, queue, workspace(null, batch, queue));
+          write(slot, q, k, v, out, null, null, null, batch, queue, workspace(null, batch, queue));
           int status =
               Svdit.svdit_plan_tune(
                   handle.pointer(), slot.args(), queue.pointer(), times, slot.error());
@@ -108,6 +136,7 @@ final class AttentionRunner {
       Tensor v,
       Tensor out,
       int[] textValid,
+      Cancellation cancellation,
       AttentionCall call,
       int batch,
       StreamHandle queue) {
@@ -118,10 +147,21 @@ final class AttentionRunner {
       CallSlot slot = handle.hold();
       try {
         if (queue == null) {
-          runHere(slot, q, k, v, out, textValid, call, batch);
+          runHere(slot, q, k, v, out, textValid, cancellation, call, batch);
         } else {
           uses(queue, q, k, v, out, call);
-          call(slot, q, k, v, out, textValid, call, batch, queue, workspace(call, batch, queue));
+          call(
+              slot,
+              q,
+              k,
+              v,
+              out,
+              textValid,
+              cancellation,
+              call,
+              batch,
+              queue,
+              workspace(call, batch, queue));
         }
       } finally {
         slot.release();
@@ -141,15 +181,16 @@ final class AttentionRunner {
       Tensor v,
       Tensor out,
       int[] textValid,
+      Cancellation cancellation,
       AttentionCall call,
       int batch) {
     if (!takesWorkspace(call)) {
-      call(slot, q, k, v, out, textValid, call, batch, null, 0);
+      call(slot, q, k, v, out, textValid, cancellation, call, batch, null, 0);
       return;
     }
     Workspace workspace = handle.backend().workspaces().take(plan.workspaceBytes(batch));
     try {
-      call(slot, q, k, v, out, textValid, call, batch, null, workspace.address());
+      call(slot, q, k, v, out, textValid, cancellation, call, batch, null, workspace.address());
     } finally {
       workspace.release();
     }
@@ -193,11 +234,12 @@ final class AttentionRunner {
       Tensor v,
       Tensor out,
       int[] textValid,
+      Cancellation cancellation,
       AttentionCall call,
       int batch,
       StreamHandle queue,
       long ownWorkspace) {
-    write(slot, q, k, v, out, textValid, call, batch, queue, ownWorkspace);
+    write(slot, q, k, v, out, textValid, cancellation, call, batch, queue, ownWorkspace);
     MemorySegment lse = MemorySegment.NULL;
     MemorySegment workspace = MemorySegment.NULL;
     MemorySegment counts = MemorySegment.NULL;
@@ -208,19 +250,24 @@ final class AttentionRunner {
         counts = call.textValidBuffer.memory().segment();
       }
     }
-    int status =
-        HeldCalls.attention(
-            handle.pointer(),
-            slot.args(),
-            queue == null ? MemorySegment.NULL : queue.pointer(),
-            slot.error(),
-            q.memory().segment(),
-            k.memory().segment(),
-            v.memory().segment(),
-            out.memory().segment(),
-            lse,
-            workspace,
-            counts);
+    int status;
+    try {
+      status =
+          HeldCalls.attention(
+              handle.pointer(),
+              slot.args(),
+              queue == null ? MemorySegment.NULL : queue.pointer(),
+              slot.error(),
+              q.memory().segment(),
+              k.memory().segment(),
+              v.memory().segment(),
+              out.memory().segment(),
+              lse,
+              workspace,
+              counts);
+    } finally {
+      Reference.reachabilityFence(cancellation);
+    }
     if (status != Svdit.SVDIT_OK()) {
       throw NativeCalls.failure(status, slot.error());
     }
@@ -234,6 +281,7 @@ final class AttentionRunner {
       Tensor v,
       Tensor out,
       int[] textValid,
+      Cancellation cancellation,
       AttentionCall call,
       int batch,
       StreamHandle queue,
@@ -250,6 +298,9 @@ final class AttentionRunner {
     } else if (textValid != null) {
       svdit_attention_args.text_valid(args, slot.textValid(textValid));
     }
+    if (cancellation != null) {
+      svdit_attention_args.cancelled(args, cancellation.flag());
+    }
     if (call != null) {
       writeOptions(call, args);
     }
@@ -265,12 +316,13 @@ final class AttentionRunner {
       Tensor v,
       Tensor out,
       int[] textValid,
+      Cancellation cancellation,
       AttentionCall call,
       int batch,
       StreamHandle queue) {
     AttentionEvent event = new AttentionEvent();
     event.begin();
-    runChecked(q, k, v, out, textValid, call, batch, queue);
+    runChecked(q, k, v, out, textValid, cancellation, call, batch, queue);
     event.end();
     if (event.shouldCommit()) {
       int[] heads = new int[Mode.values().length];
@@ -284,10 +336,7 @@ final class AttentionRunner {
       event.verticalStripe = heads[Mode.VERTICAL_STRIPE.ordinal()];
       event.blocks = heads[Mode.BLOCKS.ordinal()];
       event.groups = plan.groupCount();
-      if (Double.isNaN(density)) {
-        density = plan.meanDensity();
-      }
-      event.density = density;
+      event.density = density();
       event.commit();
     }
   }
@@ -312,6 +361,7 @@ final class AttentionRunner {
     svdit_attention_args.query_block_end(args, 0);
     svdit_attention_args.workspace(args, MemorySegment.NULL);
     svdit_attention_args.workspace_bytes(args, 0);
+    svdit_attention_args.cancelled(args, MemorySegment.NULL);
   }
 
   private static void writeOptions(AttentionCall call, MemorySegment args) {

@@ -126,6 +126,16 @@ final class TensorCheck {
     }
   }
 
+  /** Refuses what cannot be done where this plan computes. */
+  void cancellation(Cancellation cancellation) {
+    if (cancellation != null && device != Memory.HOST) {
+      throw new UnsupportedException(
+          "a cancellation is given, but this plan computes "
+              + place(device)
+              + ", where what is queued cannot be called back: expected none");
+    }
+  }
+
   /** The stream's work, where this plan's calls are queued. */
   StreamHandle queue(CudaStream stream) {
     if (stream == null) {
