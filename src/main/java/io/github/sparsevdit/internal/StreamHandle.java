@@ -32,7 +32,7 @@ public final class StreamHandle {
   // Guarded by the lock.
   private boolean closed;
   private boolean idle = true; // all that was queued through this object is done
-  private Capture capture;
+  private volatile Capture capture; // written with the lock held
   private long workspace;
   private long workspaceBytes;
   private long counts;
@@ -245,6 +245,9 @@ public final class StreamHandle {
    * capture forbids to wait for it.
    */
   boolean tryAwait() {
+    if (settled()) {
+      return true;
+    }
     lock.lock();
     try {
       if (settled()) {
@@ -272,6 +275,10 @@ public final class StreamHandle {
 
   /** Whether there is nothing to wait for. */
   private boolean settled() {
+    // Of a capture by another thread too, whose lock is not waited for: it may wait for this one.
+    if (capture != null) {
+      return true;
+    }
     lock.lock();
     try {
       // What is captured by this thread does not run yet; what came before was waited for. Another
