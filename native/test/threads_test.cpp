@@ -68,43 +68,44 @@ class Gauge {
 // Callers of every size at once, of one pool or of several: never more items in hand than threads.
 void test_no_more_than_threads(int threads, int pools) {
   const int seats = pools == 1 ? threads : std::max(threads, allowed_threads());
-  report.run("16 callers on " + std::to_string(pools) + " pools of " + std::to_string(threads) +
-                 " threads never work on more than " + std::to_string(seats) + " items",
-             [&] {
-               std::vector<std::unique_ptr<ThreadPool>> all;
-               for (int i = 0; i < pools; ++i) {
-                 all.push_back(std::make_unique<ThreadPool>(threads, std::chrono::microseconds(50)));
-               }
-               Gauge gauge;
-               std::atomic<int64_t> done{0};
-               int64_t asked = 0;
-               std::vector<std::thread> callers;
-               for (int caller = 0; caller < 16; ++caller) {
-                 const int64_t count = int64_t{1} << caller % 10;
-                 const int rounds = (int)std::max<int64_t>(1, 200 / count);
-                 asked += count * rounds;
-                 callers.emplace_back([&, caller, count, rounds] {
-                   for (int round = 0; round < rounds; ++round) {
-                     all[caller % pools]->for_each(count, [&](int64_t) {
-                       gauge.enter();
-                       for (int i = 0; i < 5; ++i) std::this_thread::yield();
-                       ++done;
-                       gauge.leave();
-                     });
-                   }
-                 });
-               }
-               for (auto &caller : callers) caller.join();
-               EXPECT(gauge.most() >= 1 && gauge.most() <= seats, "%d at once", gauge.most());
-               EXPECT(done == asked, "%lld of %lld items", (long long)done, (long long)asked);
-               uint64_t waits = 0;
-               for (const auto &pool : all) {
-                 waits += pool->queue().waits;
-                 EXPECT(pool->queue().waiting == 0);
-                 EXPECT(pool->queue().waits == 0 || pool->queue().waited.count() > 0);
-               }
-               EXPECT(waits > 0 || seats > 16, "nobody waited");
-             });
+  report.run(
+      "16 callers on " + std::to_string(pools) + " pools of " + std::to_string(threads) +
+          " threads never work on more than " + std::to_string(seats) + " items",
+      [&] {
+        std::vector<std::unique_ptr<ThreadPool>> all;
+        for (int i = 0; i < pools; ++i) {
+          all.push_back(std::make_unique<ThreadPool>(threads, std::chrono::microseconds(50)));
+        }
+        Gauge gauge;
+        std::atomic<int64_t> done{0};
+        int64_t asked = 0;
+        std::vector<std::thread> callers;
+        for (int caller = 0; caller < 16; ++caller) {
+          const int64_t count = int64_t{1} << caller % 10;
+          const int rounds = (int)std::max<int64_t>(1, 200 / count);
+          asked += count * rounds;
+          callers.emplace_back([&, caller, count, rounds] {
+            for (int round = 0; round < rounds; ++round) {
+              all[caller % pools]->for_each(count, [&](int64_t) {
+                gauge.enter();
+                for (int i = 0; i < 5; ++i) std::this_thread::yield();
+                ++done;
+                gauge.leave();
+              });
+            }
+          });
+        }
+        for (auto &caller : callers) caller.join();
+        EXPECT(gauge.most() >= 1 && gauge.most() <= seats, "%d at once", gauge.most());
+        EXPECT(done == asked, "%lld of %lld items", (long long)done, (long long)asked);
+        uint64_t waits = 0;
+        for (const auto &pool : all) {
+          waits += pool->queue().waits;
+          EXPECT(pool->queue().waiting == 0);
+          EXPECT(pool->queue().waits == 0 || pool->queue().waited.count() > 0);
+        }
+        EXPECT(waits > 0 || seats > 16, "nobody waited");
+      });
 }
 
 // Fifteen callers queue up behind one whose item is in hand, in a known order and of very different
@@ -118,7 +119,7 @@ void test_turns() {
     for (int caller = 0; caller < kCallers; ++caller) {
       counts[caller] = caller == 0 ? 1000 : 1 + (caller * caller * 37) % 100;
     }
-    counts[15] = 1;  // the last and smallest
+    counts[15] = 1;          // the last and smallest
     std::vector<int> order;  // by whoever has the only seat
     std::atomic<bool> go{false};
     std::vector<std::thread> callers;

@@ -230,8 +230,7 @@ void compute_sweep(const Plan &plan, const TierKernels &kernels, ThreadPool &poo
       const int32_t head = args.head_begin + (int32_t)(i / blocks % sweep.heads());
       const int32_t valid =
           args.text_valid == nullptr ? plan.layout.key_text : args.text_valid[row];
-      BlockSweep block(sweep, *buffers, scratch, row, head, args.query_blocks[i % blocks],
-                       valid);
+      BlockSweep block(sweep, *buffers, scratch, row, head, args.query_blocks[i % blocks], valid);
       block.run();
       block.write_results(i);
     }

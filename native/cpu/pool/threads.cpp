@@ -54,11 +54,11 @@ struct ThreadPool::Job {
   void *context;
   int64_t count;
   std::atomic<int64_t> next{0};
-  std::atomic<int> active{0};  // workers inside; raised only while the job is listed
-  Job *link = nullptr;         // of the pool's jobs
-  Job *behind = nullptr;       // in the queue
-  bool seated = false;         // its caller
-  Condition turn{};            // its caller: a seat came
+  std::atomic<int> active{0};    // workers inside; raised only while the job is listed
+  Job *link = nullptr;           // of the pool's jobs
+  Job *behind = nullptr;         // in the queue
+  bool seated = false;           // its caller
+  Condition turn{};              // its caller: a seat came
   std::exception_ptr failure{};  // the first of any participant
 
   bool has_items() const { return next.load(std::memory_order_relaxed) < count; }

@@ -74,9 +74,10 @@ class ThreadPool {
   };
   Queue queue() const;
 
-  // Calls body(Items &) on each thread that takes part, again on a worker that comes back, until all
-  // count items are handed out, and returns when the last is done. Where bodies throw, no further item is handed out, and the
-  // first exception is thrown again here once all that run are done.
+  // Calls body(Items &) on each thread that takes part, again on a worker that comes back, until
+  // all count items are handed out, and returns when the last is done. Where bodies throw, no
+  // further item is handed out, and the first exception is thrown again here once all that run are
+  // done.
   template <class Body>
   void run(int64_t count, Body &&body) {
     run_erased(
