@@ -43,6 +43,7 @@ svdit_status svdit_plan_describe(const svdit_plan *plan, svdit_plan_info *info,
     info->query_blocks = p.layout.query_blocks;
     info->query_tokens = p.query_tokens();
     info->key_tokens = p.key_tokens();
+    info->bytes = plan->bytes();
   });
 }
 

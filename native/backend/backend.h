@@ -22,6 +22,9 @@ struct svdit_plan {
   svdit_plan(const svdit_plan &) = delete;
   svdit_plan &operator=(const svdit_plan &) = delete;
 
+  // Memory it takes, on the host and a device.
+  virtual uint64_t bytes() const { return plan.bytes(); }
+
   virtual uint64_t workspace_bytes(int32_t batch) const = 0;
 
   // args has passed check_attention (api/check.h) with its defaults filled in: scale is not 0, and

@@ -74,6 +74,9 @@ void CpuBackend::describe(svdit_backend_info &info) const {
   describe_cpu(info);
   info.threads = pool_.threads();
   info.cpu_tier = tier_.code;
+  const ThreadPool::Queue queue = pool_.queue();
+  info.queue_waits = queue.waits;
+  info.queue_wait_ns = static_cast<uint64_t>(queue.waited.count());
 }
 
 void *CpuBackend::allocate(uint32_t, uint64_t bytes) {

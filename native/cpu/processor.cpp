@@ -16,10 +16,20 @@
 namespace svdit {
 namespace {
 
+// As std::getline, which alone would take memory that ran out for the file's end.
+bool next_line(std::istream &file, std::string &line) {
+  try {
+    file.exceptions(std::ios::badbit);
+    return static_cast<bool>(std::getline(file, line));
+  } catch (const std::ios_base::failure &) {  // cannot be read
+    return false;
+  }
+}
+
 std::string first_line(const std::string &path) {
   std::ifstream file(path);
   std::string line;
-  std::getline(file, line);
+  next_line(file, line);
   return line;
 }
 
@@ -70,7 +80,7 @@ std::string processor_name() {
 int32_t cgroup_threads(const std::string &root) {
   double least = 0;
   std::ifstream file(root + "/proc/self/cgroup");
-  for (std::string line; std::getline(file, line);) {  // "0::/group" or "4:cpu,cpuacct:/group"
+  for (std::string line; next_line(file, line);) {  // "0::/group" or "4:cpu,cpuacct:/group"
     const size_t a = line.find(':'), b = line.find(':', a + 1);
     if (a == std::string::npos || b == std::string::npos) continue;
     std::string controllers(1, ',');

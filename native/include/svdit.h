@@ -49,7 +49,8 @@ enum {
   SVDIT_OUT_OF_MEMORY = 3,    /* host or device memory ran out */
   SVDIT_UNAVAILABLE = 4,      /* no such device, driver or library here; the message says why */
   SVDIT_DEVICE_ERROR = 5,     /* the device reported an error; a sticky one makes every later call fail */
-  SVDIT_INTERNAL = 6          /* a defect in this library */
+  SVDIT_INTERNAL = 6,         /* a defect in this library */
+  SVDIT_CANCELLED = 7         /* svdit_attention_args.cancelled asked for it */
 };
 
 /* Where a failing call writes its message: UTF-8, NUL-terminated, cut to fit. */
@@ -108,8 +109,9 @@ typedef struct svdit_backend_options {
   uint32_t struct_bytes;
   uint32_t kind;     /* SVDIT_BACKEND_* */
   int32_t device;    /* CUDA device ordinal; 0 on the CPU */
-  int32_t threads;   /* CPU: threads that compute, the caller's included; 0 = as many as the
-                        affinity mask and the cgroup's CPU quota allow */
+  int32_t threads;   /* CPU: threads that compute at a time, callers included; 0 = as many as the affinity mask and the
+                        cgroup's CPU quota allow. Callers beyond them take turns, first come first served. All
+                        backends of a process together use no more than that quota, or the largest of these */
   uint32_t cpu_tier; /* SVDIT_CPU_TIER_* */
   uint32_t reserved0;
   uint64_t reserved[4];
@@ -131,7 +133,8 @@ typedef struct svdit_backend_info {
   char name[128];             /* device or processor name */
   uint64_t memory_used_bytes; /* DEVICE memory allocated from this backend and not freed */
   uint64_t memory_host_bytes; /* HOST memory, likewise */
-  uint64_t reserved[2];
+  uint64_t queue_waits;       /* CPU: how often a call waited for a thread's turn; see svdit_backend_options.threads */
+  uint64_t queue_wait_ns;     /* CPU: how long all of them waited */
 } svdit_backend_info;
 
 /* What svdit_backend_open(options) would give, without opening it. UNAVAILABLE with the reason (not built
@@ -309,7 +312,8 @@ typedef struct svdit_plan_info {
   int32_t reserved0;
   int64_t query_tokens;
   int64_t key_tokens;
-  uint64_t reserved[4];
+  uint64_t bytes;             /* memory the plan takes, on the host and the device, but for fixed parts */
+  uint64_t reserved[3];
 } svdit_plan_info;
 
 /* Compiles desc for backend; the caller destroys it before the backend. Kernels are loaded here, never later. */
@@ -375,7 +379,10 @@ typedef struct svdit_attention_args {
   void *workspace;          /* svdit_plan_workspace bytes, of the caller's, a multiple of 16 bytes; one call at a time may
                                use it */
   uint64_t workspace_bytes;
-  uint64_t reserved[4];
+  const int32_t *cancelled; /* NULL, or host memory that another thread may set to other than 0 while the call runs: it then
+                               ends before its next query block with CANCELLED, and out and lse are undefined. CPU only:
+                               UNSUPPORTED on CUDA */
+  uint64_t reserved[3];
 } svdit_attention_args;
 
 /*

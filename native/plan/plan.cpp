@@ -112,6 +112,14 @@ void list_work(Plan &plan) {
 
 }  // namespace
 
+uint64_t Plan::bytes() const {
+  const auto of = [](const auto &array) { return array.capacity() * sizeof(array[0]); };
+  uint64_t sum = of(orders) + of(heads) + of(blocks) + of(list_offsets) + of(group_of_head) +
+                 of(work) + of(video_pairs);
+  for (const PlanOrder &order : orders) sum += of(order.stored);
+  return sum;
+}
+
 double Plan::density(int32_t head, int32_t text_valid) const {
   const double keys = (double)layout.key_video + text_valid;
   if (heads[head].mode == Mode::kSkip || keys == 0) return 0;

@@ -59,6 +59,9 @@ struct Plan {
 
   // Visible (query, key) pairs / (query tokens x valid keys); 0 where no key is valid.
   double density(int32_t head, int32_t text_valid) const;
+
+  // Memory of its arrays.
+  uint64_t bytes() const;
 };
 
 // Checks desc and compiles it. Throws Error with INVALID_ARGUMENT; which head dims and block sizes

@@ -5,9 +5,11 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cstdlib>
 #include <cstring>
 #include <fstream>
+#include <memory>
 #include <numeric>
 #include <thread>
 
@@ -30,11 +32,12 @@ void test_every_item_once() {
           for (int round = 0; round < 200; ++round) {
             const int64_t count = (caller * 37 + round) % 65;
             std::vector<std::atomic<int>> seen(count);
-            std::atomic<uint64_t> participants{0};
+            std::atomic<uint64_t> inside{0};
             pool.run(count, [&](ThreadPool::Items &items) {
               const uint64_t bit = 1u << items.participant();
-              if (items.participant() >= threads || (participants.fetch_or(bit) & bit)) ++wrong;
+              if (items.participant() >= threads || (inside.fetch_or(bit) & bit)) ++wrong;
               for (int64_t i = items.next(); i >= 0; i = items.next()) ++seen[i];
+              inside.fetch_and(~bit);
             });
             for (auto &times : seen) wrong += times != 1;
           }
@@ -44,6 +47,127 @@ void test_every_item_once() {
       EXPECT(wrong == 0, "%d", wrong.load());
     });
   }
+}
+
+// Counts those inside, and the most there were.
+class Gauge {
+ public:
+  void enter() {
+    const int now = ++now_;
+    int most = most_;
+    while (now > most && !most_.compare_exchange_weak(most, now)) {
+    }
+  }
+  void leave() { --now_; }
+  int most() const { return most_; }
+
+ private:
+  std::atomic<int> now_{0}, most_{0};
+};
+
+// Callers of every size at once, of one pool or of several: never more items in hand than threads.
+void test_no_more_than_threads(int threads, int pools) {
+  const int seats = pools == 1 ? threads : std::max(threads, allowed_threads());
+  report.run(
+      "16 callers on " + std::to_string(pools) + " pools of " + std::to_string(threads) +
+          " threads never work on more than " + std::to_string(seats) + " items",
+      [&] {
+        std::vector<std::unique_ptr<ThreadPool>> all;
+        for (int i = 0; i < pools; ++i) {
+          all.push_back(std::make_unique<ThreadPool>(threads, std::chrono::microseconds(50)));
+        }
+        Gauge gauge;
+        std::atomic<int64_t> done{0};
+        int64_t asked = 0;
+        std::vector<std::thread> callers;
+        for (int caller = 0; caller < 16; ++caller) {
+          const int64_t count = int64_t{1} << caller % 10;
+          const int rounds = (int)std::max<int64_t>(1, 200 / count);
+          asked += count * rounds;
+          callers.emplace_back([&, caller, count, rounds] {
+            for (int round = 0; round < rounds; ++round) {
+              all[caller % pools]->for_each(count, [&](int64_t) {
+                gauge.enter();
+                for (int i = 0; i < 5; ++i) std::this_thread::yield();
+                ++done;
+                gauge.leave();
+              });
+            }
+          });
+        }
+        for (auto &caller : callers) caller.join();
+        EXPECT(gauge.most() >= 1 && gauge.most() <= seats, "%d at once", gauge.most());
+        EXPECT(done == asked, "%lld of %lld items", (long long)done, (long long)asked);
+        uint64_t waits = 0;
+        for (const auto &pool : all) {
+          waits += pool->queue().waits;
+          EXPECT(pool->queue().waiting == 0);
+          EXPECT(pool->queue().waits == 0 || pool->queue().waited.count() > 0);
+        }
+        EXPECT(waits > 0 || seats > 16, "nobody waited");
+      });
+}
+
+// Fifteen callers queue up behind one whose item is in hand, in a known order and of very different
+// sizes. With a turn of one item, the items come in rounds: each caller's next after one of each
+// caller before it, however much those still have to do.
+void test_turns() {
+  report.run("16 callers of 1 to 1000 items take turns, first come first served", [] {
+    ThreadPool pool(1, std::chrono::nanoseconds(0));
+    constexpr int kCallers = 16;
+    int64_t counts[kCallers];
+    for (int caller = 0; caller < kCallers; ++caller) {
+      counts[caller] = caller == 0 ? 1000 : 1 + (caller * caller * 37) % 100;
+    }
+    counts[15] = 1;          // the last and smallest
+    std::vector<int> order;  // by whoever has the only seat
+    std::atomic<bool> go{false};
+    std::vector<std::thread> callers;
+    for (int caller = 0; caller < kCallers; ++caller) {
+      callers.emplace_back([&, caller] {
+        pool.for_each(counts[caller], [&, caller](int64_t) {
+          while (!go) std::this_thread::yield();
+          order.push_back(caller);
+        });
+      });
+      while (caller > 0 && pool.queue().waiting < caller) std::this_thread::yield();
+      // The first has its item in hand once the second finds no seat.
+    }
+    go = true;
+    for (auto &caller : callers) caller.join();
+    std::vector<int> expected;
+    for (bool more = true; more;) {
+      more = false;
+      for (int caller = 0; caller < kCallers; ++caller) {
+        if (counts[caller]-- > 0) {
+          expected.push_back(caller);
+          more = true;
+        }
+      }
+    }
+    EXPECT(order == expected, "%zu items of %zu, in another order", order.size(), expected.size());
+  });
+}
+
+// A call that comes while another has all threads gets one of them after the item in hand.
+void test_workers_move_on() {
+  report.run("a worker leaves a long call for one that waits", [] {
+    ThreadPool pool(3);
+    std::atomic<bool> over{false};
+    std::atomic<int> entered{0};
+    std::thread long_caller([&] {
+      pool.run(1 << 20, [&](ThreadPool::Items &items) {
+        ++entered;
+        while (items.next() >= 0 && !over) std::this_thread::yield();
+      });
+    });
+    while (entered < 3) std::this_thread::yield();
+    int64_t sum = 0;
+    pool.for_each(1, [&](int64_t) { ++sum; });  // would never return otherwise
+    EXPECT(sum == 1);
+    over = true;
+    long_caller.join();
+  });
 }
 
 // Who throws: the caller, workers, or everyone. Each caller gets an exception of its own bodies,
@@ -223,6 +347,64 @@ void test_changing_text_valid(uint32_t type, bool sweep) {
       });
 }
 
+// Cancelled before it begins, and by another thread while it runs; the plan computes as before.
+void test_cancellation(uint32_t type) {
+  report.run("a call of type " + std::to_string(type) + " is cancelled", [&] {
+    TestCase c;
+    c.type = type;
+    c.frames = 4;
+    c.height = 16;
+    c.width = 32;
+    c.block = 64;
+    c.head_dim = 64;
+    c.patterns.resize(4);
+    svdit_backend *backend = open_cpu(SVDIT_CPU_TIER_AUTO, 2);
+    const PlanDesc desc(c);
+    svdit_plan *plan = nullptr;
+    expect_ok([&](svdit_error *e) { return svdit_plan_create(backend, &desc.desc, &plan, e); });
+    Random random(9);
+    const TestData data(c, random, Strides::kBatchHeadToken);
+    const TestWorkspace workspace(plan, c.batch);
+    svdit_attention_args args = workspace.in(data.args(c));
+    const auto result = [&] {
+      expect_ok([&](svdit_error *e) { return svdit_attention(plan, &args, nullptr, e); });
+      const char *out = (const char *)args.out.data;
+      return std::vector<char>(out, out + args.out.extent_bytes);
+    };
+    const std::vector<char> expected = result();
+
+    int32_t cancelled = 1;
+    args.cancelled = &cancelled;
+    std::memset(args.out.data, 0x11, args.out.extent_bytes);
+    EXPECT(svdit_attention(plan, &args, nullptr, nullptr) == SVDIT_CANCELLED);
+    const char *out = (const char *)args.out.data;
+    EXPECT(std::all_of(out, out + args.out.extent_bytes, [](char x) { return x == 0x11; }),
+           "cancelled before it began, and it wrote");
+    cancelled = 0;
+    EXPECT(result() == expected, "not cancelled, another result");
+
+    // Which query block it comes to is the scheduler's choice; that some call is cut short is not.
+    int cut = 0;
+    for (int call = 0; call < 500 && cut < 3; ++call) {
+      std::atomic_ref<int32_t> flag(cancelled);
+      flag = 0;
+      std::thread canceller([&, call] {
+        std::this_thread::sleep_for(std::chrono::microseconds(call * 20 % 2000));
+        flag = 1;
+      });
+      const svdit_status status = svdit_attention(plan, &args, nullptr, nullptr);
+      canceller.join();
+      EXPECT(status == SVDIT_OK || status == SVDIT_CANCELLED, "status %d", status);
+      cut += status == SVDIT_CANCELLED;
+    }
+    EXPECT(cut > 0, "no call was cut short");
+    args.cancelled = nullptr;
+    EXPECT(result() == expected, "afterwards, another result");
+    svdit_plan_destroy(plan);
+    svdit_backend_close(backend);
+  });
+}
+
 #if !defined(__SANITIZE_THREAD__)
 void test_fork() {
   report.run("a forked child computes alone and closes", [] {
@@ -299,7 +481,14 @@ void test_cgroups() {
 
 int main() {
   test_every_item_once();
+  test_no_more_than_threads(1, 1);
+  test_no_more_than_threads(3, 1);
+  test_no_more_than_threads(2, 5);
+  test_turns();
+  test_workers_move_on();
   test_exceptions();
+  test_cancellation(SVDIT_FP32);
+  test_cancellation(SVDIT_E4M3);
   test_one_plan_many_threads(SVDIT_FP32);
   test_one_plan_many_threads(SVDIT_E4M3);
   test_changing_text_valid(SVDIT_FP32, false);

@@ -71,6 +71,7 @@ void compute_block(const Plan &plan, const BlockKernels &kernels, const svdit_at
 
 void compute_attention(const Plan &plan, const TierKernels &kernels, ThreadPool &pool,
                        ScratchPool &scratches, const svdit_attention_args &args) {
+  require_not_cancelled(args);
   const ScratchPool::Lease lease(scratches);
   const int64_t work = (int64_t)plan.work.size();
   pool.run(work * args.batch, [&](ThreadPool::Items &items) {
@@ -81,6 +82,7 @@ void compute_attention(const Plan &plan, const TierKernels &kernels, ThreadPool 
           item.query_block < args.query_block_begin || item.query_block >= args.query_block_end) {
         continue;
       }
+      require_not_cancelled(args);
       const int32_t row = (int32_t)(i / work);
       const int32_t valid =
           args.text_valid == nullptr ? plan.layout.key_text : args.text_valid[row];

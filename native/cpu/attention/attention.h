@@ -4,6 +4,7 @@
 
 #include <cstdint>
 
+#include "base/error.h"
 #include "cpu/attention/scratch.h"
 #include "cpu/attention/tier.h"
 #include "cpu/pool/threads.h"
@@ -51,6 +52,13 @@ inline Rows rows_of(const svdit_tensor &t, int32_t row, int32_t head, int32_t el
   return {
       static_cast<char *>(t.data) + (row * t.stride_batch + head * t.stride_head) * element_bytes,
       t.stride_token * element_bytes};
+}
+
+// Throws CANCELLED where another thread asked for it; between two items.
+inline void require_not_cancelled(const svdit_attention_args &args) {
+  if (args.cancelled != nullptr && __atomic_load_n(args.cancelled, __ATOMIC_RELAXED) != 0) {
+    fail(SVDIT_CANCELLED, "the call was cancelled");
+  }
 }
 
 // scale times log2(e), so that weights are powers of two.

@@ -175,6 +175,7 @@ svdit_attention_args quantise(const Plan &plan, ThreadPool &pool,
     const auto head = static_cast<int32_t>(args.head_begin + item / stretches % heads);
     const auto row = static_cast<int32_t>(item / stretches / heads);
     if (plan.heads[head].mode == Mode::kSkip) return;
+    require_not_cancelled(args);
 
     Stretch stretch;
     auto tensor = &svdit_attention_args::q;

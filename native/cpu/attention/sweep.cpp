@@ -3,8 +3,8 @@
 #include <algorithm>
 #include <cmath>
 #include <cstring>
-#include <exception>
 #include <numeric>
+#include <optional>
 #include <vector>
 
 #include "cpu/attention/attention.h"
@@ -219,12 +219,10 @@ void compute_sweep(const Plan &plan, const TierKernels &kernels, ThreadPool &poo
   const ScratchPool::Lease lease(scratches);
   const int64_t blocks = args.query_block_count;
   const int64_t items_count = blocks * sweep.heads() * args.batch;
-  std::vector<SweepBuffers> buffers;
-  for (int i = 0; i < pool.threads() && i < items_count; ++i) buffers.emplace_back(sweep);
-  std::atomic<int> taken{0};
+  std::vector<std::optional<SweepBuffers>> all_buffers(pool.threads());  // by participant
   pool.run(items_count, [&](ThreadPool::Items &items) {
-    const int slot = taken++;
-    if (slot >= (int)buffers.size()) return;
+    std::optional<SweepBuffers> &buffers = all_buffers[items.participant()];
+    if (!buffers) buffers.emplace(sweep);
     Scratch &scratch = scratches.of(items.participant(), lease);
     for (int64_t i = items.next(); i >= 0; i = items.next()) {
       // Results lie [batch, head, query block].
@@ -232,8 +230,7 @@ void compute_sweep(const Plan &plan, const TierKernels &kernels, ThreadPool &poo
       const int32_t head = args.head_begin + (int32_t)(i / blocks % sweep.heads());
       const int32_t valid =
           args.text_valid == nullptr ? plan.layout.key_text : args.text_valid[row];
-      BlockSweep block(sweep, buffers[slot], scratch, row, head, args.query_blocks[i % blocks],
-                       valid);
+      BlockSweep block(sweep, *buffers, scratch, row, head, args.query_blocks[i % blocks], valid);
       block.run();
       block.write_results(i);
     }

@@ -93,10 +93,6 @@ template <typename F>
 void CpuOperations::each_rows(int64_t rows, int64_t columns, F rows_of) {
   const int64_t worth = std::max<int64_t>(1, rows * columns / kElementsPerTask);
   const int64_t tasks = std::min({rows, worth, int64_t{pool_.threads()} * 4});
-  if (tasks <= 1 || pool_.threads() == 1) {
-    rows_of(int64_t{0}, rows);
-    return;
-  }
   pool_.for_each(tasks,
                  [&](int64_t task) { rows_of(rows * task / tasks, rows * (task + 1) / tasks); });
 }
@@ -154,11 +150,7 @@ void CpuOperations::linear(const svdit_linear_args &args, svdit_stream stream) {
       failure = said;
     }
   };
-  if (row_parts * output_parts == 1) {
-    part(0);
-  } else {
-    pool_.for_each(row_parts * output_parts, part);
-  }
+  pool_.for_each(row_parts * output_parts, part);
   if (!failure.empty()) fail(SVDIT_INTERNAL, "%s", failure.c_str());
 }
 

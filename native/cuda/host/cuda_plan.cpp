@@ -136,6 +136,7 @@ void CudaPlan::upload(cudaStream_t stream) {
   const size_t stored = packed.add(tables_.stored);
   const std::vector<char> &bytes = packed.bytes();
   check(cudaMalloc(&memory_, bytes.size()), "allocating the plan's arrays");
+  memory_bytes_ = bytes.size();
   try {
     check(cudaMemcpyAsync(memory_, bytes.data(), bytes.size(), cudaMemcpyHostToDevice, stream),
           "uploading the plan");
@@ -157,6 +158,10 @@ uint64_t CudaPlan::workspace_bytes(int32_t batch) const {
 }
 
 void CudaPlan::attention(const svdit_attention_args &args, svdit_stream stream) const {
+  if (args.cancelled != nullptr) {
+    fail(SVDIT_UNSUPPORTED, "cancelled is %p: a call on CUDA cannot be cancelled, expected NULL",
+         static_cast<const void *>(args.cancelled));
+  }
   const Call call(plan, tables_, arrays_, args);
   const OnDevice on(device_, stream);
   auto *const queue = static_cast<cudaStream_t>(stream);

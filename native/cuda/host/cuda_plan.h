@@ -18,6 +18,7 @@ class CudaPlan : public svdit_plan {
   CudaPlan(Plan &&compiled, int device, const svdit_backend_info &info, cudaStream_t upload_stream);
   ~CudaPlan() override;
 
+  uint64_t bytes() const override { return plan.bytes() + memory_bytes_; }
   uint64_t workspace_bytes(int32_t batch) const override;
   void attention(const svdit_attention_args &args, svdit_stream stream) const override;
   bool tune(const svdit_attention_args &args, svdit_stream stream,
@@ -35,6 +36,7 @@ class CudaPlan : public svdit_plan {
   const int device_, multiprocessors_;
   const PlanTables tables_;
   void *memory_ = nullptr;  // holds what arrays_ points to
+  uint64_t memory_bytes_ = 0;
   PlanArrays arrays_{};
   AttentionKernel kernel_{};
   PermuteKernel permute_{};

@@ -146,6 +146,15 @@ public class Svdit {
     public static int SVDIT_INTERNAL() {
         return SVDIT_INTERNAL;
     }
+    private static final int SVDIT_CANCELLED = (int)7L;
+    /**
+     * {@snippet lang=c :
+     * enum <anonymous>.SVDIT_CANCELLED = 7
+     * }
+     */
+    public static int SVDIT_CANCELLED() {
+        return SVDIT_CANCELLED;
+    }
 
     private static class svdit_abi_version {
         public static final FunctionDescriptor DESC = FunctionDescriptor.of(

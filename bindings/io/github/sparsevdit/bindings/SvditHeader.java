@@ -5,7 +5,7 @@ package io.github.sparsevdit.bindings;
 /** The header these bindings were generated from. */
 public final class SvditHeader {
     /** SHA-256 of svdit.h, 64 lower-case hex digits; the library carries the same. */
-    public static final String SHA256 = "83705c649049ff7043717448cadb4e756de75a6de1beafbd69990d1c620bd289";
+    public static final String SHA256 = "c1d2a284c4d3916885c325fa40e6ed04457e94cc54d868a5f0ab4cb6271fe671";
 
     private SvditHeader() {}
 }

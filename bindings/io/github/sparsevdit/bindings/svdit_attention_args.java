@@ -32,7 +32,8 @@ import java.util.stream.*;
  *     uint32_t launches;
  *     void *workspace;
  *     uint64_t workspace_bytes;
- *     uint64_t reserved[4];
+ *     const int32_t *cancelled;
+ *     uint64_t reserved[3];
  * }
  * }
  */
@@ -60,7 +61,8 @@ public class svdit_attention_args {
         Svdit.C_INT.withName("launches"),
         Svdit.C_POINTER.withName("workspace"),
         Svdit.C_LONG.withName("workspace_bytes"),
-        MemoryLayout.sequenceLayout(4, Svdit.C_LONG).withName("reserved")
+        Svdit.C_POINTER.withName("cancelled"),
+        MemoryLayout.sequenceLayout(3, Svdit.C_LONG).withName("reserved")
     ).withName("svdit_attention_args");
 
     /**
@@ -818,12 +820,56 @@ public class svdit_attention_args {
         struct.set(workspace_bytes$LAYOUT, workspace_bytes$OFFSET, fieldValue);
     }
 
+    private static final AddressLayout cancelled$LAYOUT = (AddressLayout)$LAYOUT.select(groupElement("cancelled"));
+
+    /**
+     * Layout for field:
+     * {@snippet lang=c :
+     * const int32_t *cancelled
+     * }
+     */
+    public static final AddressLayout cancelled$layout() {
+        return cancelled$LAYOUT;
+    }
+
+    private static final long cancelled$OFFSET = $LAYOUT.byteOffset(groupElement("cancelled"));
+
+    /**
+     * Offset for field:
+     * {@snippet lang=c :
+     * const int32_t *cancelled
+     * }
+     */
+    public static final long cancelled$offset() {
+        return cancelled$OFFSET;
+    }
+
+    /**
+     * Getter for field:
+     * {@snippet lang=c :
+     * const int32_t *cancelled
+     * }
+     */
+    public static MemorySegment cancelled(MemorySegment struct) {
+        return struct.get(cancelled$LAYOUT, cancelled$OFFSET);
+    }
+
+    /**
+     * Setter for field:
+     * {@snippet lang=c :
+     * const int32_t *cancelled
+     * }
+     */
+    public static void cancelled(MemorySegment struct, MemorySegment fieldValue) {
+        struct.set(cancelled$LAYOUT, cancelled$OFFSET, fieldValue);
+    }
+
     private static final SequenceLayout reserved$LAYOUT = (SequenceLayout)$LAYOUT.select(groupElement("reserved"));
 
     /**
      * Layout for field:
      * {@snippet lang=c :
-     * uint64_t reserved[4]
+     * uint64_t reserved[3]
      * }
      */
     public static final SequenceLayout reserved$layout() {
@@ -835,7 +881,7 @@ public class svdit_attention_args {
     /**
      * Offset for field:
      * {@snippet lang=c :
-     * uint64_t reserved[4]
+     * uint64_t reserved[3]
      * }
      */
     public static final long reserved$offset() {
@@ -845,7 +891,7 @@ public class svdit_attention_args {
     /**
      * Getter for field:
      * {@snippet lang=c :
-     * uint64_t reserved[4]
+     * uint64_t reserved[3]
      * }
      */
     public static MemorySegment reserved(MemorySegment struct) {
@@ -855,19 +901,19 @@ public class svdit_attention_args {
     /**
      * Setter for field:
      * {@snippet lang=c :
-     * uint64_t reserved[4]
+     * uint64_t reserved[3]
      * }
      */
     public static void reserved(MemorySegment struct, MemorySegment fieldValue) {
         MemorySegment.copy(fieldValue, 0L, struct, reserved$OFFSET, reserved$LAYOUT.byteSize());
     }
 
-    private static long[] reserved$DIMS = { 4 };
+    private static long[] reserved$DIMS = { 3 };
 
     /**
      * Dimensions for array field:
      * {@snippet lang=c :
-     * uint64_t reserved[4]
+     * uint64_t reserved[3]
      * }
      */
     public static long[] reserved$dimensions() {
@@ -878,7 +924,7 @@ public class svdit_attention_args {
     /**
      * Indexed getter for field:
      * {@snippet lang=c :
-     * uint64_t reserved[4]
+     * uint64_t reserved[3]
      * }
      */
     public static long reserved(MemorySegment struct, long index0) {
@@ -888,7 +934,7 @@ public class svdit_attention_args {
     /**
      * Indexed setter for field:
      * {@snippet lang=c :
-     * uint64_t reserved[4]
+     * uint64_t reserved[3]
      * }
      */
     public static void reserved(MemorySegment struct, long index0, long fieldValue) {

@@ -30,7 +30,8 @@ import java.util.stream.*;
  *     char name[128];
  *     uint64_t memory_used_bytes;
  *     uint64_t memory_host_bytes;
- *     uint64_t reserved[2];
+ *     uint64_t queue_waits;
+ *     uint64_t queue_wait_ns;
  * }
  * }
  */
@@ -56,7 +57,8 @@ public class svdit_backend_info {
         MemoryLayout.sequenceLayout(128, Svdit.C_CHAR).withName("name"),
         Svdit.C_LONG.withName("memory_used_bytes"),
         Svdit.C_LONG.withName("memory_host_bytes"),
-        MemoryLayout.sequenceLayout(2, Svdit.C_LONG).withName("reserved")
+        Svdit.C_LONG.withName("queue_waits"),
+        Svdit.C_LONG.withName("queue_wait_ns")
     ).withName("svdit_backend_info");
 
     /**
@@ -759,81 +761,92 @@ public class svdit_backend_info {
         struct.set(memory_host_bytes$LAYOUT, memory_host_bytes$OFFSET, fieldValue);
     }
 
-    private static final SequenceLayout reserved$LAYOUT = (SequenceLayout)$LAYOUT.select(groupElement("reserved"));
+    private static final OfLong queue_waits$LAYOUT = (OfLong)$LAYOUT.select(groupElement("queue_waits"));
 
     /**
      * Layout for field:
      * {@snippet lang=c :
-     * uint64_t reserved[2]
+     * uint64_t queue_waits
      * }
      */
-    public static final SequenceLayout reserved$layout() {
-        return reserved$LAYOUT;
+    public static final OfLong queue_waits$layout() {
+        return queue_waits$LAYOUT;
     }
 
-    private static final long reserved$OFFSET = $LAYOUT.byteOffset(groupElement("reserved"));
+    private static final long queue_waits$OFFSET = $LAYOUT.byteOffset(groupElement("queue_waits"));
 
     /**
      * Offset for field:
      * {@snippet lang=c :
-     * uint64_t reserved[2]
+     * uint64_t queue_waits
      * }
      */
-    public static final long reserved$offset() {
-        return reserved$OFFSET;
+    public static final long queue_waits$offset() {
+        return queue_waits$OFFSET;
     }
 
     /**
      * Getter for field:
      * {@snippet lang=c :
-     * uint64_t reserved[2]
+     * uint64_t queue_waits
      * }
      */
-    public static MemorySegment reserved(MemorySegment struct) {
-        return struct.asSlice(reserved$OFFSET, reserved$LAYOUT.byteSize());
+    public static long queue_waits(MemorySegment struct) {
+        return struct.get(queue_waits$LAYOUT, queue_waits$OFFSET);
     }
 
     /**
      * Setter for field:
      * {@snippet lang=c :
-     * uint64_t reserved[2]
+     * uint64_t queue_waits
      * }
      */
-    public static void reserved(MemorySegment struct, MemorySegment fieldValue) {
-        MemorySegment.copy(fieldValue, 0L, struct, reserved$OFFSET, reserved$LAYOUT.byteSize());
+    public static void queue_waits(MemorySegment struct, long fieldValue) {
+        struct.set(queue_waits$LAYOUT, queue_waits$OFFSET, fieldValue);
     }
 
-    private static long[] reserved$DIMS = { 2 };
+    private static final OfLong queue_wait_ns$LAYOUT = (OfLong)$LAYOUT.select(groupElement("queue_wait_ns"));
 
     /**
-     * Dimensions for array field:
+     * Layout for field:
      * {@snippet lang=c :
-     * uint64_t reserved[2]
+     * uint64_t queue_wait_ns
      * }
      */
-    public static long[] reserved$dimensions() {
-        return reserved$DIMS;
-    }
-    private static final VarHandle reserved$ELEM_HANDLE = reserved$LAYOUT.varHandle(sequenceElement());
-
-    /**
-     * Indexed getter for field:
-     * {@snippet lang=c :
-     * uint64_t reserved[2]
-     * }
-     */
-    public static long reserved(MemorySegment struct, long index0) {
-        return (long)reserved$ELEM_HANDLE.get(struct, 0L, index0);
+    public static final OfLong queue_wait_ns$layout() {
+        return queue_wait_ns$LAYOUT;
     }
 
+    private static final long queue_wait_ns$OFFSET = $LAYOUT.byteOffset(groupElement("queue_wait_ns"));
+
     /**
-     * Indexed setter for field:
+     * Offset for field:
      * {@snippet lang=c :
-     * uint64_t reserved[2]
+     * uint64_t queue_wait_ns
      * }
      */
-    public static void reserved(MemorySegment struct, long index0, long fieldValue) {
-        reserved$ELEM_HANDLE.set(struct, 0L, index0, fieldValue);
+    public static final long queue_wait_ns$offset() {
+        return queue_wait_ns$OFFSET;
+    }
+
+    /**
+     * Getter for field:
+     * {@snippet lang=c :
+     * uint64_t queue_wait_ns
+     * }
+     */
+    public static long queue_wait_ns(MemorySegment struct) {
+        return struct.get(queue_wait_ns$LAYOUT, queue_wait_ns$OFFSET);
+    }
+
+    /**
+     * Setter for field:
+     * {@snippet lang=c :
+     * uint64_t queue_wait_ns
+     * }
+     */
+    public static void queue_wait_ns(MemorySegment struct, long fieldValue) {
+        struct.set(queue_wait_ns$LAYOUT, queue_wait_ns$OFFSET, fieldValue);
     }
 
     /**

@@ -23,7 +23,8 @@ import java.util.stream.*;
  *     int32_t reserved0;
  *     int64_t query_tokens;
  *     int64_t key_tokens;
- *     uint64_t reserved[4];
+ *     uint64_t bytes;
+ *     uint64_t reserved[3];
  * }
  * }
  */
@@ -42,7 +43,8 @@ public class svdit_plan_info {
         Svdit.C_INT.withName("reserved0"),
         Svdit.C_LONG.withName("query_tokens"),
         Svdit.C_LONG.withName("key_tokens"),
-        MemoryLayout.sequenceLayout(4, Svdit.C_LONG).withName("reserved")
+        Svdit.C_LONG.withName("bytes"),
+        MemoryLayout.sequenceLayout(3, Svdit.C_LONG).withName("reserved")
     ).withName("svdit_plan_info");
 
     /**
@@ -404,12 +406,56 @@ public class svdit_plan_info {
         struct.set(key_tokens$LAYOUT, key_tokens$OFFSET, fieldValue);
     }
 
+    private static final OfLong bytes$LAYOUT = (OfLong)$LAYOUT.select(groupElement("bytes"));
+
+    /**
+     * Layout for field:
+     * {@snippet lang=c :
+     * uint64_t bytes
+     * }
+     */
+    public static final OfLong bytes$layout() {
+        return bytes$LAYOUT;
+    }
+
+    private static final long bytes$OFFSET = $LAYOUT.byteOffset(groupElement("bytes"));
+
+    /**
+     * Offset for field:
+     * {@snippet lang=c :
+     * uint64_t bytes
+     * }
+     */
+    public static final long bytes$offset() {
+        return bytes$OFFSET;
+    }
+
+    /**
+     * Getter for field:
+     * {@snippet lang=c :
+     * uint64_t bytes
+     * }
+     */
+    public static long bytes(MemorySegment struct) {
+        return struct.get(bytes$LAYOUT, bytes$OFFSET);
+    }
+
+    /**
+     * Setter for field:
+     * {@snippet lang=c :
+     * uint64_t bytes
+     * }
+     */
+    public static void bytes(MemorySegment struct, long fieldValue) {
+        struct.set(bytes$LAYOUT, bytes$OFFSET, fieldValue);
+    }
+
     private static final SequenceLayout reserved$LAYOUT = (SequenceLayout)$LAYOUT.select(groupElement("reserved"));
 
     /**
      * Layout for field:
      * {@snippet lang=c :
-     * uint64_t reserved[4]
+     * uint64_t reserved[3]
      * }
      */
     public static final SequenceLayout reserved$layout() {
@@ -421,7 +467,7 @@ public class svdit_plan_info {
     /**
      * Offset for field:
      * {@snippet lang=c :
-     * uint64_t reserved[4]
+     * uint64_t reserved[3]
      * }
      */
     public static final long reserved$offset() {
@@ -431,7 +477,7 @@ public class svdit_plan_info {
     /**
      * Getter for field:
      * {@snippet lang=c :
-     * uint64_t reserved[4]
+     * uint64_t reserved[3]
      * }
      */
     public static MemorySegment reserved(MemorySegment struct) {
@@ -441,19 +487,19 @@ public class svdit_plan_info {
     /**
      * Setter for field:
      * {@snippet lang=c :
-     * uint64_t reserved[4]
+     * uint64_t reserved[3]
      * }
      */
     public static void reserved(MemorySegment struct, MemorySegment fieldValue) {
         MemorySegment.copy(fieldValue, 0L, struct, reserved$OFFSET, reserved$LAYOUT.byteSize());
     }
 
-    private static long[] reserved$DIMS = { 4 };
+    private static long[] reserved$DIMS = { 3 };
 
     /**
      * Dimensions for array field:
      * {@snippet lang=c :
-     * uint64_t reserved[4]
+     * uint64_t reserved[3]
      * }
      */
     public static long[] reserved$dimensions() {
@@ -464,7 +510,7 @@ public class svdit_plan_info {
     /**
      * Indexed getter for field:
      * {@snippet lang=c :
-     * uint64_t reserved[4]
+     * uint64_t reserved[3]
      * }
      */
     public static long reserved(MemorySegment struct, long index0) {
@@ -474,7 +520,7 @@ public class svdit_plan_info {
     /**
      * Indexed setter for field:
      * {@snippet lang=c :
-     * uint64_t reserved[4]
+     * uint64_t reserved[3]
      * }
      */
     public static void reserved(MemorySegment struct, long index0, long fieldValue) {

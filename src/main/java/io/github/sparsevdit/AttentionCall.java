@@ -20,6 +20,7 @@ public final class AttentionCall {
   int queryBlockBegin;
   int queryBlockEnd;
   Tensor workspace;
+  Cancellation cancellation;
 
   AttentionCall(AttentionPlan plan) {
     this.plan = plan;
@@ -97,6 +98,11 @@ public final class AttentionCall {
    */
   public AttentionCall workspace(Tensor workspace) {
     return set(() -> this.workspace = workspace);
+  }
+
+  /** What may end the call early, on the CPU; null for nothing. */
+  public AttentionCall cancellation(Cancellation cancellation) {
+    return set(() -> this.cancellation = cancellation);
   }
 
   /** As {@link AttentionPlan#run}. */

@@ -6,6 +6,7 @@ import io.github.sparsevdit.bindings.svdit_run;
 import io.github.sparsevdit.internal.BackendHandle;
 import io.github.sparsevdit.internal.CallSlot;
 import io.github.sparsevdit.internal.NativeCalls;
+import io.github.sparsevdit.internal.PlanCache;
 import io.github.sparsevdit.internal.PlanEvent;
 import io.github.sparsevdit.internal.PlanHandle;
 import io.github.sparsevdit.tensor.ElementType;
@@ -39,21 +40,14 @@ public final class AttentionPlan implements AutoCloseable {
     -1, 0
   }; // the last batch size asked for, and the answer
 
-  private AttentionPlan(
-      PlanHandle handle,
-      Sequence sequence,
-      int keyTokens,
-      ElementType type,
-      int headDim,
-      int block,
-      List<Pattern> patterns) {
+  private AttentionPlan(PlanHandle handle, Source source) {
     this.handle = handle;
-    this.sequence = sequence;
-    this.keyTokens = keyTokens;
-    this.type = type;
-    this.headDim = headDim;
-    this.block = block;
-    this.patterns = patterns;
+    this.sequence = source.sequence();
+    this.keyTokens = source.keyTokens();
+    this.type = source.type();
+    this.headDim = source.headDim();
+    this.block = source.block();
+    this.patterns = source.patterns();
     try (Arena arena = Arena.ofConfined()) {
       MemorySegment info = svdit_plan_info.allocate(arena);
       svdit_plan_info.struct_bytes(info, (int) svdit_plan_info.sizeof());
@@ -65,48 +59,71 @@ public final class AttentionPlan implements AutoCloseable {
     runner = new AttentionRunner(this, handle);
   }
 
-  static AttentionPlan create(
-      BackendHandle backend,
+  /** What a plan is compiled from; keyTokens is 0 for self-attention. */
+  record Source(
       Sequence sequence,
       int keyTokens,
       ElementType type,
       int headDim,
       int block,
       List<Pattern> patterns) {
-    List<Pattern> heads = List.copyOf(patterns);
-    if (heads.isEmpty()) {
-      throw new IllegalArgumentException("a plan needs a pattern per head; none was given");
-    }
-    for (int head = 0; head < heads.size(); head++) {
-      try {
-        heads.get(head).requireFits(sequence, block);
-      } catch (IllegalArgumentException e) {
-        throw new IllegalArgumentException("head " + head + ": " + e.getMessage(), e);
+    Source {
+      patterns = List.copyOf(patterns);
+      if (patterns.isEmpty()) {
+        throw new IllegalArgumentException("a plan needs a pattern per head; none was given");
+      }
+      for (int head = 0; head < patterns.size(); head++) {
+        try {
+          patterns.get(head).requireFits(sequence, block);
+        } catch (IllegalArgumentException e) {
+          throw new IllegalArgumentException("head " + head + ": " + e.getMessage(), e);
+        }
       }
     }
+  }
+
+  /** A plan of its own. */
+  static AttentionPlan create(BackendHandle backend, Source source) {
+    return create(backend, source, null);
+  }
+
+  /** The same over a native plan that equal ones share, and that stays in the backend's cache. */
+  static AttentionPlan shared(BackendHandle backend, Source source) {
+    return create(backend, source, source);
+  }
+
+  private static AttentionPlan create(BackendHandle backend, Source source, Source key) {
     PlanEvent event = new PlanEvent();
     event.begin();
     backend.keep();
+    boolean[] compiled = {false};
     PlanHandle handle;
     try {
-      MemorySegment pointer =
-          PlanCompiler.compile(backend, sequence, keyTokens, type, headDim, block, heads);
-      handle = new PlanHandle(backend, pointer, "an attention plan for " + sequence);
+      PlanCache.Entry entry =
+          backend
+              .plans()
+              .acquire(
+                  key,
+                  () -> {
+                    compiled[0] = true;
+                    return PlanCompiler.compile(backend, source);
+                  },
+                  AttentionPlan::bytes);
+      handle = new PlanHandle(backend, entry, "an attention plan for " + source.sequence());
     } catch (RuntimeException | Error failure) {
       backend.release();
       throw failure;
     }
     try {
-      AttentionPlan plan =
-          new AttentionPlan(handle, sequence, keyTokens, type, headDim, block, heads);
+      AttentionPlan plan = new AttentionPlan(handle, source);
       event.end();
-      if (event.shouldCommit()) {
-        event.sequence = sequence.toString();
-        event.type = type.name();
-        event.block = block;
-        event.heads = heads.size();
+      if (compiled[0] && event.shouldCommit()) {
+        event.sequence = source.sequence().toString();
+        event.type = source.type().name();
+        event.block = source.block();
+        event.heads = source.patterns().size();
         event.groups = plan.groupCount;
-        event.patterns = heads.toString();
+        event.patterns = source.patterns().toString();
         event.density = plan.meanDensity();
         event.commit();
       }
@@ -114,6 +131,16 @@ public final class AttentionPlan implements AutoCloseable {
     } catch (RuntimeException | Error failure) {
       handle.close();
       throw failure;
+    }
+  }
+
+  /** Memory of a native plan. */
+  private static long bytes(MemorySegment plan) {
+    try (Arena arena = Arena.ofConfined()) {
+      MemorySegment info = svdit_plan_info.allocate(arena);
+      svdit_plan_info.struct_bytes(info, (int) svdit_plan_info.sizeof());
+      NativeCalls.check(error -> Svdit.svdit_plan_describe(plan, info, error));
+      return svdit_plan_info.bytes(info);
     }
   }
 
@@ -128,12 +155,33 @@ public final class AttentionPlan implements AutoCloseable {
    * @param out [B, H, S, D]; it overlaps none of the others
    */
   public void run(Tensor q, Tensor k, Tensor v, Tensor out) {
-    runner.run(q, k, v, out, null, null);
+    runner.run(q, k, v, out, null, null, null, null);
   }
 
   /** The same, queued on a stream of the plan's device. */
   public void run(Tensor q, Tensor k, Tensor v, Tensor out, CudaStream stream) {
-    runner.run(q, k, v, out, null, runner.queue(stream));
+    runner.run(q, k, v, out, null, null, null, runner.queue(stream));
+  }
+
+  /**
+   * The same with padded text, from any number of threads and without garbage.
+   *
+   * @param textValid how many text keys (keys of a cross plan) are real, one count per batch row,
+   *     read before this returns; null for all. Later ones are never read as keys
+   */
+  public void run(Tensor q, Tensor k, Tensor v, Tensor out, int[] textValid) {
+    runner.run(q, k, v, out, textValid, null, null, null);
+  }
+
+  /** The same, which another thread may end early, on the CPU; null where none will. */
+  public void run(
+      Tensor q, Tensor k, Tensor v, Tensor out, int[] textValid, Cancellation cancellation) {
+    runner.run(q, k, v, out, textValid, cancellation, null, null);
+  }
+
+  /** The same, queued on a stream of the plan's device. */
+  public void run(Tensor q, Tensor k, Tensor v, Tensor out, int[] textValid, CudaStream stream) {
+    runner.run(q, k, v, out, textValid, null, null, runner.queue(stream));
   }
 
   /**
@@ -163,7 +211,15 @@ public final class AttentionPlan implements AutoCloseable {
   }
 
   void run(Tensor q, Tensor k, Tensor v, Tensor out, AttentionCall call, CudaStream stream) {
-    runner.run(q, k, v, out, call, stream == null ? null : runner.queue(stream));
+    runner.run(
+        q,
+        k,
+        v,
+        out,
+        call.textValid,
+        call.cancellation,
+        call,
+        stream == null ? null : runner.queue(stream));
   }
 
   /**

@@ -16,6 +16,7 @@ import io.github.sparsevdit.tensor.Tensor;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
+import java.lang.ref.Reference;
 
 /** The way of one attention call: checks, one downcall, no garbage. */
 final class AttentionRunner {
@@ -29,7 +30,7 @@ final class AttentionRunner {
   private final TensorCheck check;
   private final boolean needsWorkspace;
   private double density =
-      Double.NaN; // computed when an event first asks; racing threads compute the same
+      Double.NaN; // computed when first asked for; racing threads compute the same
 
   AttentionRunner(AttentionPlan plan, PlanHandle handle) {
     this.plan = plan;
@@ -47,20 +48,55 @@ final class AttentionRunner {
   }
 
   /**
-   * call is null where it has nothing more to say, stream where the default stream is meant or
-   * there is none.
+   * textValid is null where all text is valid or a buffer of call's says it, cancellation where
+   * nothing ends the call, call where it has nothing more to say, stream where the default stream
+   * is meant or there is none.
    */
-  void run(Tensor q, Tensor k, Tensor v, Tensor out, AttentionCall call, StreamHandle stream) {
+  void run(
+      Tensor q,
+      Tensor k,
+      Tensor v,
+      Tensor out,
+      int[] textValid,
+      Cancellation cancellation,
+      AttentionCall call,
+      StreamHandle stream) {
     long batch = check.attention(q, k, v, out);
+    check.textValid(textValid, batch);
+    check.cancellation(cancellation);
     if (call != null) {
       check.call(call, batch, q, k, v, out);
     }
     StreamHandle queue = stream == null ? handle.backend().defaultStream() : stream;
+    double visible = density(); // first: afterwards the plan may be closed
+    long begin = System.nanoTime();
     if (AttentionEvent.PROBE.isEnabled()) {
-      runRecorded(q, k, v, out, call, (int) batch, queue);
+      runRecorded(q, k, v, out, textValid, cancellation, call, (int) batch, queue);
     } else {
-      runChecked(q, k, v, out, call, (int) batch, queue);
+      runChecked(q, k, v, out, textValid, cancellation, call, (int) batch, queue);
     }
+    double pairs = batch * pairs(call);
+    handle.backend().calls().add(System.nanoTime() - begin, (long) (pairs * visible), (long) pairs);
+  }
+
+  /** (query, key) pairs of a batch row's heads, of those that call computes. */
+  private double pairs(AttentionCall call) {
+    double heads = plan.patterns().size();
+    double share = 1;
+    if (call != null && call.headEnd > 0) {
+      heads = call.headEnd - call.headBegin;
+    }
+    if (call != null && call.queryBlockEnd > 0) {
+      share = (double) (call.queryBlockEnd - call.queryBlockBegin) / plan.queryBlocks();
+    }
+    return heads * plan.queryTokens() * plan.keyTokens() * share;
+  }
+
+  private double density() {
+    if (Double.isNaN(density)) {
+      density = plan.meanDensity();
+    }
+    return density;
   }
 
   /** Measures the ways to launch a call, on the default stream. */
@@ -77,7 +113,7 @@ final class AttentionRunner {
         CallSlot slot = handle.hold();
         try {
           uses(queue, q, k, v, out, null);
-          write(slot, q, k, v, out, null, batch, queue, workspace(null, batch, queue));
+          write(slot, q, k, v, out, null, null, null, batch, queue, workspace(null, batch, queue));
           int status =
               Svdit.svdit_plan_tune(
                   handle.pointer(), slot.args(), queue.pointer(), times, slot.error());
@@ -97,7 +133,15 @@ final class AttentionRunner {
 
   /** queue is null on the CPU. */
   private void runChecked(
-      Tensor q, Tensor k, Tensor v, Tensor out, AttentionCall call, int batch, StreamHandle queue) {
+      Tensor q,
+      Tensor k,
+      Tensor v,
+      Tensor out,
+      int[] textValid,
+      Cancellation cancellation,
+      AttentionCall call,
+      int batch,
+      StreamHandle queue) {
     if (queue != null) {
       queue.enter(); // before a slot is held, which who closes the plan waits for
     }
@@ -105,10 +149,21 @@ final class AttentionRunner {
       CallSlot slot = handle.hold();
       try {
         if (queue == null) {
-          runHere(slot, q, k, v, out, call, batch);
+          runHere(slot, q, k, v, out, textValid, cancellation, call, batch);
         } else {
           uses(queue, q, k, v, out, call);
-          call(slot, q, k, v, out, call, batch, queue, workspace(call, batch, queue));
+          call(
+              slot,
+              q,
+              k,
+              v,
+              out,
+              textValid,
+              cancellation,
+              call,
+              batch,
+              queue,
+              workspace(call, batch, queue));
         }
       } finally {
         slot.release();
@@ -122,14 +177,22 @@ final class AttentionRunner {
 
   /** On the CPU, where the call blocks: a workspace is free again when it returns. */
   private void runHere(
-      CallSlot slot, Tensor q, Tensor k, Tensor v, Tensor out, AttentionCall call, int batch) {
+      CallSlot slot,
+      Tensor q,
+      Tensor k,
+      Tensor v,
+      Tensor out,
+      int[] textValid,
+      Cancellation cancellation,
+      AttentionCall call,
+      int batch) {
     if (!takesWorkspace(call)) {
-      call(slot, q, k, v, out, call, batch, null, 0);
+      call(slot, q, k, v, out, textValid, cancellation, call, batch, null, 0);
       return;
     }
     Workspace workspace = handle.backend().workspaces().take(plan.workspaceBytes(batch));
     try {
-      call(slot, q, k, v, out, call, batch, null, workspace.address());
+      call(slot, q, k, v, out, textValid, cancellation, call, batch, null, workspace.address());
     } finally {
       workspace.release();
     }
@@ -172,34 +235,41 @@ final class AttentionRunner {
       Tensor k,
       Tensor v,
       Tensor out,
+      int[] textValid,
+      Cancellation cancellation,
       AttentionCall call,
       int batch,
       StreamHandle queue,
       long ownWorkspace) {
-    write(slot, q, k, v, out, call, batch, queue, ownWorkspace);
+    write(slot, q, k, v, out, textValid, cancellation, call, batch, queue, ownWorkspace);
     MemorySegment lse = MemorySegment.NULL;
     MemorySegment workspace = MemorySegment.NULL;
-    MemorySegment textValid = MemorySegment.NULL;
+    MemorySegment counts = MemorySegment.NULL;
     if (call != null) {
       lse = call.lse == null ? lse : memory(call.lse).segment();
       workspace = call.workspace == null ? workspace : memory(call.workspace).segment();
       if (call.textValidBuffer != null) {
-        textValid = call.textValidBuffer.memory().segment();
+        counts = call.textValidBuffer.memory().segment();
       }
     }
-    int status =
-        HeldCall.ATTENTION.call(
-            handle.pointer(),
-            slot.args(),
-            queue == null ? MemorySegment.NULL : queue.pointer(),
-            slot.error(),
-            memory(q).segment(),
-            memory(k).segment(),
-            memory(v).segment(),
-            memory(out).segment(),
-            lse,
-            workspace,
-            textValid);
+    int status;
+    try {
+      status =
+          HeldCall.ATTENTION.call(
+              handle.pointer(),
+              slot.args(),
+              queue == null ? MemorySegment.NULL : queue.pointer(),
+              slot.error(),
+              memory(q).segment(),
+              memory(k).segment(),
+              memory(v).segment(),
+              memory(out).segment(),
+              lse,
+              workspace,
+              counts);
+    } finally {
+      Reference.reachabilityFence(cancellation);
+    }
     if (status != Svdit.SVDIT_OK()) {
       throw NativeCalls.failure(status, slot.error());
     }
@@ -212,6 +282,8 @@ final class AttentionRunner {
       Tensor k,
       Tensor v,
       Tensor out,
+      int[] textValid,
+      Cancellation cancellation,
       AttentionCall call,
       int batch,
       StreamHandle queue,
@@ -222,10 +294,17 @@ final class AttentionRunner {
     write(k, slot.k());
     write(v, slot.v());
     write(out, slot.out());
-    if (call == null) {
-      clearOptions(args);
-    } else {
-      writeOptions(call, slot, queue);
+    clearOptions(args);
+    if (textValid != null && queue != null) {
+      args.set(ADDRESS, TEXT_VALID, queue.counts(textValid));
+    } else if (textValid != null) {
+      svdit_attention_args.text_valid(args, slot.textValid(textValid));
+    }
+    if (cancellation != null) {
+      svdit_attention_args.cancelled(args, cancellation.flag());
+    }
+    if (call != null) {
+      writeOptions(call, args);
     }
     if (ownWorkspace != 0) {
       args.set(ADDRESS, svdit_attention_args.workspace$offset(), ownWorkspace);
@@ -234,10 +313,18 @@ final class AttentionRunner {
   }
 
   private void runRecorded(
-      Tensor q, Tensor k, Tensor v, Tensor out, AttentionCall call, int batch, StreamHandle queue) {
+      Tensor q,
+      Tensor k,
+      Tensor v,
+      Tensor out,
+      int[] textValid,
+      Cancellation cancellation,
+      AttentionCall call,
+      int batch,
+      StreamHandle queue) {
     AttentionEvent event = new AttentionEvent();
     event.begin();
-    runChecked(q, k, v, out, call, batch, queue);
+    runChecked(q, k, v, out, textValid, cancellation, call, batch, queue);
     event.end();
     if (event.shouldCommit()) {
       int[] heads = new int[Mode.values().length];
@@ -251,10 +338,7 @@ final class AttentionRunner {
       event.verticalStripe = heads[Mode.VERTICAL_STRIPE.ordinal()];
       event.blocks = heads[Mode.BLOCKS.ordinal()];
       event.groups = plan.groupCount();
-      if (Double.isNaN(density)) {
-        density = plan.meanDensity();
-      }
-      event.density = density;
+      event.density = density();
       event.commit();
     }
   }
@@ -279,21 +363,16 @@ final class AttentionRunner {
     svdit_attention_args.query_block_end(args, 0);
     svdit_attention_args.workspace(args, MemorySegment.NULL);
     svdit_attention_args.workspace_bytes(args, 0);
+    svdit_attention_args.cancelled(args, MemorySegment.NULL);
   }
 
-  private static void writeOptions(AttentionCall call, CallSlot slot, StreamHandle queue) {
-    MemorySegment args = slot.args();
-    clearOptions(args);
+  private static void writeOptions(AttentionCall call, MemorySegment args) {
     if (call.lse != null) {
       args.set(ADDRESS, svdit_attention_args.lse$offset(), call.lse.address());
       svdit_attention_args.lse_bytes(args, call.lse.spanBytes());
     }
     if (call.textValidBuffer != null) {
       args.set(ADDRESS, TEXT_VALID, call.textValidBuffer.address());
-    } else if (call.textValid != null && queue != null) {
-      args.set(ADDRESS, TEXT_VALID, queue.counts(call.textValid));
-    } else if (call.textValid != null) {
-      svdit_attention_args.text_valid(args, slot.textValid(call.textValid));
     }
     svdit_attention_args.scale(args, call.scale);
     svdit_attention_args.head_begin(args, call.headBegin);

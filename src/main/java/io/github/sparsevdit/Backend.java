@@ -5,7 +5,9 @@ import io.github.sparsevdit.bindings.SvditHeader;
 import io.github.sparsevdit.bindings.svdit_backend_info;
 import io.github.sparsevdit.internal.Access;
 import io.github.sparsevdit.internal.BackendHandle;
+import io.github.sparsevdit.internal.CallCounts;
 import io.github.sparsevdit.internal.NativeLibrary;
+import io.github.sparsevdit.internal.PlanCache;
 import io.github.sparsevdit.tensor.ElementType;
 import io.github.sparsevdit.tensor.Tensor;
 import java.lang.foreign.Arena;
@@ -215,7 +217,8 @@ public final class Backend implements AutoCloseable {
    */
   public AttentionPlan plan(
       Sequence sequence, ElementType type, int headDim, int block, List<Pattern> patterns) {
-    return AttentionPlan.create(handle, sequence, 0, type, headDim, block, patterns);
+    return AttentionPlan.create(
+        handle, new AttentionPlan.Source(sequence, 0, type, headDim, block, patterns));
   }
 
   /**
@@ -232,12 +235,47 @@ public final class Backend implements AutoCloseable {
     }
     return AttentionPlan.create(
         handle,
-        Sequence.video(1, 1, queryTokens),
-        keyTokens,
-        type,
-        headDim,
-        128,
-        Collections.nCopies(heads, Pattern.full()));
+        new AttentionPlan.Source(
+            Sequence.video(1, 1, queryTokens),
+            keyTokens,
+            type,
+            headDim,
+            128,
+            Collections.nCopies(heads, Pattern.full())));
+  }
+
+  /**
+   * Sets how many bytes of compiled plans stay that no {@link SparseAttention} uses any more, for
+   * one that needs them again, at an earlier resolution for instance; the plan released longest ago
+   * goes first. 256 MiB unless set; 0 for none. On CUDA most of a plan is device memory.
+   */
+  public void planCacheBytes(long bytes) {
+    if (bytes < 0) {
+      throw new IllegalArgumentException("the plan cache has at least 0 bytes: " + bytes);
+    }
+    handle.plans().limit(bytes);
+  }
+
+  /** What it did so far; cheap enough to be asked every second. */
+  public BackendMetrics metrics() {
+    try (Arena arena = Arena.ofConfined()) {
+      MemorySegment info = handle.describe(arena);
+      CallCounts calls = handle.calls();
+      PlanCache plans = handle.plans();
+      return new BackendMetrics(
+          calls.calls(),
+          calls.nanos(),
+          calls.visiblePairs(),
+          calls.allPairs(),
+          plans.compiled(),
+          plans.reused(),
+          plans.idle(),
+          plans.idleBytes(),
+          svdit_backend_info.memory_used_bytes(info),
+          svdit_backend_info.memory_host_bytes(info),
+          svdit_backend_info.queue_waits(info),
+          svdit_backend_info.queue_wait_ns(info));
+    }
   }
 
   /** Refuses new plans and tensors; may be called twice. */

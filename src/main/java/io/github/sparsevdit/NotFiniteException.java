@@ -5,7 +5,7 @@ package io.github.sparsevdit;
  * a search or a capture is given. Nothing that was whole before is touched. The message says where
  * it was met and what most likely brought it there.
  */
-public final class NotFiniteException extends IllegalArgumentException {
+public final class NotFiniteException extends SvditException {
   private static final long serialVersionUID = 1;
 
   public NotFiniteException(String message) {

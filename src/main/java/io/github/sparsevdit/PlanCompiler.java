@@ -6,7 +6,6 @@ import io.github.sparsevdit.bindings.svdit_plan_desc;
 import io.github.sparsevdit.bindings.svdit_sequence;
 import io.github.sparsevdit.internal.BackendHandle;
 import io.github.sparsevdit.internal.NativeCalls;
-import io.github.sparsevdit.tensor.ElementType;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
@@ -17,23 +16,17 @@ final class PlanCompiler {
   private PlanCompiler() {}
 
   /** The new svdit_plan. */
-  static MemorySegment compile(
-      BackendHandle backend,
-      Sequence sequence,
-      int keyTokens,
-      ElementType type,
-      int headDim,
-      int block,
-      List<Pattern> patterns) {
+  static MemorySegment compile(BackendHandle backend, AttentionPlan.Source source) {
+    List<Pattern> patterns = source.patterns();
     try (Arena arena = Arena.ofConfined()) {
       MemorySegment desc = svdit_plan_desc.allocate(arena);
       svdit_plan_desc.struct_bytes(desc, (int) svdit_plan_desc.sizeof());
-      svdit_plan_desc.element_type(desc, type.code());
-      write(sequence, svdit_plan_desc.sequence(desc));
-      svdit_plan_desc.key_tokens(desc, keyTokens);
-      svdit_plan_desc.block(desc, block);
+      svdit_plan_desc.element_type(desc, source.type().code());
+      write(source.sequence(), svdit_plan_desc.sequence(desc));
+      svdit_plan_desc.key_tokens(desc, source.keyTokens());
+      svdit_plan_desc.block(desc, source.block());
       svdit_plan_desc.heads(desc, patterns.size());
-      svdit_plan_desc.head_dim(desc, headDim);
+      svdit_plan_desc.head_dim(desc, source.headDim());
       MemorySegment array = svdit_pattern.allocateArray(patterns.size(), arena);
       for (int head = 0; head < patterns.size(); head++) {
         write(patterns.get(head), svdit_pattern.asSlice(array, head), arena);

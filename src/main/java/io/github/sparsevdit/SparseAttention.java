@@ -4,32 +4,38 @@ import io.github.sparsevdit.internal.Resources;
 import io.github.sparsevdit.tensor.ElementType;
 import io.github.sparsevdit.tensor.Tensor;
 import java.util.ArrayList;
-import java.util.HashMap;
-import java.util.IdentityHashMap;
 import java.util.List;
-import java.util.Map;
+import java.util.Set;
+import java.util.concurrent.ConcurrentHashMap;
+import java.util.concurrent.atomic.AtomicBoolean;
 
 /**
  * A policy made ready for a run: every plan it needs, built up front; layers and steps with the
- * same patterns share one.
+ * same patterns share one. So do all SparseAttentions of a backend, and plans that none uses any
+ * more stay in its cache ({@link Backend#planCacheBytes}), so that going back to an earlier
+ * resolution or table compiles nothing.
  *
  * <p>Works from any thread. {@code close()} may be called twice; it refuses new calls and waits for
  * the running ones.
  */
 public final class SparseAttention implements AutoCloseable {
-  private static final int MAX_PLANS = 1 << 24;
-
+  private final Backend backend;
+  private final Sequence sequence;
   private final Schedule schedule;
-  private final int layers;
-  private final AttentionPlan[] plans; // step after step, layer after layer
-  private final List<AttentionPlan> distinct;
+  private final ElementType type;
+  private final ModelShape model;
+  private final Set<PlanTable> replaced = ConcurrentHashMap.newKeySet(); // and still in use
+  private volatile PlanTable table; // written with this object's lock
+  private boolean closed; // guarded by this
 
   private SparseAttention(
-      Schedule schedule, int layers, AttentionPlan[] plans, List<AttentionPlan> distinct) {
+      Backend backend, Policy policy, Sequence sequence, Schedule schedule, ElementType type) {
+    this.backend = backend;
+    this.sequence = sequence;
     this.schedule = schedule;
-    this.layers = layers;
-    this.plans = plans;
-    this.distinct = distinct;
+    this.type = type;
+    this.model = policy.model();
+    this.table = PlanTable.of(backend.handle(), policy, sequence, schedule, type);
   }
 
   /** The same for BF16. */
@@ -47,108 +53,199 @@ public final class SparseAttention implements AutoCloseable {
    */
   public static SparseAttention of(
       Backend backend, Policy policy, Sequence sequence, Schedule schedule, ElementType type) {
-    policy.requireSequence(sequence);
-    ModelShape model = policy.model();
-    long count = (long) schedule.steps() * model.layers();
-    if (count > MAX_PLANS) {
-      throw new IllegalArgumentException(
-          schedule.steps()
-              + " steps of "
-              + model.layers()
-              + " layers, expected at most "
-              + MAX_PLANS
-              + " in all");
-    }
-    AttentionPlan[] plans = new AttentionPlan[(int) count];
-    Map<List<Pattern>, AttentionPlan> distinct = new HashMap<>();
-    // A table gives the same list at every step of a phase: comparing its blocks one by one can
-    // wait.
-    Map<List<Pattern>, AttentionPlan> known = new IdentityHashMap<>();
-    try {
-      for (int step = 0; step < schedule.steps(); step++) {
-        for (int layer = 0; layer < model.layers(); layer++) {
-          List<Pattern> patterns = policy.patterns(schedule.timesteps().get(step), layer);
-          if (patterns.size() != model.heads()) {
-            throw new IllegalArgumentException(
-                "the policy gives "
-                    + patterns.size()
-                    + " patterns for layer "
-                    + layer
-                    + " at step "
-                    + step
-                    + "; expected one per head, "
-                    + model.heads());
-          }
-          AttentionPlan plan = known.get(patterns);
-          if (plan == null) {
-            plan = distinct.get(patterns);
-            if (plan == null) {
-              plan = backend.plan(sequence, type, model.headDim(), policy.block(), patterns);
-              distinct.put(plan.patterns(), plan);
-            }
-            known.put(patterns, plan);
-          }
-          plans[step * model.layers() + layer] = plan;
-        }
-      }
-    } catch (RuntimeException | Error failure) {
-      Resources plansSoFar = new Resources();
-      distinct.values().forEach(plansSoFar::add);
-      plansSoFar.closeAfter(failure);
-      throw failure;
-    }
-    return new SparseAttention(schedule, model.layers(), plans, new ArrayList<>(distinct.values()));
+    return new SparseAttention(backend, policy, sequence, schedule, type);
   }
 
   /** One layer's attention at a step; as {@link AttentionPlan#run}. */
   public void run(int step, int layer, Tensor q, Tensor k, Tensor v, Tensor out) {
-    plan(step, layer).run(q, k, v, out);
+    PlanTable held = retain();
+    try {
+      held.plan(step, layer).run(q, k, v, out);
+    } finally {
+      release(held);
+    }
   }
 
   /** The same, queued on a stream of the backend's device. */
   public void run(
       int step, int layer, Tensor q, Tensor k, Tensor v, Tensor out, CudaStream stream) {
-    plan(step, layer).run(q, k, v, out, stream);
+    PlanTable held = retain();
+    try {
+      held.plan(step, layer).run(q, k, v, out, stream);
+    } finally {
+      release(held);
+    }
   }
 
-  /** The plan of a layer at a step; this object closes it. */
-  public AttentionPlan plan(int step, int layer) {
-    if (step < 0 || step >= schedule.steps() || layer < 0 || layer >= layers) {
-      throw new IllegalArgumentException(
-          "step "
-              + step
-              + ", layer "
-              + layer
-              + ": expected a step below "
-              + schedule.steps()
-              + " and a layer below "
-              + layers);
+  /**
+   * The same with padded text: textValid counts the real text keys of each batch row; null for all.
+   * Makes no garbage, so every prompt of a batch may have its own length at every call.
+   */
+  public void run(int step, int layer, Tensor q, Tensor k, Tensor v, Tensor out, int[] textValid) {
+    PlanTable held = retain();
+    try {
+      held.plan(step, layer).run(q, k, v, out, textValid);
+    } finally {
+      release(held);
     }
-    return plans[step * layers + layer];
+  }
+
+  /** The same, queued on a stream of the backend's device. */
+  public void run(
+      int step,
+      int layer,
+      Tensor q,
+      Tensor k,
+      Tensor v,
+      Tensor out,
+      int[] textValid,
+      CudaStream stream) {
+    PlanTable held = retain();
+    try {
+      held.plan(step, layer).run(q, k, v, out, textValid, stream);
+    } finally {
+      release(held);
+    }
+  }
+
+  /**
+   * The same, which another thread may end early, on the CPU; null where none will. See {@link
+   * Cancellation} for what is left then.
+   */
+  public void run(
+      int step,
+      int layer,
+      Tensor q,
+      Tensor k,
+      Tensor v,
+      Tensor out,
+      int[] textValid,
+      Cancellation cancellation) {
+    PlanTable held = retain();
+    try {
+      held.plan(step, layer).run(q, k, v, out, textValid, cancellation);
+    } finally {
+      release(held);
+    }
+  }
+
+  /**
+   * Replaces the policy by another for the same model, sequence and steps. The new plans are there
+   * before the old ones go, and equal ones are the same. Calls that begin from now on follow the
+   * new policy; running ones and open {@link Session}s end with the one they began with, and the
+   * last of them gives the old plans back to the cache.
+   *
+   * @param policy IllegalArgumentException if it was made for another model or sequence; nothing is
+   *     replaced then
+   */
+  public synchronized void swap(Policy policy) {
+    requireOpen();
+    if (!policy.model().matches(model)) {
+      throw new IllegalArgumentException(
+          "the policy is for " + policy.model() + "; expected one for " + model);
+    }
+    PlanTable old = table;
+    table = PlanTable.of(backend.handle(), policy, sequence, schedule, type);
+    replaced.add(old);
+    release(old);
+  }
+
+  /**
+   * The plans as they are now, for a run of many calls that is to end with the policy it began
+   * with, whatever {@link #swap} does meanwhile. The caller closes it.
+   */
+  public Session session() {
+    return new Session(retain());
+  }
+
+  /**
+   * What {@link #session} gives. Works from any thread; closing it twice does nothing, and closing
+   * its SparseAttention ends it.
+   */
+  public final class Session implements AutoCloseable {
+    private final PlanTable held;
+    private final AtomicBoolean open = new AtomicBoolean(true);
+
+    private Session(PlanTable held) {
+      this.held = held;
+    }
+
+    /** The plan of a layer at a step; usable until the session is closed. */
+    public AttentionPlan plan(int step, int layer) {
+      if (!open.get()) {
+        throw new IllegalStateException("the session is closed");
+      }
+      return held.plan(step, layer);
+    }
+
+    @Override
+    public void close() {
+      if (open.compareAndSet(true, false)) {
+        release(held);
+      }
+    }
+  }
+
+  /** The plan of a layer at a step; this object closes it, and {@link #swap} may. */
+  public AttentionPlan plan(int step, int layer) {
+    return table.plan(step, layer);
   }
 
   /** Measures how to launch each plan; as {@link AttentionPlan#tune}. */
   public void tune(Tensor q, Tensor k, Tensor v, Tensor out) {
-    distinct.forEach(plan -> plan.tune(q, k, v, out));
+    PlanTable held = retain();
+    try {
+      held.distinct().forEach(plan -> plan.tune(q, k, v, out));
+    } finally {
+      release(held);
+    }
   }
 
   /** How many different plans there are. */
   public int planCount() {
-    return distinct.size();
+    return table.distinct().size();
   }
 
   /** Mean over steps, layers and heads of visible pairs / all pairs, all text valid. */
   public double density() {
-    Map<AttentionPlan, Double> densities = new HashMap<>();
-    double sum = 0;
-    for (AttentionPlan plan : plans) {
-      sum += densities.computeIfAbsent(plan, AttentionPlan::meanDensity);
+    PlanTable held = retain();
+    try {
+      return held.density();
+    } finally {
+      release(held);
     }
-    return sum / plans.length;
   }
 
   @Override
   public void close() {
-    Resources.closeAll(distinct);
+    List<AutoCloseable> all = new ArrayList<>();
+    synchronized (this) {
+      closed = true;
+      all.add(table::close);
+    }
+    replaced.forEach(old -> all.add(old::close));
+    Resources.closeAll(all);
+  }
+
+  private void requireOpen() {
+    if (closed) {
+      throw new IllegalStateException("the attention is closed");
+    }
+  }
+
+  /** The table of now; it stays whole until release(). */
+  private PlanTable retain() {
+    for (; ; ) {
+      PlanTable now = table;
+      if (now.tryRetain()) { // else swap() has just replaced it
+        return now;
+      }
+    }
+  }
+
+  private void release(PlanTable held) {
+    if (held.release()) {
+      replaced.remove(held);
+    }
   }
 }

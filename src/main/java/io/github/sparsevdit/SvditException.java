@@ -1,17 +1,32 @@
 package io.github.sparsevdit;
 
 /**
- * What the native library could not do, with the message it gave. One subclass per native status;
- * an argument the native side refuses is an {@link InvalidArgumentException}.
+ * What the library throws on its own account: the machine, the device, the numbers or the library
+ * itself failed, and the caller did nothing wrong. Each cause is a subclass:
+ *
+ * <ul>
+ *   <li>{@link BackendUnavailableException}: no such device, driver, library or instructions here
+ *   <li>{@link UnsupportedException}: legal, but this backend or build does not do it
+ *   <li>{@link OutOfNativeMemoryException}: memory ran out, of the host or a device
+ *   <li>{@link DeviceException}: the device reported an error
+ *   <li>{@link NotFiniteException}: NaN or an infinity where only numbers make sense
+ *   <li>{@link NativeInternalException}: a defect in the native library
+ * </ul>
+ *
+ * <p>Not among them are: misuse, an {@link IllegalArgumentException} (of the native side's, {@link
+ * InvalidArgumentException}), {@link IllegalStateException} or {@link IndexOutOfBoundsException}; a
+ * call that was cancelled, a {@link java.util.concurrent.CancellationException}; and files that
+ * cannot be read or written, an {@link java.io.IOException} or {@link
+ * java.io.UncheckedIOException}, which are the file system's.
  */
-public class SvditException extends RuntimeException {
+public abstract class SvditException extends RuntimeException {
   private static final long serialVersionUID = 1;
 
-  public SvditException(String message) {
+  protected SvditException(String message) {
     super(message);
   }
 
-  public SvditException(String message, Throwable cause) {
+  protected SvditException(String message, Throwable cause) {
     super(message, cause);
   }
 }

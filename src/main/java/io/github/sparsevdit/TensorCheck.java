@@ -66,7 +66,6 @@ final class TensorCheck {
       apart("v", v, "lse", call.lse);
       apart("lse", call.lse, "out", out);
     }
-    textValid(call.textValid, batch);
     textValid(call.textValidBuffer, batch);
     scale(call.scale);
     Tensor workspace = call.workspace;
@@ -126,6 +125,16 @@ final class TensorCheck {
     if (!counts.holdsInts(batch)) {
       throw new IllegalArgumentException(
           "textValid is " + counts + ": expected " + batch + " ints, one per batch row");
+    }
+  }
+
+  /** Refuses what cannot be done where this plan computes. */
+  void cancellation(Cancellation cancellation) {
+    if (cancellation != null && device != Memory.HOST) {
+      throw new UnsupportedException(
+          "a cancellation is given, but this plan computes "
+              + place(device)
+              + ", where what is queued cannot be called back: expected none");
     }
   }
 

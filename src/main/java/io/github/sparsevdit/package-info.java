@@ -7,8 +7,7 @@
  * from any thread, virtual ones too, and are freed by {@code close()}, which may be called twice,
  * refuses new calls and waits for the running ones. {@code -Dsvdit.leaks=true} reports what was
  * never closed and where it was made. Misuse is an {@link java.lang.IllegalArgumentException} or
- * {@link java.lang.IllegalStateException} raised before any native work; what native code reports
- * is a {@link io.github.sparsevdit.SvditException} or an {@link
- * io.github.sparsevdit.InvalidArgumentException}.
+ * {@link java.lang.IllegalStateException} raised before any native work; what fails otherwise is a
+ * {@link io.github.sparsevdit.SvditException}, which lists the causes.
  */
 package io.github.sparsevdit;

@@ -7,6 +7,7 @@ import io.github.sparsevdit.tensor.ElementType;
 import io.github.sparsevdit.tensor.Tensor;
 import java.lang.management.ManagementFactory;
 import java.util.List;
+import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.EnumSource;
 
@@ -35,6 +36,25 @@ class AllocationTest {
       AttentionCall call = plan.call().lse(lse).textValid(4, 1);
       assertEquals(0, bytesPerCall(() -> plan.run(q, k, v, out)));
       assertEquals(0, bytesPerCall(() -> call.run(q, k, v, out)));
+      int[] counts = {4, 1};
+      assertEquals(0, bytesPerCall(() -> plan.run(q, k, v, out, counts)));
+    }
+  }
+
+  /** The face of a whole run: the plan looked up, with and without padded text. */
+  @Test
+  void sparseAttentionAllocatesNothing() {
+    Sequence sequence = Sequence.video(2, 2, 4).withText(4, true);
+    Policy policy = Policy.dense(new ModelShape("m", 2, 3, 8), 64);
+    try (Backend backend = Backend.cpu();
+        SparseAttention attention =
+            SparseAttention.of(backend, policy, sequence, new Schedule(List.of(9.0, 5.0)));
+        Tensor q = backend.allocate(ElementType.BF16, 2, 3, sequence.tokens(), 8);
+        Tensor out = backend.allocate(ElementType.BF16, 2, 3, sequence.tokens(), 8)) {
+      q.copyFrom(new float[(int) q.elements()]);
+      int[] counts = {4, 1};
+      assertEquals(0, bytesPerCall(() -> attention.run(1, 1, q, q, q, out)));
+      assertEquals(0, bytesPerCall(() -> attention.run(1, 1, q, q, q, out, counts)));
     }
   }
 

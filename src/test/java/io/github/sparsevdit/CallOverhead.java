@@ -44,7 +44,9 @@ final class CallOverhead {
         Arena arena = Arena.ofConfined()) {
       q.copyFrom(arena.allocate(q.spanBytes()));
       MemorySegment raw =
-          PlanCompiler.compile(cuda.handle(), sequence, 0, ElementType.BF16, 64, 64, patterns);
+          PlanCompiler.compile(
+              cuda.handle(),
+              new AttentionPlan.Source(sequence, 0, ElementType.BF16, 64, 64, patterns));
       MemorySegment args = arguments(arena, q, out, workspace);
       MemorySegment error = NativeCalls.newError(arena);
       MethodHandle loop = loop(Path.of(arguments[0]), arena);

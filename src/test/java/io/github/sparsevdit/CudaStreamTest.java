@@ -485,8 +485,16 @@ class CudaStreamTest {
       refused(() -> stream.copy(pinned, pinned), "both tensors");
       refused(() -> stream.copy(device, other), "must agree");
       refused(() -> onCpu.run(host, host, host, hostOut, stream), "on the CPU");
-      refused(() -> onCpu.run(host, host, host, hostOut, null), "null");
+      refused(() -> onCpu.run(host, host, host, hostOut, (CudaStream) null), "null");
       refused(() -> CudaStream.wrap(64, -1, null), "-1");
+      try (Layer layer = new Layer(cuda, 3)) {
+        UnsupportedException queued =
+            assertThrows(
+                UnsupportedException.class,
+                () ->
+                    layer.plan.run(layer.q, layer.k, layer.v, layer.out, null, new Cancellation()));
+        assertTrue(queued.getMessage().contains("cancellation"), queued.getMessage());
+      }
       assertThrows(BackendUnavailableException.class, () -> CudaStream.wrap(64, 100, null));
       assertThrows(UnsupportedException.class, cpu::stream);
       assertThrows(UnsupportedException.class, cpu::event);

@@ -2,8 +2,11 @@ package io.github.sparsevdit;
 
 import static com.tngtech.archunit.base.DescribedPredicate.alwaysTrue;
 import static com.tngtech.archunit.base.DescribedPredicate.anyElementThat;
+import static com.tngtech.archunit.base.DescribedPredicate.describe;
+import static com.tngtech.archunit.core.domain.JavaCall.Predicates.target;
 import static com.tngtech.archunit.core.domain.JavaClass.Predicates.assignableTo;
 import static com.tngtech.archunit.core.domain.JavaClass.Predicates.resideInAnyPackage;
+import static com.tngtech.archunit.core.domain.properties.HasOwner.Predicates.With.owner;
 import static com.tngtech.archunit.lang.syntax.ArchRuleDefinition.classes;
 import static com.tngtech.archunit.lang.syntax.ArchRuleDefinition.noClasses;
 import static com.tngtech.archunit.lang.syntax.ArchRuleDefinition.noMethods;
@@ -16,8 +19,12 @@ import com.tngtech.archunit.junit.AnalyzeClasses;
 import com.tngtech.archunit.junit.ArchTest;
 import com.tngtech.archunit.lang.ArchRule;
 import com.tngtech.archunit.library.Architectures;
+import java.io.IOException;
+import java.io.UncheckedIOException;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.concurrent.CancellationException;
+import java.util.stream.Stream;
 
 /** The rules of the house that the compiler does not check. */
 @AnalyzeClasses(
@@ -107,6 +114,37 @@ class LayeringTest {
   @ArchTest
   static final ArchRule NO_LOGGING_BUT_SYSTEM_LOGGER =
       noClasses().should().dependOnClassesThat().resideInAPackage("java.util.logging..");
+
+  /**
+   * The causes that {@link SvditException} lists, what it says is not among them, and no others.
+   */
+  @ArchTest
+  static final ArchRule WHAT_FAILS_IS_A_SVDIT_EXCEPTION_OR_MISUSE_OR_A_FILES =
+      noClasses()
+          .that()
+          .resideOutsideOfPackages(CLI, ROOT + ".bindings..")
+          .and()
+          .areNotAssignableTo(Throwable.class)
+          .should()
+          .callConstructorWhere(
+              target(
+                  owner(
+                      describe(
+                          "another throwable",
+                          type ->
+                              type.isAssignableTo(Throwable.class)
+                                  && !type.isEquivalentTo(Throwable.class) // a stack trace
+                                  && Stream.of(
+                                          SvditException.class,
+                                          IllegalArgumentException.class,
+                                          IllegalStateException.class,
+                                          IndexOutOfBoundsException.class,
+                                          CancellationException.class,
+                                          IOException.class,
+                                          UncheckedIOException.class,
+                                          AssertionError.class, // a defect, found by a check
+                                          MatchException.class) // the same, by the compiler's
+                                      .noneMatch(type::isAssignableTo)))));
 
   /** Attention is called through the public face; denoisers call their own operations. */
   @ArchTest

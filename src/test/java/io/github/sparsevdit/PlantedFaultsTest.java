@@ -58,8 +58,8 @@ class PlantedFaultsTest {
               "CudaStreamTest#closingWaitsForTheStreamsThatUseIt"),
           new Fault(
               "internal/PlanHandle",
-              "uses.awaitThen(\n        () -> {",
-              "((java.util.function.Consumer<Runnable>) Runnable::run).accept(\n        () -> {",
+              "uses.awaitThen(",
+              "((java.util.function.Consumer<Runnable>) Runnable::run).accept(",
               "CudaStreamTest#closingWaitsForTheStreamsThatUseIt"),
           new Fault(
               "internal/StreamHandle",

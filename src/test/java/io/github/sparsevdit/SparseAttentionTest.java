@@ -10,6 +10,7 @@ import io.github.sparsevdit.DispatchTable.HeadEntry;
 import io.github.sparsevdit.DispatchTable.Phase;
 import io.github.sparsevdit.tensor.ElementType;
 import io.github.sparsevdit.tensor.Tensor;
+import java.util.Arrays;
 import java.util.List;
 import java.util.Random;
 import org.junit.jupiter.api.Test;
@@ -76,6 +77,64 @@ class SparseAttentionTest {
         }
       }
     }
+  }
+
+  @Test
+  void paddedTextIsLeftOut() {
+    Sequence sequence = Sequence.video(2, 2, 4).withText(4, false);
+    Policy policy = Policy.dense(new ModelShape("m", 1, 1, 8), 64);
+    Random random = new Random(5);
+    float[] values = new float[2 * 20 * 8];
+    for (int i = 0; i < values.length; i++) {
+      values[i] = (float) random.nextGaussian();
+    }
+    try (Backend backend = Backend.cpu();
+        SparseAttention attention =
+            SparseAttention.of(
+                backend, policy, sequence, new Schedule(List.of(5.0)), ElementType.FP32);
+        Tensor in = backend.allocate(ElementType.FP32, 2, 1, 20, 8);
+        Tensor out = backend.allocate(ElementType.FP32, 2, 1, 20, 8)) {
+      in.copyFrom(values);
+      int[] counts = {4, 1};
+      attention.run(0, 0, in, in, in, out, counts);
+      float[] got = out.toFloats();
+      for (int row = 0; row < 2; row++) {
+        int keys = 16 + counts[row];
+        for (int query = 0; query < 20; query++) {
+          assertArrayEquals(
+              softmaxMean(values, row * 160, query, keys),
+              Arrays.copyOfRange(got, row * 160 + query * 8, row * 160 + query * 8 + 8),
+              1e-5f);
+        }
+      }
+      assertThrows(
+          IllegalArgumentException.class,
+          () -> attention.run(0, 0, in, in, in, out, new int[] {5, 1}));
+      assertThrows(
+          IllegalArgumentException.class, () -> attention.run(0, 0, in, in, in, out, new int[1]));
+    }
+  }
+
+  /** softmax(q·kᵀ/√8)·v of one query over the first keys, in double precision; q = k = v = x. */
+  private static float[] softmaxMean(float[] x, int begin, int query, int keys) {
+    double sum = 0;
+    double[] mean = new double[8];
+    for (int key = 0; key < keys; key++) {
+      double dot = 0;
+      for (int d = 0; d < 8; d++) {
+        dot += x[begin + query * 8 + d] * x[begin + key * 8 + d];
+      }
+      double weight = Math.exp(dot / Math.sqrt(8));
+      sum += weight;
+      for (int d = 0; d < 8; d++) {
+        mean[d] += weight * x[begin + key * 8 + d];
+      }
+    }
+    float[] result = new float[8];
+    for (int d = 0; d < 8; d++) {
+      result[d] = (float) (mean[d] / sum);
+    }
+    return result;
   }
 
   @Test

@@ -24,6 +24,8 @@ public final class BackendHandle {
   private final Leaks.Handle leak;
   private final StreamHandle defaultStream; // null where there are no streams
   private final Workspaces workspaces; // null where streams have their own
+  private final PlanCache plans = new PlanCache();
+  private final CallCounts calls = new CallCounts();
 
   private BackendHandle(MemorySegment pointer, int kind, int device, boolean tracked) {
     this.pointer = pointer;
@@ -110,6 +112,16 @@ public final class BackendHandle {
     return workspaces;
   }
 
+  /** The native plans made for it. */
+  public PlanCache plans() {
+    return plans;
+  }
+
+  /** What its attention calls came to. */
+  public CallCounts calls() {
+    return calls;
+  }
+
   /** The svdit_backend pointer; the caller keeps this handle while it is used. */
   public MemorySegment pointer() {
     return pointer;
@@ -161,6 +173,7 @@ public final class BackendHandle {
   public void close() {
     if (closed.compareAndSet(false, true)) {
       leak.closed();
+      plans.close();
       release();
     }
   }

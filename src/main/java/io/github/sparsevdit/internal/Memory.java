@@ -4,6 +4,7 @@ import io.github.sparsevdit.bindings.Svdit;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
+import java.util.concurrent.atomic.AtomicInteger;
 
 /**
  * A range of bytes that native code computes on: host memory, which has a segment, or a device's,
@@ -47,6 +48,20 @@ public final class Memory implements AutoCloseable, StreamUsed {
   public static Memory wrap(long address, long bytes, int device, Object owner) {
     Owned owned = new Owned(null, MemorySegment.ofAddress(address), 0);
     return new Memory(owned.held(0), address, bytes, device, owned, owner);
+  }
+
+  /**
+   * Memory of this process (device HOST) or of a CUDA device that another library gave away:
+   * giveBack is run once, when it is closed and no call, stream or exported view uses it any more.
+   */
+  public static Memory imported(
+      long address, long bytes, int device, Runnable giveBack, String what) {
+    Owned owned = new Owned(null, MemorySegment.ofAddress(address), 0);
+    owned.giveBack = giveBack;
+    Memory memory =
+        new Memory(owned.held(device == HOST ? bytes : 0), address, bytes, device, owned, null);
+    owned.leak = Leaks.track(memory, what);
+    return memory;
   }
 
   /**
@@ -142,6 +157,33 @@ public final class Memory implements AutoCloseable, StreamUsed {
         && !owned.backend.hostMemory();
   }
 
+  /**
+   * Keeps what was allocated from being freed until release(), also after close();
+   * IllegalStateException after close() has begun. Memory that a caller owns stays the caller's to
+   * keep open.
+   */
+  public void retain() {
+    if (owned == null) {
+      if (!alive()) {
+        throw new IllegalStateException(this + " is closed");
+      }
+    } else if (!owned.retain()) {
+      throw new IllegalStateException(this + " is closed");
+    }
+  }
+
+  /** Gives back one retain(). */
+  public void release() {
+    if (owned != null) {
+      owned.release();
+    }
+  }
+
+  /** Waits for the work of streams that use it. */
+  public void awaitWork() {
+    uses.await();
+  }
+
   /** What keeps memory of another library open; null where nothing need be kept. */
   Object owner() {
     return owner;
@@ -180,6 +222,8 @@ public final class Memory implements AutoCloseable, StreamUsed {
     final MemorySegment raw;
     final int kind;
     final SharedArena arena = new SharedArena();
+    final AtomicInteger users = new AtomicInteger(1); // who has it open, and exported views
+    Runnable giveBack; // null where nothing is given back to another library
     Leaks.Handle leak = Leaks.untracked();
 
     Owned(BackendHandle backend, MemorySegment raw, int kind) {
@@ -192,6 +236,23 @@ public final class Memory implements AutoCloseable, StreamUsed {
       return raw.reinterpret(bytes, arena.arena(), null);
     }
 
+    boolean retain() {
+      int now = users.get();
+      while (now > 0 && arena.open()) {
+        if (users.compareAndSet(now, now + 1)) {
+          return true;
+        }
+        now = users.get();
+      }
+      return false;
+    }
+
+    void release() {
+      if (users.decrementAndGet() == 0) {
+        free();
+      }
+    }
+
     void close(StreamUses uses) {
       if (backend == null) { // what is freed next is in its owner's hands, so it cannot be later
         uses.requireAwaitable();
@@ -201,18 +262,29 @@ public final class Memory implements AutoCloseable, StreamUsed {
       }
       leak.closed();
       arena.finishClose();
-      if (backend == null) {
-        uses.await();
+      if (backend != null) {
+        uses.awaitThen(this::release);
         return;
       }
-      uses.awaitThen(
-          () -> {
-            try {
-              NativeCalls.check(error -> free(backend, kind, raw, error));
-            } finally {
-              backend.release();
-            }
-          });
+      try {
+        uses.await();
+      } finally {
+        release();
+      }
+    }
+
+    private void free() {
+      if (giveBack != null) {
+        giveBack.run();
+      }
+      if (backend == null) {
+        return;
+      }
+      try {
+        NativeCalls.check(error -> Memory.free(backend, kind, raw, error));
+      } finally {
+        backend.release();
+      }
     }
   }
 }

@@ -13,6 +13,7 @@ import java.lang.System.Logger.Level;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.SegmentAllocator;
+import java.util.concurrent.CancellationException;
 
 /** From a native status to an exception. */
 public final class NativeCalls {
@@ -72,6 +73,9 @@ public final class NativeCalls {
     }
     if (status == Svdit.SVDIT_UNAVAILABLE()) {
       return new BackendUnavailableException(message);
+    }
+    if (status == Svdit.SVDIT_CANCELLED()) {
+      return new CancellationException(message);
     }
     if (status == Svdit.SVDIT_DEVICE_ERROR()) {
       return new DeviceException(message);

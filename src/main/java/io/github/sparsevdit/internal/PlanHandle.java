@@ -1,18 +1,18 @@
 package io.github.sparsevdit.internal;
 
-import io.github.sparsevdit.bindings.Svdit;
 import java.lang.foreign.MemorySegment;
 import java.util.Arrays;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.locks.LockSupport;
 
 /**
- * A native plan and the slots of the calls that use it. Whoever holds a slot keeps the plan open:
- * taking one is the only atomic operation a call makes, and close() waits until none is held.
+ * A native plan, which others may share, and the slots of the calls that use it through this.
+ * Whoever holds a slot keeps the plan open: taking one is the only atomic operation a call makes,
+ * and close() waits until none is held.
  */
 public final class PlanHandle implements StreamUsed {
   private final BackendHandle backend;
-  private final MemorySegment pointer;
+  private final PlanCache.Entry plan;
   private final Leaks.Handle leak;
   private final StreamUses uses = new StreamUses();
   private Workspaces workspaces; // null where calls take none from there
@@ -21,10 +21,10 @@ public final class PlanHandle implements StreamUsed {
     new CallSlot(), new CallSlot()
   }; // a power of two, grown when all are held
 
-  /** Takes over pointer and one keep() of backend. */
-  public PlanHandle(BackendHandle backend, MemorySegment pointer, String what) {
+  /** Takes over plan, which came from the backend's cache, and one keep() of backend. */
+  public PlanHandle(BackendHandle backend, PlanCache.Entry plan, String what) {
     this.backend = backend;
-    this.pointer = pointer;
+    this.plan = plan;
     this.leak = Leaks.track(this, what);
   }
 
@@ -42,7 +42,7 @@ public final class PlanHandle implements StreamUsed {
 
   /** The svdit_plan pointer; used only while a slot is held. */
   public MemorySegment pointer() {
-    return pointer;
+    return plan.plan();
   }
 
   /**
@@ -63,8 +63,8 @@ public final class PlanHandle implements StreamUsed {
   }
 
   /**
-   * Refuses new calls, waits for the running ones and for streams that use the plan, and frees it.
-   * May be called twice.
+   * Refuses new calls, waits for the running ones and for streams that use the plan, and gives it
+   * back to the cache. May be called twice.
    */
   public void close() {
     synchronized (this) {
@@ -82,7 +82,7 @@ public final class PlanHandle implements StreamUsed {
     uses.awaitThen(
         () -> {
           try {
-            Svdit.svdit_plan_destroy(pointer);
+            backend.plans().release(plan);
             if (workspaces != null) {
               workspaces.removePlan();
             }

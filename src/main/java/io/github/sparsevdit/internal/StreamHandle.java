@@ -266,6 +266,10 @@ public final class StreamHandle {
 
   /** Whether there is nothing to wait for. */
   private boolean settled() {
+    // Of a capture by another thread too, whose lock is not waited for: it may wait for this one.
+    if (captures) {
+      return true;
+    }
     lock.lock();
     try {
       // What is captured by this thread does not run yet; what came before was waited for. Another

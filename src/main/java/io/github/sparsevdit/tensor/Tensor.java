@@ -90,6 +90,44 @@ public final class Tensor implements AutoCloseable {
     return new Tensor(Memory.of(memory), 0, type, shape.clone(), rowMajor(shape), false);
   }
 
+  /**
+   * A view of native host memory with gaps or another order of dimensions, without a copy: for
+   * instance q of a buffer that holds q, k and v of each token together.
+   *
+   * @param memory a native segment of at least the bytes from the first element to the last; it
+   *     stays the caller's, who keeps it open while the tensor is used
+   * @param strides elements between neighbours, for each dimension of shape; the last dimension is
+   *     contiguous (1), and no two elements overlap. That of a dimension of one element says
+   *     nothing
+   */
+  public static Tensor of(MemorySegment memory, ElementType type, long[] shape, long[] strides) {
+    if (!memory.isNative()) {
+      throw new IllegalArgumentException(
+          "a tensor needs a native segment; this one lies on the Java heap");
+    }
+    return strided(Memory.of(memory), 0, type, shape, strides, false);
+  }
+
+  /** A view from offset on, with checked strides; owner says whether closing it closes memory. */
+  static Tensor strided(
+      Memory memory, long offset, ElementType type, long[] shape, long[] strides, boolean owner) {
+    long bytes = Strides.spanBytes(type, bytes(type, shape), shape, strides);
+    if (bytes > memory.bytes() - offset) {
+      throw new IllegalArgumentException(
+          "a "
+              + type
+              + " tensor "
+              + Arrays.toString(shape)
+              + " with strides "
+              + Arrays.toString(strides)
+              + " reaches over "
+              + bytes
+              + " bytes; there are "
+              + (memory.bytes() - offset));
+    }
+    return new Tensor(memory, offset, type, shape.clone(), strides.clone(), owner);
+  }
+
   /** A new contiguous tensor where backend computes. */
   private static Tensor allocate(BackendHandle backend, ElementType type, long... shape) {
     long bytes = bytes(type, shape);
@@ -488,7 +526,7 @@ public final class Tensor implements AutoCloseable {
     return (last + 1) * type.bytes();
   }
 
-  private static long[] rowMajor(long[] shape) {
+  static long[] rowMajor(long[] shape) {
     long[] strides = new long[shape.length];
     long stride = 1;
     for (int dim = shape.length - 1; dim >= 0; dim--) {
@@ -498,7 +536,7 @@ public final class Tensor implements AutoCloseable {
     return strides;
   }
 
-  private static long bytes(ElementType type, long[] shape) {
+  static long bytes(ElementType type, long[] shape) {
     if (type.tensorType() != type) {
       throw new IllegalArgumentException(
           "no tensor holds %s, which plans compute in: its q, k, v and out are %s, as plan.tensorType() says"
