@@ -1,5 +1,6 @@
 package io.github.sparsevdit.tensor;
 
+import io.github.sparsevdit.internal.Access;
 import io.github.sparsevdit.internal.BackendHandle;
 import io.github.sparsevdit.internal.Memory;
 import java.lang.System.Logger.Level;
@@ -183,7 +184,7 @@ public final class DlPack {
   }
 
   private static MemorySegment exportStruct(Tensor tensor, boolean versioned) {
-    Memory memory = tensor.memory();
+    Memory memory = Access.memory(tensor);
     boolean readOnly = memory.segment().isReadOnly();
     if (readOnly && !versioned) {
       throw new IllegalArgumentException(
