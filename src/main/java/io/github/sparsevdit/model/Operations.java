@@ -88,12 +88,12 @@ class Operations implements AutoCloseable {
     calls.matrix(linear, svdit_linear_args.weight$offset(), weight);
     calls.matrix(linear, svdit_linear_args.bias$offset(), bias);
     calls.written(linear, svdit_linear_args.y$offset(), y);
-    calls.begin();
+    begin(true);
     try {
       useOwnWorkspace();
       calls.make(HeldCall.LINEAR, linear, null);
     } finally {
-      calls.end();
+      end();
     }
   }
 
@@ -296,12 +296,25 @@ class Operations implements AutoCloseable {
 
   /** Makes the call that is described, of one operation or of two in one. */
   private void run(HeldCall call, MemorySegment first, MemorySegment second) {
-    calls.begin();
+    begin(false);
     try {
       calls.make(call, first, second);
     } finally {
-      calls.end();
+      end();
     }
+  }
+
+  /**
+   * Every operation is between begin and end, which a benchmark times.
+   *
+   * @param product whether it is a product of matrices
+   */
+  void begin(boolean product) {
+    calls.begin();
+  }
+
+  void end() {
+    calls.end();
   }
 
   /** The default stream takes the backend's workspace; others may run beside it. */
