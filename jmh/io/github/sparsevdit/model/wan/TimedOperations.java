@@ -43,7 +43,7 @@ final class TimedOperations extends Operations {
   }
 
   @Override
-  void begin(boolean product) {
+  protected void begin(boolean product) {
     super.begin(product);
     long now = System.nanoTime();
     between += now - last;
@@ -52,7 +52,7 @@ final class TimedOperations extends Operations {
   }
 
   @Override
-  void end() {
+  protected void end() {
     super.end();
     long now = System.nanoTime();
     if (inProduct) {

@@ -4,6 +4,7 @@ import io.github.sparsevdit.AttentionPlan;
 import io.github.sparsevdit.Backend;
 import io.github.sparsevdit.Pattern;
 import io.github.sparsevdit.Sequence;
+import io.github.sparsevdit.internal.Resources;
 import io.github.sparsevdit.model.parts.Activation;
 import io.github.sparsevdit.model.parts.ConfigFile;
 import io.github.sparsevdit.model.parts.Linear;
@@ -52,7 +53,9 @@ public final class WanBlockRun implements AutoCloseable {
     weights = new Weights(source, backend, type, Wan.FAMILY, "random weights");
     block = new WanBlock(weights, 0, dims, CONFIG.ffn(), false, CONFIG.epsilon());
     up = weights.linear("blocks.0.ffn.net.0.proj", dims.width(), CONFIG.ffn());
-    workspace = new WanWorkspace(backend, CONFIG, type, SEQUENCE, TEXT, 0, 0);
+    workspace =
+        Resources.make(
+            owned -> new WanWorkspace(owned, backend, CONFIG, type, SEQUENCE, TEXT, 0, 0));
     plan =
         backend.plan(
             SEQUENCE,
