@@ -16,14 +16,21 @@ module io.github.sparsevdit {
 
   exports io.github.sparsevdit;
   exports io.github.sparsevdit.checkpoint;
+  exports io.github.sparsevdit.cuda;
   exports io.github.sparsevdit.estimate;
   exports io.github.sparsevdit.eval;
   exports io.github.sparsevdit.model;
+  exports io.github.sparsevdit.pattern;
   exports io.github.sparsevdit.pipeline;
   exports io.github.sparsevdit.search;
+  exports io.github.sparsevdit.search.capture;
+  exports io.github.sparsevdit.search.sweep;
+  exports io.github.sparsevdit.table;
   exports io.github.sparsevdit.tensor;
 
   opens io.github.sparsevdit.cli to
+      info.picocli;
+  opens io.github.sparsevdit.cli.commands to
       info.picocli;
 
   exports io.github.sparsevdit.internal.platform to

@@ -1,6 +1,6 @@
 package io.github.sparsevdit.jmh;
 
-import io.github.sparsevdit.Sequence;
+import io.github.sparsevdit.pattern.Sequence;
 import java.util.concurrent.TimeUnit;
 import org.openjdk.jmh.annotations.Benchmark;
 import org.openjdk.jmh.annotations.BenchmarkMode;

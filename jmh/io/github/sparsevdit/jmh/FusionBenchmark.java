@@ -2,8 +2,8 @@ package io.github.sparsevdit.jmh;
 
 import io.github.sparsevdit.AttentionCall;
 import io.github.sparsevdit.CpuOptions;
-import io.github.sparsevdit.Pattern;
-import io.github.sparsevdit.Sequence;
+import io.github.sparsevdit.pattern.Pattern;
+import io.github.sparsevdit.pattern.Sequence;
 import io.github.sparsevdit.tensor.ElementType;
 import java.util.ArrayList;
 import java.util.List;

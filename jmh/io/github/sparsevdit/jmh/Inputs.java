@@ -1,6 +1,6 @@
 package io.github.sparsevdit.jmh;
 
-import io.github.sparsevdit.Sequence;
+import io.github.sparsevdit.pattern.Sequence;
 import java.util.random.RandomGenerator;
 import java.util.random.RandomGeneratorFactory;
 

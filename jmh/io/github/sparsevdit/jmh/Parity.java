@@ -2,12 +2,12 @@ package io.github.sparsevdit.jmh;
 
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
-import io.github.sparsevdit.Order;
-import io.github.sparsevdit.Pattern;
 import io.github.sparsevdit.eval.cases.AccuracyBound;
 import io.github.sparsevdit.eval.cases.E4m3Inputs;
 import io.github.sparsevdit.eval.cases.ReferenceAttention;
 import io.github.sparsevdit.eval.cases.Visibility;
+import io.github.sparsevdit.pattern.Order;
+import io.github.sparsevdit.pattern.Pattern;
 import io.github.sparsevdit.tensor.ElementType;
 import java.util.Arrays;
 import java.util.List;

@@ -1,7 +1,7 @@
 package io.github.sparsevdit.jmh;
 
 import io.github.sparsevdit.CpuOptions;
-import io.github.sparsevdit.Sequence;
+import io.github.sparsevdit.pattern.Sequence;
 import io.github.sparsevdit.tensor.ElementType;
 import java.util.List;
 import java.util.concurrent.TimeUnit;

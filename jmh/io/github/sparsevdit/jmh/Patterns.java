@@ -1,8 +1,8 @@
 package io.github.sparsevdit.jmh;
 
-import io.github.sparsevdit.Order;
-import io.github.sparsevdit.Pattern;
-import io.github.sparsevdit.Sequence;
+import io.github.sparsevdit.pattern.Order;
+import io.github.sparsevdit.pattern.Pattern;
+import io.github.sparsevdit.pattern.Sequence;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.random.RandomGenerator;

@@ -1,9 +1,9 @@
 package io.github.sparsevdit.jmh;
 
-import io.github.sparsevdit.ModelShape;
-import io.github.sparsevdit.Schedule;
-import io.github.sparsevdit.Sequence;
-import io.github.sparsevdit.search.CalibrationSource;
+import io.github.sparsevdit.pattern.ModelShape;
+import io.github.sparsevdit.pattern.Schedule;
+import io.github.sparsevdit.pattern.Sequence;
+import io.github.sparsevdit.search.capture.CalibrationSource;
 import io.github.sparsevdit.tensor.ElementType;
 import io.github.sparsevdit.tensor.Tensor;
 import java.lang.foreign.Arena;

@@ -1,8 +1,6 @@
 package io.github.sparsevdit.jmh;
 
 import io.github.sparsevdit.Backend;
-import io.github.sparsevdit.Pattern;
-import io.github.sparsevdit.Sequence;
 import io.github.sparsevdit.bindings.Svdit;
 import io.github.sparsevdit.bindings.svdit_attention_args;
 import io.github.sparsevdit.bindings.svdit_error;
@@ -11,6 +9,8 @@ import io.github.sparsevdit.bindings.svdit_plan_desc;
 import io.github.sparsevdit.bindings.svdit_sequence;
 import io.github.sparsevdit.bindings.svdit_tensor;
 import io.github.sparsevdit.internal.Access;
+import io.github.sparsevdit.pattern.Pattern;
+import io.github.sparsevdit.pattern.Sequence;
 import io.github.sparsevdit.tensor.Tensor;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;

@@ -2,11 +2,11 @@ package io.github.sparsevdit.jmh;
 
 import io.github.sparsevdit.Backend;
 import io.github.sparsevdit.CpuOptions;
-import io.github.sparsevdit.Sequence;
-import io.github.sparsevdit.search.Candidates;
+import io.github.sparsevdit.pattern.Sequence;
 import io.github.sparsevdit.search.Findings;
 import io.github.sparsevdit.search.OfflineSearch;
 import io.github.sparsevdit.search.SearchOptions;
+import io.github.sparsevdit.search.sweep.Candidates;
 import io.github.sparsevdit.tensor.ElementType;
 import java.util.concurrent.TimeUnit;
 import org.openjdk.jmh.annotations.Benchmark;

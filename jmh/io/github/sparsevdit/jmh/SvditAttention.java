@@ -3,7 +3,7 @@ package io.github.sparsevdit.jmh;
 import io.github.sparsevdit.AttentionPlan;
 import io.github.sparsevdit.Backend;
 import io.github.sparsevdit.CpuOptions;
-import io.github.sparsevdit.Pattern;
+import io.github.sparsevdit.pattern.Pattern;
 import io.github.sparsevdit.tensor.ElementType;
 import io.github.sparsevdit.tensor.Tensor;
 import java.util.Collections;

@@ -2,8 +2,6 @@ package io.github.sparsevdit.model.wan;
 
 import io.github.sparsevdit.AttentionPlan;
 import io.github.sparsevdit.Backend;
-import io.github.sparsevdit.Pattern;
-import io.github.sparsevdit.Sequence;
 import io.github.sparsevdit.internal.Resources;
 import io.github.sparsevdit.model.parts.Activation;
 import io.github.sparsevdit.model.parts.ConfigFile;
@@ -11,6 +9,8 @@ import io.github.sparsevdit.model.parts.Linear;
 import io.github.sparsevdit.model.parts.ModelDims;
 import io.github.sparsevdit.model.parts.Operations;
 import io.github.sparsevdit.model.parts.Weights;
+import io.github.sparsevdit.pattern.Pattern;
+import io.github.sparsevdit.pattern.Sequence;
 import io.github.sparsevdit.tensor.ElementType;
 import io.github.sparsevdit.tensor.Tensor;
 import java.util.Collections;

@@ -1,5 +1,7 @@
 package io.github.sparsevdit;
 
+import io.github.sparsevdit.cuda.CudaStream;
+import io.github.sparsevdit.cuda.DeviceBuffer;
 import io.github.sparsevdit.tensor.Tensor;
 import java.util.concurrent.atomic.AtomicBoolean;
 

@@ -2,6 +2,11 @@ package io.github.sparsevdit;
 
 import io.github.sparsevdit.internal.BackendHandle;
 import io.github.sparsevdit.internal.Resources;
+import io.github.sparsevdit.pattern.ModelShape;
+import io.github.sparsevdit.pattern.Pattern;
+import io.github.sparsevdit.pattern.Policy;
+import io.github.sparsevdit.pattern.Schedule;
+import io.github.sparsevdit.pattern.Sequence;
 import io.github.sparsevdit.tensor.ElementType;
 import java.util.ArrayList;
 import java.util.HashMap;

@@ -1,6 +1,12 @@
 package io.github.sparsevdit;
 
+import io.github.sparsevdit.cuda.CudaStream;
 import io.github.sparsevdit.internal.Resources;
+import io.github.sparsevdit.pattern.ModelShape;
+import io.github.sparsevdit.pattern.Policy;
+import io.github.sparsevdit.pattern.Schedule;
+import io.github.sparsevdit.pattern.Sequence;
+import io.github.sparsevdit.table.DispatchTable;
 import io.github.sparsevdit.tensor.ElementType;
 import io.github.sparsevdit.tensor.Tensor;
 import java.util.ArrayList;

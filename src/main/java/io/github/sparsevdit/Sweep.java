@@ -9,6 +9,7 @@ import io.github.sparsevdit.internal.HeldCall;
 import io.github.sparsevdit.internal.NativeCalls;
 import io.github.sparsevdit.internal.PlanHandle;
 import io.github.sparsevdit.internal.StreamHandle;
+import io.github.sparsevdit.pattern.Order;
 import io.github.sparsevdit.tensor.ElementType;
 import io.github.sparsevdit.tensor.Tensor;
 import java.lang.foreign.Arena;

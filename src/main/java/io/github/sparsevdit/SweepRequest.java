@@ -1,5 +1,6 @@
 package io.github.sparsevdit;
 
+import io.github.sparsevdit.pattern.Order;
 import io.github.sparsevdit.tensor.Tensor;
 import java.util.Arrays;
 import java.util.function.Consumer;

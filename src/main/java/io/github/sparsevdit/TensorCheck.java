@@ -2,6 +2,8 @@ package io.github.sparsevdit;
 
 import static io.github.sparsevdit.internal.Access.memory;
 
+import io.github.sparsevdit.cuda.CudaStream;
+import io.github.sparsevdit.cuda.DeviceBuffer;
 import io.github.sparsevdit.internal.BackendHandle;
 import io.github.sparsevdit.internal.Memory;
 import io.github.sparsevdit.internal.StreamHandle;

@@ -3,6 +3,11 @@ package io.github.sparsevdit;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 
 import com.sun.management.ThreadMXBean;
+import io.github.sparsevdit.pattern.ModelShape;
+import io.github.sparsevdit.pattern.Pattern;
+import io.github.sparsevdit.pattern.Policy;
+import io.github.sparsevdit.pattern.Schedule;
+import io.github.sparsevdit.pattern.Sequence;
 import io.github.sparsevdit.tensor.ElementType;
 import io.github.sparsevdit.tensor.Tensor;
 import java.lang.management.ManagementFactory;

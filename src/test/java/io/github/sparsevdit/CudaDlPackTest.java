@@ -4,6 +4,9 @@ import static org.junit.jupiter.api.Assertions.assertArrayEquals;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 
+import io.github.sparsevdit.cuda.CudaStream;
+import io.github.sparsevdit.pattern.Pattern;
+import io.github.sparsevdit.pattern.Sequence;
 import io.github.sparsevdit.tensor.DlPack;
 import io.github.sparsevdit.tensor.ElementType;
 import io.github.sparsevdit.tensor.Tensor;

@@ -4,6 +4,12 @@ import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import io.github.sparsevdit.cuda.CudaGraph;
+import io.github.sparsevdit.cuda.CudaStream;
+import io.github.sparsevdit.cuda.DeviceBuffer;
+import io.github.sparsevdit.pattern.Mode;
+import io.github.sparsevdit.pattern.Pattern;
+import io.github.sparsevdit.pattern.Sequence;
 import io.github.sparsevdit.tensor.ElementType;
 import io.github.sparsevdit.tensor.Tensor;
 import java.util.Arrays;

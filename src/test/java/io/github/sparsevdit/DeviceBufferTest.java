@@ -7,6 +7,11 @@ import static org.junit.jupiter.api.Assertions.assertNull;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import io.github.sparsevdit.cuda.CudaEvent;
+import io.github.sparsevdit.cuda.CudaStream;
+import io.github.sparsevdit.cuda.DeviceBuffer;
+import io.github.sparsevdit.pattern.Pattern;
+import io.github.sparsevdit.pattern.Sequence;
 import io.github.sparsevdit.tensor.ElementType;
 import io.github.sparsevdit.tensor.Tensor;
 import java.lang.foreign.MemorySegment;

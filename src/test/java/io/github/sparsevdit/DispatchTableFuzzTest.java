@@ -5,6 +5,7 @@ import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertNotNull;
 
 import com.code_intelligence.jazzer.junit.FuzzTest;
+import io.github.sparsevdit.table.DispatchTable;
 
 /**
  * Whatever bytes a table's file holds, it is read and written back equal, or refused with a

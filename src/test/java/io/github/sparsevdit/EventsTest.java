@@ -3,6 +3,9 @@ package io.github.sparsevdit;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import io.github.sparsevdit.pattern.Order;
+import io.github.sparsevdit.pattern.Pattern;
+import io.github.sparsevdit.pattern.Sequence;
 import io.github.sparsevdit.tensor.ElementType;
 import io.github.sparsevdit.tensor.Tensor;
 import java.nio.file.Path;

@@ -6,8 +6,14 @@ import static org.junit.jupiter.api.Assertions.assertNotSame;
 import static org.junit.jupiter.api.Assertions.assertSame;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 
-import io.github.sparsevdit.DispatchTable.HeadEntry;
-import io.github.sparsevdit.DispatchTable.Phase;
+import io.github.sparsevdit.pattern.ModelShape;
+import io.github.sparsevdit.pattern.Pattern;
+import io.github.sparsevdit.pattern.Policy;
+import io.github.sparsevdit.pattern.Schedule;
+import io.github.sparsevdit.pattern.Sequence;
+import io.github.sparsevdit.table.DispatchTable.HeadEntry;
+import io.github.sparsevdit.table.DispatchTable.Phase;
+import io.github.sparsevdit.table.DispatchTable;
 import io.github.sparsevdit.tensor.ElementType;
 import io.github.sparsevdit.tensor.Tensor;
 import java.util.Arrays;

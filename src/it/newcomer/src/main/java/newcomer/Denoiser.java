@@ -1,13 +1,13 @@
 package newcomer;
 
 import io.github.sparsevdit.Backend;
-import io.github.sparsevdit.Policy;
-import io.github.sparsevdit.Schedule;
 import io.github.sparsevdit.SparseAttention;
 import io.github.sparsevdit.checkpoint.Denoisers;
 import io.github.sparsevdit.model.AttentionProvider;
 import io.github.sparsevdit.model.Conditioning;
 import io.github.sparsevdit.model.VideoTransformer;
+import io.github.sparsevdit.pattern.Policy;
+import io.github.sparsevdit.pattern.Schedule;
 import io.github.sparsevdit.tensor.ElementType;
 import io.github.sparsevdit.tensor.Tensor;
 import java.lang.foreign.Arena;

@@ -1,11 +1,11 @@
 package io.github.sparsevdit.checkpoint;
 
-import io.github.sparsevdit.ModelShape;
-import io.github.sparsevdit.Sequence;
 import io.github.sparsevdit.model.AttentionFunction;
 import io.github.sparsevdit.model.Conditioning;
 import io.github.sparsevdit.model.VideoTransformer;
 import io.github.sparsevdit.model.parts.BaseTransformer;
+import io.github.sparsevdit.pattern.ModelShape;
+import io.github.sparsevdit.pattern.Sequence;
 import io.github.sparsevdit.tensor.ElementType;
 import io.github.sparsevdit.tensor.Tensor;
 import java.util.Arrays;

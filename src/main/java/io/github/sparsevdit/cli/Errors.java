@@ -1,18 +1,20 @@
 package io.github.sparsevdit.cli;
 
 import io.github.sparsevdit.SvditException;
+import io.github.sparsevdit.cli.terminal.CommandFailure;
+import io.github.sparsevdit.cli.terminal.Console;
 import java.io.IOException;
 import java.io.UncheckedIOException;
 import java.nio.file.AccessDeniedException;
 import java.nio.file.FileSystemException;
 import java.nio.file.NoSuchFileException;
-import picocli.CommandLine;
 import picocli.CommandLine.ExitCode;
 import picocli.CommandLine.IExecutionExceptionHandler;
 import picocli.CommandLine.IParameterExceptionHandler;
 import picocli.CommandLine.ParameterException;
 import picocli.CommandLine.ParseResult;
 import picocli.CommandLine.UnmatchedArgumentException;
+import picocli.CommandLine;
 
 /** Turns what went wrong into one line; a stack trace only with --verbose or -Dsvdit.debug=true. */
 final class Errors implements IExecutionExceptionHandler, IParameterExceptionHandler {

@@ -1,5 +1,7 @@
 package io.github.sparsevdit.cli;
 
+import io.github.sparsevdit.cli.terminal.Console;
+import io.github.sparsevdit.cli.terminal.StopOnInterrupt;
 import java.io.PrintWriter;
 import java.util.Locale;
 import picocli.CommandLine;

@@ -1,7 +1,16 @@
 package io.github.sparsevdit.cli;
 
+import io.github.sparsevdit.cli.commands.BenchCommand;
+import io.github.sparsevdit.cli.commands.CaptureCommand;
+import io.github.sparsevdit.cli.commands.CheckCommand;
+import io.github.sparsevdit.cli.commands.DemoCommand;
+import io.github.sparsevdit.cli.commands.DoctorCommand;
+import io.github.sparsevdit.cli.commands.GenerateCommand;
+import io.github.sparsevdit.cli.commands.PlanCommand;
+import io.github.sparsevdit.cli.commands.SearchCommand;
+import io.github.sparsevdit.cli.commands.ShowCommand;
+import io.github.sparsevdit.cli.terminal.Console;
 import java.lang.reflect.Constructor;
-import picocli.CommandLine;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.HelpCommand;
 import picocli.CommandLine.IFactory;
@@ -11,6 +20,7 @@ import picocli.CommandLine.Option;
 import picocli.CommandLine.ParameterException;
 import picocli.CommandLine.ScopeType;
 import picocli.CommandLine.Spec;
+import picocli.CommandLine;
 
 /** The command line without a command. */
 @Command(
@@ -40,7 +50,7 @@ import picocli.CommandLine.Spec;
       DemoCommand.class,
       HelpCommand.class
     })
-final class Svdit implements Runnable {
+public final class Svdit implements Runnable {
   @Option(
       names = "--verbose",
       scope = ScopeType.INHERIT,
@@ -80,7 +90,7 @@ final class Svdit implements Runnable {
   }
 
   /** What the jar's manifest says. */
-  static final class Version implements IVersionProvider {
+  public static final class Version implements IVersionProvider {
     static String get() {
       String version = Svdit.class.getPackage().getImplementationVersion();
       return version == null ? "(not packaged)" : version;

@@ -2,7 +2,7 @@ package io.github.sparsevdit.estimate;
 
 import io.github.sparsevdit.checkpoint.CheckpointFolder;
 import io.github.sparsevdit.checkpoint.Denoisers;
-import io.github.sparsevdit.internal.Json;
+import io.github.sparsevdit.internal.io.Json;
 import io.github.sparsevdit.model.Geometry;
 import io.github.sparsevdit.model.VaeSizes;
 import java.io.IOException;

@@ -1,18 +1,18 @@
 package io.github.sparsevdit.estimate;
 
 import io.github.sparsevdit.Backend;
-import io.github.sparsevdit.ModelShape;
 import io.github.sparsevdit.OutOfNativeMemoryException;
-import io.github.sparsevdit.Pattern;
-import io.github.sparsevdit.Policy;
-import io.github.sparsevdit.Schedule;
-import io.github.sparsevdit.Sequence;
 import io.github.sparsevdit.checkpoint.CheckpointFolder;
 import io.github.sparsevdit.checkpoint.Denoisers;
-import io.github.sparsevdit.internal.AvailableMemory;
+import io.github.sparsevdit.internal.io.AvailableMemory;
 import io.github.sparsevdit.model.Geometry;
 import io.github.sparsevdit.model.families.Families;
 import io.github.sparsevdit.model.parts.Family;
+import io.github.sparsevdit.pattern.ModelShape;
+import io.github.sparsevdit.pattern.Pattern;
+import io.github.sparsevdit.pattern.Policy;
+import io.github.sparsevdit.pattern.Schedule;
+import io.github.sparsevdit.pattern.Sequence;
 import io.github.sparsevdit.tensor.ElementType;
 import io.github.sparsevdit.tensor.Safetensors;
 import java.nio.file.Path;

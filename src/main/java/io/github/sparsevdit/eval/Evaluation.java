@@ -1,16 +1,16 @@
 package io.github.sparsevdit.eval;
 
-import io.github.sparsevdit.Mode;
-import io.github.sparsevdit.Pattern;
-import io.github.sparsevdit.Policy;
-import io.github.sparsevdit.Schedule;
 import io.github.sparsevdit.SparseAttention;
 import io.github.sparsevdit.model.AttentionProvider;
+import io.github.sparsevdit.pattern.Mode;
+import io.github.sparsevdit.pattern.Pattern;
+import io.github.sparsevdit.pattern.Policy;
+import io.github.sparsevdit.pattern.Schedule;
 import io.github.sparsevdit.pipeline.RunInputs;
 import io.github.sparsevdit.pipeline.Runner;
 import io.github.sparsevdit.pipeline.Video;
-import io.github.sparsevdit.search.LayerError;
 import io.github.sparsevdit.search.WholeRun;
+import io.github.sparsevdit.search.sweep.LayerError;
 import io.github.sparsevdit.tensor.Tensor;
 import java.util.ArrayList;
 import java.util.EnumMap;

@@ -2,6 +2,7 @@ package io.github.sparsevdit.internal;
 
 import io.github.sparsevdit.BackendUnavailableException;
 import io.github.sparsevdit.bindings.SvditSymbols;
+import io.github.sparsevdit.internal.io.UnpackFolder;
 import java.io.File;
 import java.io.IOException;
 import java.io.InputStream;

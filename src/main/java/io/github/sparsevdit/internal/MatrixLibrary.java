@@ -3,6 +3,7 @@ package io.github.sparsevdit.internal;
 import io.github.sparsevdit.BackendUnavailableException;
 import io.github.sparsevdit.SvditException;
 import io.github.sparsevdit.bindings.Svdit;
+import io.github.sparsevdit.internal.io.UnpackFolder;
 import java.io.IOException;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;

@@ -1,7 +1,7 @@
 package io.github.sparsevdit.model;
 
-import io.github.sparsevdit.ModelShape;
-import io.github.sparsevdit.Sequence;
+import io.github.sparsevdit.pattern.ModelShape;
+import io.github.sparsevdit.pattern.Sequence;
 import io.github.sparsevdit.tensor.ElementType;
 import io.github.sparsevdit.tensor.Tensor;
 

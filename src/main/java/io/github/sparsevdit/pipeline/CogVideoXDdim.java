@@ -1,6 +1,6 @@
 package io.github.sparsevdit.pipeline;
 
-import io.github.sparsevdit.Schedule;
+import io.github.sparsevdit.pattern.Schedule;
 
 /**
  * DDIM without noise on CogVideoX's schedule; the published models predict v: x0 = √ᾱ x − √(1 − ᾱ)

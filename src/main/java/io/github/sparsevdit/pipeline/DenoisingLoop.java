@@ -2,11 +2,11 @@ package io.github.sparsevdit.pipeline;
 
 import io.github.sparsevdit.AttentionPlan;
 import io.github.sparsevdit.NotFiniteException;
-import io.github.sparsevdit.Schedule;
 import io.github.sparsevdit.model.AttentionFunction;
 import io.github.sparsevdit.model.AttentionProvider;
 import io.github.sparsevdit.model.Conditioning;
 import io.github.sparsevdit.model.VideoTransformer;
+import io.github.sparsevdit.pattern.Schedule;
 import io.github.sparsevdit.tensor.Tensor;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;

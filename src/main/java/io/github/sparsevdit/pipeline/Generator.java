@@ -1,10 +1,8 @@
 package io.github.sparsevdit.pipeline;
 
 import io.github.sparsevdit.Backend;
-import io.github.sparsevdit.ModelShape;
 import io.github.sparsevdit.NotFiniteException;
 import io.github.sparsevdit.OutOfNativeMemoryException;
-import io.github.sparsevdit.Policy;
 import io.github.sparsevdit.checkpoint.CheckpointFolder;
 import io.github.sparsevdit.checkpoint.Denoisers;
 import io.github.sparsevdit.checkpoint.GenerationConfig;
@@ -13,6 +11,8 @@ import io.github.sparsevdit.estimate.PlannedFolder;
 import io.github.sparsevdit.internal.Resources;
 import io.github.sparsevdit.model.Geometry;
 import io.github.sparsevdit.model.VideoTransformer;
+import io.github.sparsevdit.pattern.ModelShape;
+import io.github.sparsevdit.pattern.Policy;
 import io.github.sparsevdit.tensor.ElementType;
 import java.nio.file.Path;
 import java.util.ArrayList;
@@ -171,7 +171,7 @@ public final class Generator implements AutoCloseable {
    *
    * @param prompt a text, or the name of an embedding: see {@link #prompts}
    * @param table the policy of self-attention, such as a {@link
-   *     io.github.sparsevdit.DispatchTable}; null for dense attention
+   *     io.github.sparsevdit.table.DispatchTable}; null for dense attention
    * @throws IllegalArgumentException if a prompt, option or table does not fit; the message names
    *     the value and what would
    * @throws OutOfNativeMemoryException if the run would not fit into memory

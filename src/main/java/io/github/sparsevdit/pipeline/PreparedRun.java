@@ -1,8 +1,5 @@
 package io.github.sparsevdit.pipeline;
 
-import io.github.sparsevdit.Policy;
-import io.github.sparsevdit.Schedule;
-import io.github.sparsevdit.Sequence;
 import io.github.sparsevdit.checkpoint.GenerationConfig;
 import io.github.sparsevdit.estimate.ModelProfile;
 import io.github.sparsevdit.estimate.RunMemory;
@@ -11,7 +8,10 @@ import io.github.sparsevdit.model.Conditioning;
 import io.github.sparsevdit.model.VideoTransformer;
 import io.github.sparsevdit.model.families.Families;
 import io.github.sparsevdit.model.parts.Family;
-import io.github.sparsevdit.search.CalibrationSource;
+import io.github.sparsevdit.pattern.Policy;
+import io.github.sparsevdit.pattern.Schedule;
+import io.github.sparsevdit.pattern.Sequence;
+import io.github.sparsevdit.search.capture.CalibrationSource;
 import io.github.sparsevdit.tensor.ElementType;
 import io.github.sparsevdit.tensor.Tensor;
 import java.lang.foreign.Arena;

@@ -1,13 +1,13 @@
 package io.github.sparsevdit.pipeline;
 
 import io.github.sparsevdit.Backend;
-import io.github.sparsevdit.Mode;
-import io.github.sparsevdit.Pattern;
-import io.github.sparsevdit.Policy;
-import io.github.sparsevdit.Schedule;
-import io.github.sparsevdit.internal.Sha256;
+import io.github.sparsevdit.internal.io.Sha256;
 import io.github.sparsevdit.model.Conditioning;
 import io.github.sparsevdit.model.VideoTransformer;
+import io.github.sparsevdit.pattern.Mode;
+import io.github.sparsevdit.pattern.Pattern;
+import io.github.sparsevdit.pattern.Policy;
+import io.github.sparsevdit.pattern.Schedule;
 import io.github.sparsevdit.tensor.ElementType;
 import io.github.sparsevdit.tensor.Safetensors;
 import io.github.sparsevdit.tensor.Tensor;

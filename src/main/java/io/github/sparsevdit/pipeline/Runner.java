@@ -1,14 +1,14 @@
 package io.github.sparsevdit.pipeline;
 
 import io.github.sparsevdit.Backend;
-import io.github.sparsevdit.ModelShape;
-import io.github.sparsevdit.Policy;
-import io.github.sparsevdit.Schedule;
-import io.github.sparsevdit.Sequence;
 import io.github.sparsevdit.SparseAttention;
 import io.github.sparsevdit.model.AttentionFunction;
 import io.github.sparsevdit.model.AttentionProvider;
 import io.github.sparsevdit.model.VideoTransformer;
+import io.github.sparsevdit.pattern.ModelShape;
+import io.github.sparsevdit.pattern.Policy;
+import io.github.sparsevdit.pattern.Schedule;
+import io.github.sparsevdit.pattern.Sequence;
 import io.github.sparsevdit.tensor.ElementType;
 import io.github.sparsevdit.tensor.Tensor;
 import java.lang.foreign.Arena;

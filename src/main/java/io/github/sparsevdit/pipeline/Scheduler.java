@@ -1,6 +1,6 @@
 package io.github.sparsevdit.pipeline;
 
-import io.github.sparsevdit.Schedule;
+import io.github.sparsevdit.pattern.Schedule;
 import java.util.List;
 
 /**

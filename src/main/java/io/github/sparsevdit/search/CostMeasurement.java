@@ -2,11 +2,12 @@ package io.github.sparsevdit.search;
 
 import io.github.sparsevdit.AttentionPlan;
 import io.github.sparsevdit.Backend;
-import io.github.sparsevdit.Mode;
-import io.github.sparsevdit.Order;
-import io.github.sparsevdit.Pattern;
-import io.github.sparsevdit.Sequence;
 import io.github.sparsevdit.internal.Resources;
+import io.github.sparsevdit.pattern.Mode;
+import io.github.sparsevdit.pattern.Order;
+import io.github.sparsevdit.pattern.Pattern;
+import io.github.sparsevdit.pattern.Sequence;
+import io.github.sparsevdit.search.sweep.Candidate;
 import io.github.sparsevdit.tensor.ElementType;
 import io.github.sparsevdit.tensor.Tensor;
 import java.lang.foreign.Arena;

@@ -1,8 +1,9 @@
 package io.github.sparsevdit.search;
 
-import io.github.sparsevdit.Mode;
-import io.github.sparsevdit.Order;
-import io.github.sparsevdit.search.Candidate.Kind;
+import io.github.sparsevdit.pattern.Mode;
+import io.github.sparsevdit.pattern.Order;
+import io.github.sparsevdit.search.sweep.Candidate.Kind;
+import io.github.sparsevdit.search.sweep.Candidate;
 import java.util.HashSet;
 import java.util.Set;
 

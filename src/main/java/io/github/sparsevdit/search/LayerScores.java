@@ -1,5 +1,6 @@
 package io.github.sparsevdit.search;
 
+import io.github.sparsevdit.search.sweep.Candidate;
 import java.util.List;
 
 /**

@@ -1,6 +1,6 @@
 package io.github.sparsevdit.search;
 
-import io.github.sparsevdit.Mode;
+import io.github.sparsevdit.pattern.Mode;
 
 /**
  * The paper's rule to the letter (Sparse-vDiT, Eq. 2 and 3): with S_i the sparsity of candidate i,

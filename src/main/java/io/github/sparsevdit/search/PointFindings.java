@@ -1,6 +1,6 @@
 package io.github.sparsevdit.search;
 
-import io.github.sparsevdit.search.CalibrationSource.Key;
+import io.github.sparsevdit.search.capture.CalibrationSource.Key;
 import java.io.DataInputStream;
 import java.io.DataOutputStream;
 import java.io.IOException;

@@ -1,5 +1,7 @@
 package io.github.sparsevdit.search;
 
+import io.github.sparsevdit.search.capture.CalibrationSource;
+import io.github.sparsevdit.search.sweep.SweepPass;
 import java.time.Duration;
 import java.util.List;
 

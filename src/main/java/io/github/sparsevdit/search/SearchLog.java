@@ -1,6 +1,6 @@
 package io.github.sparsevdit.search;
 
-import io.github.sparsevdit.internal.AtomicFiles;
+import io.github.sparsevdit.internal.io.AtomicFiles;
 import java.io.BufferedInputStream;
 import java.io.BufferedOutputStream;
 import java.io.ByteArrayOutputStream;

@@ -1,5 +1,6 @@
 package io.github.sparsevdit.search;
 
+import io.github.sparsevdit.search.sweep.Candidates;
 import java.util.List;
 import java.util.function.Consumer;
 

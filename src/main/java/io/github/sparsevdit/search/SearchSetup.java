@@ -2,10 +2,14 @@ package io.github.sparsevdit.search;
 
 import static java.util.stream.Collectors.toSet;
 
-import io.github.sparsevdit.ModelShape;
-import io.github.sparsevdit.Sequence;
-import io.github.sparsevdit.internal.Sha256;
-import io.github.sparsevdit.search.CalibrationSource.Key;
+import io.github.sparsevdit.internal.io.Sha256;
+import io.github.sparsevdit.pattern.ModelShape;
+import io.github.sparsevdit.pattern.Sequence;
+import io.github.sparsevdit.search.capture.CalibrationSource.Key;
+import io.github.sparsevdit.search.capture.CalibrationSource;
+import io.github.sparsevdit.search.sweep.Candidates;
+import io.github.sparsevdit.search.sweep.SampledQueryBlocks;
+import io.github.sparsevdit.search.sweep.SweepPass;
 import io.github.sparsevdit.tensor.ElementType;
 import java.util.List;
 import java.util.Set;

@@ -1,7 +1,7 @@
 package io.github.sparsevdit.search;
 
-import io.github.sparsevdit.Order;
-import io.github.sparsevdit.search.CalibrationSource.Key;
+import io.github.sparsevdit.pattern.Order;
+import io.github.sparsevdit.search.capture.CalibrationSource.Key;
 import java.io.DataInputStream;
 import java.io.DataOutputStream;
 import java.io.IOException;

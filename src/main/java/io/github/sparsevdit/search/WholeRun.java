@@ -1,6 +1,6 @@
 package io.github.sparsevdit.search;
 
-import io.github.sparsevdit.Policy;
+import io.github.sparsevdit.pattern.Policy;
 
 /**
  * Scores a table by whole denoising runs, which heads measured one by one cannot show: on its own

@@ -1,6 +1,6 @@
 package io.github.sparsevdit.tensor;
 
-import io.github.sparsevdit.internal.GitLfs;
+import io.github.sparsevdit.internal.io.GitLfs;
 import java.io.IOException;
 import java.io.UncheckedIOException;
 import java.lang.foreign.Arena;

@@ -1,6 +1,6 @@
 package io.github.sparsevdit.tensor;
 
-import io.github.sparsevdit.internal.Json;
+import io.github.sparsevdit.internal.io.Json;
 import java.nio.ByteBuffer;
 import java.nio.charset.CharacterCodingException;
 import java.nio.charset.StandardCharsets;

@@ -1,7 +1,7 @@
 package io.github.sparsevdit.tensor;
 
-import io.github.sparsevdit.internal.GitLfs;
-import io.github.sparsevdit.internal.Json;
+import io.github.sparsevdit.internal.io.GitLfs;
+import io.github.sparsevdit.internal.io.Json;
 import java.io.IOException;
 import java.io.UncheckedIOException;
 import java.lang.foreign.Arena;

@@ -1,7 +1,7 @@
 package io.github.sparsevdit.tensor;
 
-import io.github.sparsevdit.internal.AtomicFiles;
-import io.github.sparsevdit.internal.JsonText;
+import io.github.sparsevdit.internal.io.AtomicFiles;
+import io.github.sparsevdit.internal.io.JsonText;
 import java.io.IOException;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;

@@ -3,12 +3,12 @@ package io.github.sparsevdit.cli;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
-import io.github.sparsevdit.DispatchTable;
-import io.github.sparsevdit.DispatchTable.HeadEntry;
-import io.github.sparsevdit.DispatchTable.Phase;
-import io.github.sparsevdit.ModelShape;
-import io.github.sparsevdit.Pattern;
-import io.github.sparsevdit.Sequence;
+import io.github.sparsevdit.pattern.ModelShape;
+import io.github.sparsevdit.pattern.Pattern;
+import io.github.sparsevdit.pattern.Sequence;
+import io.github.sparsevdit.table.DispatchTable.HeadEntry;
+import io.github.sparsevdit.table.DispatchTable.Phase;
+import io.github.sparsevdit.table.DispatchTable;
 import java.io.IOException;
 import java.net.URL;
 import java.net.URLClassLoader;

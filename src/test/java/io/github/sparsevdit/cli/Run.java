@@ -1,5 +1,6 @@
 package io.github.sparsevdit.cli;
 
+import io.github.sparsevdit.cli.terminal.Console;
 import java.io.ByteArrayOutputStream;
 import java.io.PrintStream;
 import java.nio.charset.StandardCharsets;

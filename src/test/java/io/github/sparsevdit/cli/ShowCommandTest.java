@@ -5,12 +5,12 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.ObjectMapper;
-import io.github.sparsevdit.DispatchTable;
-import io.github.sparsevdit.DispatchTable.HeadEntry;
-import io.github.sparsevdit.DispatchTable.Phase;
-import io.github.sparsevdit.ModelShape;
-import io.github.sparsevdit.Pattern;
-import io.github.sparsevdit.Sequence;
+import io.github.sparsevdit.pattern.ModelShape;
+import io.github.sparsevdit.pattern.Pattern;
+import io.github.sparsevdit.pattern.Sequence;
+import io.github.sparsevdit.table.DispatchTable.HeadEntry;
+import io.github.sparsevdit.table.DispatchTable.Phase;
+import io.github.sparsevdit.table.DispatchTable;
 import java.awt.image.BufferedImage;
 import java.io.IOException;
 import java.nio.file.Files;

@@ -7,10 +7,8 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import io.github.sparsevdit.AttentionPlan;
 import io.github.sparsevdit.Backend;
-import io.github.sparsevdit.ModelShape;
 import io.github.sparsevdit.OtherJvm;
 import io.github.sparsevdit.OutOfNativeMemoryException;
-import io.github.sparsevdit.Policy;
 import io.github.sparsevdit.bindings.svdit_backend_info;
 import io.github.sparsevdit.checkpoint.Denoisers;
 import io.github.sparsevdit.internal.Access;
@@ -20,6 +18,8 @@ import io.github.sparsevdit.model.Conditioning;
 import io.github.sparsevdit.model.VideoTransformer;
 import io.github.sparsevdit.model.WanCheckpoint;
 import io.github.sparsevdit.model.parts.ConfigFile;
+import io.github.sparsevdit.pattern.ModelShape;
+import io.github.sparsevdit.pattern.Policy;
 import io.github.sparsevdit.tensor.ElementType;
 import io.github.sparsevdit.tensor.Tensor;
 import java.io.IOException;
@@ -203,7 +203,7 @@ class RunMemoryTest {
               model.shape().headDim(),
               128,
               java.util.Collections.nCopies(
-                  model.shape().heads(), io.github.sparsevdit.Pattern.full()))) {
+                  model.shape().heads(), io.github.sparsevdit.pattern.Pattern.full()))) {
         AttentionFunction plain = AttentionProvider.of(plan).at(0, 0);
         model.forward(
             in,

@@ -2,6 +2,7 @@ package io.github.sparsevdit.internal;
 
 import static org.junit.jupiter.api.Assertions.assertEquals;
 
+import io.github.sparsevdit.internal.io.Sha256;
 import java.io.IOException;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;

@@ -5,9 +5,9 @@ import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
-import io.github.sparsevdit.Sequence;
 import io.github.sparsevdit.checkpoint.Denoisers;
 import io.github.sparsevdit.estimate.ModelProfile;
+import io.github.sparsevdit.pattern.Sequence;
 import io.github.sparsevdit.tensor.Safetensors;
 import io.github.sparsevdit.tensor.TensorSource;
 import java.nio.file.Path;

@@ -7,13 +7,13 @@ import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import io.github.sparsevdit.Backend;
-import io.github.sparsevdit.Pattern;
-import io.github.sparsevdit.Policy;
 import io.github.sparsevdit.SparseAttention;
 import io.github.sparsevdit.checkpoint.Denoisers;
 import io.github.sparsevdit.model.AttentionProvider;
 import io.github.sparsevdit.model.Conditioning;
 import io.github.sparsevdit.model.VideoTransformer;
+import io.github.sparsevdit.pattern.Pattern;
+import io.github.sparsevdit.pattern.Policy;
 import io.github.sparsevdit.tensor.ElementType;
 import io.github.sparsevdit.tensor.Safetensors;
 import io.github.sparsevdit.tensor.Tensor;
@@ -89,7 +89,7 @@ class GeneratorTest {
   private static Policy banded(VideoTransformer wan, List<Pattern> bands) {
     return new Policy() {
       @Override
-      public io.github.sparsevdit.ModelShape model() {
+      public io.github.sparsevdit.pattern.ModelShape model() {
         return wan.shape();
       }
 
@@ -245,7 +245,7 @@ class GeneratorTest {
       refused("guidance-2", () -> run(generator, "horse", fewSteps().withGuidance2(2.0)));
       refused("true-guidance", () -> run(generator, "horse", fewSteps().withTrueGuidance(2.0)));
       refused("negative prompt 'x'", () -> run(generator, "horse", fewSteps().withNegative("x")));
-      Policy other = Policy.dense(new io.github.sparsevdit.ModelShape("m", 1, 1, 64), 64);
+      Policy other = Policy.dense(new io.github.sparsevdit.pattern.ModelShape("m", 1, 1, 64), 64);
       refused("m: 1 layers", () -> generator.generate("horse", other, fewSteps()));
     }
     Generator closed = Generator.open(TINY, backend);

@@ -2,11 +2,11 @@ package io.github.sparsevdit.pipeline;
 
 import static org.junit.jupiter.api.Assertions.assertEquals;
 
-import io.github.sparsevdit.ModelShape;
-import io.github.sparsevdit.Order;
-import io.github.sparsevdit.Pattern;
-import io.github.sparsevdit.Policy;
-import io.github.sparsevdit.Schedule;
+import io.github.sparsevdit.pattern.ModelShape;
+import io.github.sparsevdit.pattern.Order;
+import io.github.sparsevdit.pattern.Pattern;
+import io.github.sparsevdit.pattern.Policy;
+import io.github.sparsevdit.pattern.Schedule;
 import java.util.HashSet;
 import java.util.List;
 import java.util.Set;

@@ -1,8 +1,8 @@
 package io.github.sparsevdit.search;
 
-import io.github.sparsevdit.Order;
-import io.github.sparsevdit.Pattern;
-import io.github.sparsevdit.Sequence;
+import io.github.sparsevdit.pattern.Order;
+import io.github.sparsevdit.pattern.Pattern;
+import io.github.sparsevdit.pattern.Sequence;
 
 /**
  * Attention in double precision from the definition of the patterns, one (query, key) pair at a

@@ -1,8 +1,8 @@
 package io.github.sparsevdit.search;
 
-import io.github.sparsevdit.Mode;
-import io.github.sparsevdit.Order;
-import io.github.sparsevdit.Sequence;
+import io.github.sparsevdit.pattern.Mode;
+import io.github.sparsevdit.pattern.Order;
+import io.github.sparsevdit.pattern.Sequence;
 import io.github.sparsevdit.search.SyntheticSource.Head;
 import java.util.List;
 import java.util.Random;

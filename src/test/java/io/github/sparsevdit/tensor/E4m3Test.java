@@ -5,8 +5,8 @@ import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import io.github.sparsevdit.Backend;
-import io.github.sparsevdit.DeviceBuffer;
 import io.github.sparsevdit.UnsupportedException;
+import io.github.sparsevdit.cuda.DeviceBuffer;
 import java.lang.foreign.Arena;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;

@@ -7,8 +7,8 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import io.github.sparsevdit.AttentionPlan;
 import io.github.sparsevdit.Backend;
-import io.github.sparsevdit.Pattern;
-import io.github.sparsevdit.Sequence;
+import io.github.sparsevdit.pattern.Pattern;
+import io.github.sparsevdit.pattern.Sequence;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;

@@ -1,6 +1,6 @@
 package io.github.sparsevdit.cli.map;
 
-import io.github.sparsevdit.Mode;
+import io.github.sparsevdit.pattern.Mode;
 import java.util.EnumMap;
 import java.util.List;
 import java.util.Map;

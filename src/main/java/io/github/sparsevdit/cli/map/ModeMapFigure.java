@@ -1,7 +1,7 @@
 package io.github.sparsevdit.cli.map;
 
-import io.github.sparsevdit.Mode;
 import io.github.sparsevdit.cli.map.Canvas.Anchor;
+import io.github.sparsevdit.pattern.Mode;
 import java.awt.image.BufferedImage;
 import java.util.List;
 import java.util.Locale;

@@ -1,6 +1,6 @@
 package io.github.sparsevdit.cli.map;
 
-import io.github.sparsevdit.Mode;
+import io.github.sparsevdit.pattern.Mode;
 import java.util.Locale;
 import java.util.Map;
 import java.util.StringJoiner;

@@ -1,8 +1,8 @@
 package io.github.sparsevdit.cli.map;
 
-import io.github.sparsevdit.DispatchTable;
-import io.github.sparsevdit.ModelShape;
-import io.github.sparsevdit.Pattern;
+import io.github.sparsevdit.pattern.ModelShape;
+import io.github.sparsevdit.pattern.Pattern;
+import io.github.sparsevdit.table.DispatchTable;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Locale;

@@ -1,6 +1,6 @@
 package io.github.sparsevdit.cli.map;
 
-import io.github.sparsevdit.Mode;
+import io.github.sparsevdit.pattern.Mode;
 
 /**
  * A colour and a letter for each mode. The colours are those of Okabe and Ito, which people with

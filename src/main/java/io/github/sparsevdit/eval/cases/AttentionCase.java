@@ -2,10 +2,10 @@ package io.github.sparsevdit.eval.cases;
 
 import io.github.sparsevdit.AttentionPlan;
 import io.github.sparsevdit.Backend;
-import io.github.sparsevdit.Pattern;
-import io.github.sparsevdit.Sequence;
 import io.github.sparsevdit.UnsupportedException;
-import io.github.sparsevdit.internal.Json;
+import io.github.sparsevdit.internal.io.Json;
+import io.github.sparsevdit.pattern.Pattern;
+import io.github.sparsevdit.pattern.Sequence;
 import io.github.sparsevdit.tensor.ElementType;
 import io.github.sparsevdit.tensor.Safetensors;
 import io.github.sparsevdit.tensor.Tensor;

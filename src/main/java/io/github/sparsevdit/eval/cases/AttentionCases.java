@@ -1,6 +1,6 @@
 package io.github.sparsevdit.eval.cases;
 
-import io.github.sparsevdit.internal.Json;
+import io.github.sparsevdit.internal.io.Json;
 import io.github.sparsevdit.tensor.Safetensors;
 import java.nio.file.Files;
 import java.nio.file.Path;

@@ -1,7 +1,7 @@
 package io.github.sparsevdit.eval.cases;
 
-import io.github.sparsevdit.Order;
-import io.github.sparsevdit.Sequence;
+import io.github.sparsevdit.pattern.Order;
+import io.github.sparsevdit.pattern.Sequence;
 import io.github.sparsevdit.tensor.ElementType;
 
 /**

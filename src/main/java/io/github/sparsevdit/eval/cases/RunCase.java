@@ -2,13 +2,13 @@ package io.github.sparsevdit.eval.cases;
 
 import io.github.sparsevdit.AttentionPlan;
 import io.github.sparsevdit.Backend;
-import io.github.sparsevdit.Sequence;
 import io.github.sparsevdit.UnsupportedException;
 import io.github.sparsevdit.checkpoint.Denoisers;
-import io.github.sparsevdit.internal.Json;
+import io.github.sparsevdit.internal.io.Json;
 import io.github.sparsevdit.model.AttentionProvider;
 import io.github.sparsevdit.model.Conditioning;
 import io.github.sparsevdit.model.VideoTransformer;
+import io.github.sparsevdit.pattern.Sequence;
 import io.github.sparsevdit.pipeline.DenoisingLoop;
 import io.github.sparsevdit.pipeline.DenoisingProgress;
 import io.github.sparsevdit.pipeline.Guidance;

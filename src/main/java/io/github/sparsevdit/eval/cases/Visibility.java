@@ -1,7 +1,7 @@
 package io.github.sparsevdit.eval.cases;
 
-import io.github.sparsevdit.Pattern;
-import io.github.sparsevdit.Sequence;
+import io.github.sparsevdit.pattern.Pattern;
+import io.github.sparsevdit.pattern.Sequence;
 import java.util.Collections;
 
 /**

@@ -1,6 +1,6 @@
 package io.github.sparsevdit.internal.media;
 
-import io.github.sparsevdit.internal.AtomicFiles;
+import io.github.sparsevdit.internal.io.AtomicFiles;
 import java.io.IOException;
 import java.nio.ByteBuffer;
 import java.nio.file.Path;

@@ -1,6 +1,6 @@
 package io.github.sparsevdit.internal.media;
 
-import io.github.sparsevdit.internal.AtomicFiles;
+import io.github.sparsevdit.internal.io.AtomicFiles;
 import java.awt.Font;
 import java.awt.image.BufferedImage;
 import java.io.ByteArrayOutputStream;

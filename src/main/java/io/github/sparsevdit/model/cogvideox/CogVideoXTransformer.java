@@ -1,8 +1,6 @@
 package io.github.sparsevdit.model.cogvideox;
 
 import io.github.sparsevdit.Backend;
-import io.github.sparsevdit.ModelShape;
-import io.github.sparsevdit.Sequence;
 import io.github.sparsevdit.internal.Resources;
 import io.github.sparsevdit.model.AttentionFunction;
 import io.github.sparsevdit.model.Conditioning;
@@ -15,6 +13,8 @@ import io.github.sparsevdit.model.parts.PatchEmbedding;
 import io.github.sparsevdit.model.parts.Patches;
 import io.github.sparsevdit.model.parts.TimeEmbedding;
 import io.github.sparsevdit.model.parts.Weights;
+import io.github.sparsevdit.pattern.ModelShape;
+import io.github.sparsevdit.pattern.Sequence;
 import io.github.sparsevdit.tensor.Tensor;
 
 /**

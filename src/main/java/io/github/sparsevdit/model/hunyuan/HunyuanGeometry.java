@@ -4,11 +4,11 @@ import static io.github.sparsevdit.model.parts.Counts.embedding;
 import static io.github.sparsevdit.model.parts.Counts.feedForward;
 import static io.github.sparsevdit.model.parts.Counts.linear;
 
-import io.github.sparsevdit.ModelShape;
-import io.github.sparsevdit.Sequence;
 import io.github.sparsevdit.model.ForwardCost;
 import io.github.sparsevdit.model.Geometry;
 import io.github.sparsevdit.model.parts.Counts;
+import io.github.sparsevdit.pattern.ModelShape;
+import io.github.sparsevdit.pattern.Sequence;
 import io.github.sparsevdit.tensor.ElementType;
 
 /** HunyuanVideo's sizes. */

@@ -2,10 +2,10 @@ package io.github.sparsevdit.model.hunyuan;
 
 import io.github.sparsevdit.AttentionPlan;
 import io.github.sparsevdit.Backend;
-import io.github.sparsevdit.Sequence;
 import io.github.sparsevdit.internal.Resources;
 import io.github.sparsevdit.model.parts.RotaryTable;
 import io.github.sparsevdit.model.parts.Workspace;
+import io.github.sparsevdit.pattern.Sequence;
 import io.github.sparsevdit.tensor.ElementType;
 import io.github.sparsevdit.tensor.Tensor;
 

@@ -2,8 +2,8 @@ package io.github.sparsevdit.model.parts;
 
 import io.github.sparsevdit.AttentionPlan;
 import io.github.sparsevdit.Backend;
-import io.github.sparsevdit.CudaGraph;
-import io.github.sparsevdit.CudaStream;
+import io.github.sparsevdit.cuda.CudaGraph;
+import io.github.sparsevdit.cuda.CudaStream;
 import io.github.sparsevdit.model.AttentionFunction;
 import java.util.ArrayList;
 import java.util.List;

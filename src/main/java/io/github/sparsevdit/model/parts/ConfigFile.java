@@ -1,7 +1,7 @@
 package io.github.sparsevdit.model.parts;
 
-import io.github.sparsevdit.internal.GitLfs;
-import io.github.sparsevdit.internal.Json;
+import io.github.sparsevdit.internal.io.GitLfs;
+import io.github.sparsevdit.internal.io.Json;
 import java.nio.file.Path;
 import java.util.HashSet;
 import java.util.List;

@@ -2,14 +2,14 @@ package io.github.sparsevdit.model.parts;
 
 import io.github.sparsevdit.AttentionPlan;
 import io.github.sparsevdit.Backend;
-import io.github.sparsevdit.CudaStream;
-import io.github.sparsevdit.DeviceBuffer;
 import io.github.sparsevdit.bindings.Svdit;
 import io.github.sparsevdit.bindings.svdit_convert_args;
 import io.github.sparsevdit.bindings.svdit_linear_args;
 import io.github.sparsevdit.bindings.svdit_norm_args;
 import io.github.sparsevdit.bindings.svdit_residual_args;
 import io.github.sparsevdit.bindings.svdit_rope_args;
+import io.github.sparsevdit.cuda.CudaStream;
+import io.github.sparsevdit.cuda.DeviceBuffer;
 import io.github.sparsevdit.internal.Access;
 import io.github.sparsevdit.internal.HeldCall;
 import io.github.sparsevdit.internal.MatrixLibrary;

@@ -1,6 +1,6 @@
 package io.github.sparsevdit.model.parts;
 
-import io.github.sparsevdit.Sequence;
+import io.github.sparsevdit.pattern.Sequence;
 import io.github.sparsevdit.tensor.Tensor;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;

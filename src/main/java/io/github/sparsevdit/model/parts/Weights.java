@@ -3,7 +3,7 @@ package io.github.sparsevdit.model.parts;
 import io.github.sparsevdit.Backend;
 import io.github.sparsevdit.OutOfNativeMemoryException;
 import io.github.sparsevdit.internal.Resources;
-import io.github.sparsevdit.internal.Sha256;
+import io.github.sparsevdit.internal.io.Sha256;
 import io.github.sparsevdit.tensor.ElementType;
 import io.github.sparsevdit.tensor.Tensor;
 import io.github.sparsevdit.tensor.TensorSource;

@@ -2,9 +2,9 @@ package io.github.sparsevdit.model.parts;
 
 import io.github.sparsevdit.AttentionPlan;
 import io.github.sparsevdit.Backend;
-import io.github.sparsevdit.DeviceBuffer;
-import io.github.sparsevdit.Sequence;
+import io.github.sparsevdit.cuda.DeviceBuffer;
 import io.github.sparsevdit.internal.Resources;
+import io.github.sparsevdit.pattern.Sequence;
 import io.github.sparsevdit.tensor.ElementType;
 import io.github.sparsevdit.tensor.Tensor;
 

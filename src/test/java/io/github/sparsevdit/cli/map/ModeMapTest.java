@@ -4,7 +4,7 @@ import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
-import io.github.sparsevdit.Mode;
+import io.github.sparsevdit.pattern.Mode;
 import java.awt.image.BufferedImage;
 import java.io.StringReader;
 import java.util.Collections;

@@ -6,7 +6,7 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 import io.github.sparsevdit.Backend;
 import io.github.sparsevdit.CpuOptions;
 import io.github.sparsevdit.TestBackends;
-import io.github.sparsevdit.internal.Json;
+import io.github.sparsevdit.internal.io.Json;
 import io.github.sparsevdit.tensor.ElementType;
 import io.github.sparsevdit.tensor.Safetensors;
 import java.nio.file.Files;

@@ -1,0 +1,196 @@
+package io.github.sparsevdit.cli.commands;
+
+import io.github.sparsevdit.cli.terminal.CommandFailure;
+import io.github.sparsevdit.pipeline.GenerateOptions;
+import io.github.sparsevdit.pipeline.OpenOptions;
+import io.github.sparsevdit.pipeline.RunSteps;
+import io.github.sparsevdit.tensor.ElementType;
+import java.nio.file.Path;
+import java.util.List;
+import picocli.CommandLine.Option;
+
+/**
+ * How a denoiser runs. What is not given comes from the checkpoint's {@code
+ * generation_config.json}.
+ */
+final class RunOptions {
+  @Option(
+      names = "--steps",
+      paramLabel = "N",
+      description = "Denoising steps (default: the checkpoint's, else 50).")
+  Integer steps;
+
+  @Option(
+      names = "--sigmas",
+      paramLabel = "S",
+      split = ",",
+      description =
+          "A step at each of these noise levels, 1 and downwards, in place of --steps: what distilled"
+              + " checkpoints are made for. The flow shift applies to them, as in diffusers.")
+  List<Double> sigmas;
+
+  @Option(
+      names = "--timesteps",
+      paramLabel = "T",
+      split = ",",
+      description =
+          "The same as timesteps, 1000 and downwards; with --flow-shift 1 they are what the denoiser"
+              + " is given.")
+  List<Double> timesteps;
+
+  @Option(
+      names = "--flow-shift",
+      paramLabel = "S",
+      description =
+          "Shift of the noise levels of a flow (Wan, HunyuanVideo; default: the checkpoint's"
+              + " scheduler's).")
+  Double flowShift;
+
+  @Option(
+      names = "--guidance",
+      paramLabel = "G",
+      description =
+          "Guidance scale; 1 for none (default: the checkpoint's, else 6 for HunyuanVideo, which"
+              + " embeds it, and CogVideoX, 5 for Wan).")
+  Double guidance;
+
+  @Option(
+      names = "--guidance-2",
+      paramLabel = "G",
+      description =
+          "Guidance scale of a second network, for the late steps (default: the checkpoint's, else"
+              + " that of the first).")
+  Double guidance2;
+
+  @Option(
+      names = "--true-guidance",
+      paramLabel = "G",
+      description =
+          "For a model that embeds its guidance scale (HunyuanVideo): guidance with a negative prompt"
+              + " on top, as diffusers' true_cfg_scale (default: the checkpoint's, else 1 for none).")
+  Double trueGuidance;
+
+  @Option(
+      names = "--dynamic-guidance",
+      description = "Let the guidance scale grow with the steps, as CogVideoX's own demo does.")
+  boolean dynamicGuidance;
+
+  @Option(
+      names = "--latents",
+      paramLabel = "FxHxW",
+      description = "Size of the latents: frames x height x width (default: the checkpoint's).")
+  String latents;
+
+  @Option(
+      names = "--seed",
+      paramLabel = "N",
+      defaultValue = "100",
+      description = "Seed of the noise; the n-th prompt takes seed + n (default: 100).")
+  long seed;
+
+  @Option(
+      names = "--embeddings",
+      paramLabel = "FILE",
+      description =
+          "Prompt embeddings: a safetensors file with a tensor per prompt, and what a family wants"
+              + " beside it: see calibration/README.md (default: prompt_embeds.safetensors in the"
+              + " checkpoint).")
+  Path embeddings;
+
+  @Option(
+      names = "--type",
+      paramLabel = "TYPE",
+      defaultValue = "bf16",
+      description = "What the denoiser computes in: bf16 or fp32 (default: bf16).")
+  ElementType type;
+
+  @Option(
+      names = "--variant",
+      paramLabel = "NAME",
+      description =
+          "Which of the weights to take where a folder holds several, as in"
+              + " diffusion_pytorch_model.bf16.safetensors (default: those without, else the only"
+              + " ones).")
+  String variant;
+
+  @Option(
+      names = "--any-memory",
+      description = "Run even if the memory that is left seems too little.")
+  boolean anyMemory;
+
+  /** How the checkpoint is opened. */
+  OpenOptions openOptions() {
+    return OpenOptions.defaults().withType(type).withVariant(variant).withEmbeddings(embeddings);
+  }
+
+  /** How it runs. */
+  GenerateOptions generateOptions() {
+    GenerateOptions options =
+        GenerateOptions.defaults()
+            .withSteps(steps())
+            .withGuidance(guidance)
+            .withGuidance2(guidance2)
+            .withTrueGuidance(trueGuidance)
+            .withDynamicGuidance(dynamicGuidance)
+            .withSeed(seed)
+            .withAnyMemory(anyMemory);
+    try {
+      options = options.withFlowShift(flowShift);
+    } catch (IllegalArgumentException e) {
+      throw named(e);
+    }
+    if (latents == null) {
+      return options;
+    }
+    int[] size = size(latents);
+    return options.withLatents(size[0], size[1], size[2]);
+  }
+
+  /** The steps of a run; null for the usual number. */
+  private RunSteps steps() {
+    if (steps != null && steps < 1) {
+      throw new CommandFailure("--steps " + steps + "; expected at least 1");
+    }
+    if (sigmas != null && timesteps != null) {
+      throw new CommandFailure("--sigmas and --timesteps exclude each other");
+    }
+    if (sigmas == null && timesteps == null) {
+      return steps == null ? null : RunSteps.of(steps);
+    }
+    RunSteps wanted;
+    try {
+      wanted = sigmas != null ? RunSteps.atSigmas(sigmas) : RunSteps.atTimesteps(timesteps);
+    } catch (IllegalArgumentException e) {
+      throw named(e);
+    }
+    if (steps != null && steps != wanted.count()) {
+      throw new CommandFailure(
+          "--steps %d, but %d are given; leave --steps out".formatted(steps, wanted.count()));
+    }
+    return wanted;
+  }
+
+  /** The library's message about one of these options, in the words of the command line. */
+  static RuntimeException named(IllegalArgumentException failure) {
+    String message =
+        failure
+            .getMessage()
+            .replaceAll(
+                "(?<![-\\w./])(latents(?= FRAMES| \\d)|guidance-2|true-guidance|flow-shift|sigmas|timesteps)(?=[ ;:\\[])",
+                "--$1")
+            .replaceFirst("this one takes guidance$", "this one takes --guidance");
+    return new CommandFailure(message, failure);
+  }
+
+  /** Frames, height and width out of {@code text}. */
+  static int[] size(String text) {
+    if (!text.matches("[1-9]\\d{0,5}x[1-9]\\d{0,5}x[1-9]\\d{0,5}")) {
+      throw new CommandFailure(
+          "--latents " + text + " is no size; write FRAMESxHEIGHTxWIDTH, as in 21x60x104");
+    }
+    String[] parts = text.split("x");
+    return new int[] {
+      Integer.parseInt(parts[0]), Integer.parseInt(parts[1]), Integer.parseInt(parts[2])
+    };
+  }
+}

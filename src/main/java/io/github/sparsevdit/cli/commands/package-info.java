@@ -1,0 +1,4 @@
+/**
+ * The commands: parsing and printing only.
+ */
+package io.github.sparsevdit.cli.commands;

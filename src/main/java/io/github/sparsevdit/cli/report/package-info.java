@@ -1,0 +1,4 @@
+/**
+ * What commands say of a run.
+ */
+package io.github.sparsevdit.cli.report;

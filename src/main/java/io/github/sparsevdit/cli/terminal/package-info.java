@@ -1,0 +1,4 @@
+/**
+ * What a person sees: progress, tables, colours, interrupts.
+ */
+package io.github.sparsevdit.cli.terminal;

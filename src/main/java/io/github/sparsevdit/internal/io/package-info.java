@@ -1,0 +1,4 @@
+/**
+ * Files: written whole, digested, read as JSON, unpacked.
+ */
+package io.github.sparsevdit.internal.io;
