@@ -1,9 +1,9 @@
 package io.github.sparsevdit.jmh;
 
-import io.github.sparsevdit.SweepRequest;
-import io.github.sparsevdit.SweepResult;
 import io.github.sparsevdit.pattern.Order;
 import io.github.sparsevdit.pattern.Sequence;
+import io.github.sparsevdit.sweep.SweepRequest;
+import io.github.sparsevdit.sweep.SweepResult;
 import io.github.sparsevdit.tensor.ElementType;
 import java.util.concurrent.TimeUnit;
 import java.util.stream.IntStream;

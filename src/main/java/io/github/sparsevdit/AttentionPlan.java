@@ -12,6 +12,8 @@ import io.github.sparsevdit.internal.PlanEvent;
 import io.github.sparsevdit.internal.PlanHandle;
 import io.github.sparsevdit.pattern.Pattern;
 import io.github.sparsevdit.pattern.Sequence;
+import io.github.sparsevdit.sweep.SweepRequest;
+import io.github.sparsevdit.sweep.SweepResult;
 import io.github.sparsevdit.tensor.ElementType;
 import io.github.sparsevdit.tensor.Tensor;
 import java.lang.foreign.Arena;

@@ -1,5 +1,6 @@
 package io.github.sparsevdit;
 
+import static io.github.sparsevdit.internal.Access.buffer;
 import static io.github.sparsevdit.internal.Access.memory;
 
 import io.github.sparsevdit.bindings.Svdit;
@@ -227,7 +228,7 @@ final class AttentionRunner {
       queue.uses(memory(call.workspace));
     }
     if (call.textValidBuffer != null) {
-      queue.uses(call.textValidBuffer.memory());
+      queue.uses(buffer(call.textValidBuffer));
     }
   }
 
@@ -251,7 +252,7 @@ final class AttentionRunner {
       lse = call.lse == null ? lse : memory(call.lse).segment();
       workspace = call.workspace == null ? workspace : memory(call.workspace).segment();
       if (call.textValidBuffer != null) {
-        counts = call.textValidBuffer.memory().segment();
+        counts = buffer(call.textValidBuffer).segment();
       }
     }
     int status;

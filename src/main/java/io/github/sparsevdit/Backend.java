@@ -170,7 +170,7 @@ public final class Backend implements AutoCloseable {
 
   /** Bytes where this backend computes, not cleared, aligned to 256. The caller closes them. */
   public DeviceBuffer buffer(long bytes) {
-    return DeviceBuffer.allocate(handle, bytes);
+    return Access.newBuffer(handle, bytes);
   }
 
   /**
@@ -179,13 +179,13 @@ public final class Backend implements AutoCloseable {
    */
   public CudaStream stream() {
     requireStreams("streams");
-    return CudaStream.create(handle);
+    return Access.newStream(handle);
   }
 
   /** A new CUDA event, which the caller closes; UnsupportedException on the CPU. */
   public CudaEvent event() {
     requireStreams("events");
-    return CudaEvent.create(handle);
+    return Access.newEvent(handle);
   }
 
   /**

@@ -10,6 +10,8 @@ import io.github.sparsevdit.internal.NativeCalls;
 import io.github.sparsevdit.internal.PlanHandle;
 import io.github.sparsevdit.internal.StreamHandle;
 import io.github.sparsevdit.pattern.Order;
+import io.github.sparsevdit.sweep.SweepRequest;
+import io.github.sparsevdit.sweep.SweepResult;
 import io.github.sparsevdit.tensor.ElementType;
 import io.github.sparsevdit.tensor.Tensor;
 import java.lang.foreign.Arena;

@@ -1,9 +1,11 @@
 package io.github.sparsevdit;
 
+import static io.github.sparsevdit.internal.Access.buffer;
 import static io.github.sparsevdit.internal.Access.memory;
 
 import io.github.sparsevdit.cuda.CudaStream;
 import io.github.sparsevdit.cuda.DeviceBuffer;
+import io.github.sparsevdit.internal.Access;
 import io.github.sparsevdit.internal.BackendHandle;
 import io.github.sparsevdit.internal.Memory;
 import io.github.sparsevdit.internal.StreamHandle;
@@ -113,21 +115,25 @@ final class TensorCheck {
     if (counts == null) {
       return;
     }
-    if (counts.memory().device() != device) {
+    if (buffer(counts).device() != device) {
       throw new IllegalArgumentException(
           "textValid lies "
-              + place(counts.memory().device())
+              + place(buffer(counts).device())
               + "; this plan computes "
               + place(device)
               + " and copies nothing silently");
     }
-    if (!counts.memory().alive()) {
+    if (!buffer(counts).alive()) {
       throw new IllegalStateException("textValid is closed");
     }
-    if (!counts.holdsInts(batch)) {
+    if (!holdsInts(buffer(counts), batch)) {
       throw new IllegalArgumentException(
           "textValid is " + counts + ": expected " + batch + " ints, one per batch row");
     }
+  }
+
+  private static boolean holdsInts(Memory memory, long count) {
+    return memory.address() % Integer.BYTES == 0 && memory.bytes() / Integer.BYTES >= count;
   }
 
   /** Refuses what cannot be done where this plan computes. */
@@ -153,7 +159,7 @@ final class TensorCheck {
       throw new IllegalArgumentException(
           stream + ": expected a stream of CUDA device " + device + ", where this plan computes");
     }
-    return stream.streamHandle();
+    return Access.stream(stream);
   }
 
   static void scale(float scale) {

@@ -5,11 +5,13 @@ import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
-import io.github.sparsevdit.internal.Workspaces.Workspace;
 import io.github.sparsevdit.internal.Workspaces;
+import io.github.sparsevdit.internal.Workspaces.Workspace;
 import io.github.sparsevdit.pattern.Order;
 import io.github.sparsevdit.pattern.Pattern;
 import io.github.sparsevdit.pattern.Sequence;
+import io.github.sparsevdit.sweep.SweepRequest;
+import io.github.sparsevdit.sweep.SweepResult;
 import io.github.sparsevdit.tensor.ElementType;
 import io.github.sparsevdit.tensor.Tensor;
 import java.lang.foreign.ValueLayout;

@@ -13,6 +13,8 @@ import io.github.sparsevdit.pattern.Pattern;
 import io.github.sparsevdit.pattern.Policy;
 import io.github.sparsevdit.pattern.Schedule;
 import io.github.sparsevdit.pattern.Sequence;
+import io.github.sparsevdit.sweep.SweepRequest;
+import io.github.sparsevdit.sweep.SweepResult;
 import io.github.sparsevdit.tensor.ElementType;
 import io.github.sparsevdit.tensor.Safetensors;
 import io.github.sparsevdit.tensor.Tensor;

@@ -9,6 +9,8 @@ import io.github.sparsevdit.eval.cases.Visibility;
 import io.github.sparsevdit.pattern.Order;
 import io.github.sparsevdit.pattern.Pattern;
 import io.github.sparsevdit.pattern.Sequence;
+import io.github.sparsevdit.sweep.SweepRequest;
+import io.github.sparsevdit.sweep.SweepResult;
 import io.github.sparsevdit.tensor.ElementType;
 import io.github.sparsevdit.tensor.Tensor;
 import java.util.List;

@@ -9,25 +9,25 @@ import io.github.sparsevdit.cli.commands.GenerateCommand;
 import io.github.sparsevdit.cli.commands.PlanCommand;
 import io.github.sparsevdit.cli.commands.SearchCommand;
 import io.github.sparsevdit.cli.commands.ShowCommand;
+import io.github.sparsevdit.cli.commands.Version;
 import io.github.sparsevdit.cli.terminal.Console;
 import java.lang.reflect.Constructor;
+import picocli.CommandLine;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.HelpCommand;
 import picocli.CommandLine.IFactory;
-import picocli.CommandLine.IVersionProvider;
 import picocli.CommandLine.Model.CommandSpec;
 import picocli.CommandLine.Option;
 import picocli.CommandLine.ParameterException;
 import picocli.CommandLine.ScopeType;
 import picocli.CommandLine.Spec;
-import picocli.CommandLine;
 
 /** The command line without a command. */
 @Command(
     name = "svdit",
     mixinStandardHelpOptions = true,
     scope = ScopeType.INHERIT,
-    versionProvider = Svdit.Version.class,
+    versionProvider = Version.class,
     synopsisSubcommandLabel = "COMMAND",
     description = "Structured sparse attention for video diffusion transformers.",
     footerHeading = "%nFor a start:%n",
@@ -86,19 +86,6 @@ public final class Svdit implements Runnable {
         }
       }
       return CommandLine.defaultFactory().create(type);
-    }
-  }
-
-  /** What the jar's manifest says. */
-  public static final class Version implements IVersionProvider {
-    static String get() {
-      String version = Svdit.class.getPackage().getImplementationVersion();
-      return version == null ? "(not packaged)" : version;
-    }
-
-    @Override
-    public String[] getVersion() {
-      return new String[] {"svdit " + get() + ", Java " + Runtime.version()};
     }
   }
 }

@@ -1,6 +1,6 @@
 package io.github.sparsevdit.cuda;
 
-import io.github.sparsevdit.internal.BackendHandle;
+import io.github.sparsevdit.internal.Access;
 import io.github.sparsevdit.internal.EventHandle;
 
 /**
@@ -8,14 +8,14 @@ import io.github.sparsevdit.internal.EventHandle;
  * tell the time between. Works from any thread.
  */
 public final class CudaEvent implements AutoCloseable {
+  static {
+    Access.ofEvents(CudaEvent::new);
+  }
+
   private final EventHandle handle;
 
   private CudaEvent(EventHandle handle) {
     this.handle = handle;
-  }
-
-  public static CudaEvent create(BackendHandle backend) {
-    return new CudaEvent(new EventHandle(backend));
   }
 
   /** Marks all work given to stream so far; an earlier mark is forgotten. */

@@ -25,17 +25,13 @@ import java.util.Arrays;
  */
 public final class CudaStream implements AutoCloseable {
   static {
-    Access.ofStreams(stream -> ((CudaStream) stream).handle);
+    Access.ofStreams(stream -> ((CudaStream) stream).handle, CudaStream::new);
   }
 
   private final StreamHandle handle;
 
   private CudaStream(StreamHandle handle) {
     this.handle = handle;
-  }
-
-  public static CudaStream create(BackendHandle backend) {
-    return new CudaStream(StreamHandle.create(backend));
   }
 
   /** As {@link #wrap(long, int, Object)} for a stream of device 0 that the caller keeps open. */
@@ -140,7 +136,7 @@ public final class CudaStream implements AutoCloseable {
     handle.close();
   }
 
-  public StreamHandle streamHandle() {
+  StreamHandle streamHandle() {
     return handle;
   }
 

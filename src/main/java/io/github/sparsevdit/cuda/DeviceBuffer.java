@@ -2,13 +2,11 @@ package io.github.sparsevdit.cuda;
 
 import io.github.sparsevdit.Backend;
 import io.github.sparsevdit.internal.Access;
-import io.github.sparsevdit.internal.BackendHandle;
 import io.github.sparsevdit.internal.DeviceCopy;
 import io.github.sparsevdit.internal.Memory;
 import io.github.sparsevdit.tensor.ElementType;
 import io.github.sparsevdit.tensor.Tensor;
 import java.lang.foreign.MemorySegment;
-import java.lang.foreign.ValueLayout;
 
 /**
  * Plain bytes where a backend computes: allocated by {@link Backend#buffer}, or wrapped from
@@ -18,17 +16,14 @@ import java.lang.foreign.ValueLayout;
  * <p>Works from any thread.
  */
 public final class DeviceBuffer implements AutoCloseable {
+  static {
+    Access.ofBuffers(buffer -> ((DeviceBuffer) buffer).memory, DeviceBuffer::new);
+  }
+
   private final Memory memory;
 
   private DeviceBuffer(Memory memory) {
     this.memory = memory;
-  }
-
-  public static DeviceBuffer allocate(BackendHandle backend, long bytes) {
-    if (bytes < 1) {
-      throw new IllegalArgumentException("a buffer has at least one byte: " + bytes);
-    }
-    return new DeviceBuffer(Memory.allocate(backend, bytes, "a buffer of " + bytes + " bytes"));
   }
 
   /**
@@ -97,16 +92,6 @@ public final class DeviceBuffer implements AutoCloseable {
     } else {
       DeviceCopy.toHost(memory, 0, host);
     }
-  }
-
-  /** Whether it has room for count ints, at an address they may begin at. */
-  public boolean holdsInts(long count) {
-    return memory.address() % ValueLayout.JAVA_INT.byteAlignment() == 0
-        && memory.bytes() / ValueLayout.JAVA_INT.byteSize() >= count;
-  }
-
-  public Memory memory() {
-    return memory;
   }
 
   /**

@@ -1,4 +1,2 @@
-/**
- * CUDA streams, events, graphs, and device memory of other libraries.
- */
+/** CUDA streams, events, graphs, and device memory of other libraries. */
 package io.github.sparsevdit.cuda;

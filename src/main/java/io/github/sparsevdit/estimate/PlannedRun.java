@@ -108,7 +108,8 @@ public record PlannedRun(
   }
 
   /** A table's density by step and layer. */
-  public double[][] densities(Backend backend, DispatchTable table, Schedule schedule, ElementType type) {
+  public double[][] densities(
+      Backend backend, DispatchTable table, Schedule schedule, ElementType type) {
     try (SparseAttention attention =
         SparseAttention.of(backend, table, sequence(), schedule, type)) {
       Map<AttentionPlan, Double> known = new IdentityHashMap<>(); // steps of a phase share plans

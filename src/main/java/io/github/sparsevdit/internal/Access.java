@@ -8,7 +8,7 @@ import java.util.function.Function;
  * an object of another class is a ClassCastException.
  */
 public final class Access {
-  private static final String TENSOR = "io.github.sparsevdit.tensor.Tensor";
+  private static final String ROOT = "io.github.sparsevdit.";
 
   /**
    * Of tensors.
@@ -33,6 +33,10 @@ public final class Access {
   private static volatile Tensors<?, ?> tensors;
   private static volatile Function<Object, BackendHandle> backends;
   private static volatile Function<Object, StreamHandle> streams;
+  private static volatile Function<Object, Memory> buffers;
+  private static volatile Function<StreamHandle, Object> newStream;
+  private static volatile Function<EventHandle, Object> newEvent;
+  private static volatile Function<Memory, Object> newBuffer;
 
   private Access() {}
 
@@ -46,22 +50,74 @@ public final class Access {
     backends = accessor;
   }
 
-  /** CudaStream's own. */
-  public static void ofStreams(Function<Object, StreamHandle> accessor) {
+  /** CudaStream's own: the handle of one, and one of a handle. */
+  public static void ofStreams(
+      Function<Object, StreamHandle> accessor, Function<StreamHandle, Object> maker) {
     streams = accessor;
+    newStream = maker;
+  }
+
+  /** CudaEvent's own: one of a handle. */
+  public static void ofEvents(Function<EventHandle, Object> maker) {
+    newEvent = maker;
+  }
+
+  /** DeviceBuffer's own: the memory of one, and one of memory. */
+  public static void ofBuffers(Function<Object, Memory> accessor, Function<Memory, Object> maker) {
+    buffers = accessor;
+    newBuffer = maker;
   }
 
   /** Tensors, of which none need exist yet. */
   @SuppressWarnings("unchecked") // what Tensor gave is of tensors and element types
   public static <T, E> Tensors<T, E> tensors() {
     if (tensors == null) {
-      try {
-        Class.forName(TENSOR); // initialises it
-      } catch (ClassNotFoundException e) {
-        throw new AssertionError(e);
-      }
+      initialise("tensor.Tensor");
     }
     return (Tensors<T, E>) tensors;
+  }
+
+  private static void initialise(String className) {
+    try {
+      Class.forName(ROOT + className);
+    } catch (ClassNotFoundException e) {
+      throw new AssertionError(e);
+    }
+  }
+
+  /** A new CudaStream. */
+  @SuppressWarnings("unchecked") // what CudaStream gave makes them
+  public static <T> T newStream(BackendHandle backend) {
+    if (newStream == null) {
+      initialise("cuda.CudaStream");
+    }
+    return (T) newStream.apply(StreamHandle.create(backend));
+  }
+
+  /** A new CudaEvent. */
+  @SuppressWarnings("unchecked") // what CudaEvent gave makes them
+  public static <T> T newEvent(BackendHandle backend) {
+    if (newEvent == null) {
+      initialise("cuda.CudaEvent");
+    }
+    return (T) newEvent.apply(new EventHandle(backend));
+  }
+
+  /** A new DeviceBuffer. */
+  @SuppressWarnings("unchecked") // what DeviceBuffer gave makes them
+  public static <T> T newBuffer(BackendHandle backend, long bytes) {
+    if (newBuffer == null) {
+      initialise("cuda.DeviceBuffer");
+    }
+    if (bytes < 1) {
+      throw new IllegalArgumentException("a buffer has at least one byte: " + bytes);
+    }
+    return (T) newBuffer.apply(Memory.allocate(backend, bytes, "a buffer of " + bytes + " bytes"));
+  }
+
+  /** The memory of a DeviceBuffer. */
+  public static Memory buffer(Object buffer) {
+    return buffers.apply(buffer);
   }
 
   /** The memory a tensor views. */

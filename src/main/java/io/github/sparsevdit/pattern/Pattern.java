@@ -1,7 +1,5 @@
 package io.github.sparsevdit.pattern;
 
-import io.github.sparsevdit.internal.io.Json;
-import io.github.sparsevdit.internal.io.JsonText;
 import java.util.Arrays;
 import java.util.Collections;
 import java.util.List;
@@ -94,21 +92,6 @@ public record Pattern(
   /** One list of visible video blocks per video query block, cut in order. */
   public static Pattern blocks(Order order, List<List<Integer>> lists) {
     return new Pattern(Mode.BLOCKS, order, 0, List.of(), lists);
-  }
-
-  /**
-   * Reads a pattern as it stands in tables: {@code {"mode": "diagonal", "window": 6240}}.
-   * IllegalArgumentException naming the field and what was expected.
-   */
-  public static Pattern ofJson(String json) {
-    return PatternJson.read(Json.parse("pattern", json, 4));
-  }
-
-  /** This as it stands in tables. */
-  public String toJson() {
-    JsonText json = JsonText.readable().object();
-    PatternJson.write(this, json);
-    return json.end().toString();
   }
 
   /**

@@ -1,8 +1,8 @@
 package io.github.sparsevdit.pipeline;
 
 import io.github.sparsevdit.UnsupportedException;
-import io.github.sparsevdit.model.Conditioning.Part;
 import io.github.sparsevdit.model.Conditioning;
+import io.github.sparsevdit.model.Conditioning.Part;
 import io.github.sparsevdit.tensor.ElementType;
 import io.github.sparsevdit.tensor.Safetensors;
 import io.github.sparsevdit.tensor.Tensor;

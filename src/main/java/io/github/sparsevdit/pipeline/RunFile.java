@@ -8,6 +8,7 @@ import io.github.sparsevdit.pattern.Mode;
 import io.github.sparsevdit.pattern.Pattern;
 import io.github.sparsevdit.pattern.Policy;
 import io.github.sparsevdit.pattern.Schedule;
+import io.github.sparsevdit.table.PatternJson;
 import io.github.sparsevdit.tensor.ElementType;
 import io.github.sparsevdit.tensor.Safetensors;
 import io.github.sparsevdit.tensor.Tensor;
@@ -122,7 +123,7 @@ public final class RunFile {
         if (text == null) {
           text =
               patterns.stream()
-                  .map(Pattern::toJson)
+                  .map(PatternJson::toJson)
                   .collect(Collectors.joining(",", "[", "]"))
                   .getBytes(StandardCharsets.UTF_8);
           known.put(patterns, text);

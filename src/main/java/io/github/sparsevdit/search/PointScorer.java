@@ -1,8 +1,6 @@
 package io.github.sparsevdit.search;
 
 import io.github.sparsevdit.NotFiniteException;
-import io.github.sparsevdit.SweepRequest;
-import io.github.sparsevdit.SweepResult;
 import io.github.sparsevdit.search.capture.CalibrationSource.Key;
 import io.github.sparsevdit.search.capture.CalibrationSource.Point;
 import io.github.sparsevdit.search.capture.FinitePoint;
@@ -10,6 +8,8 @@ import io.github.sparsevdit.search.sweep.Candidates;
 import io.github.sparsevdit.search.sweep.OutputProjection;
 import io.github.sparsevdit.search.sweep.SampledQueryBlocks;
 import io.github.sparsevdit.search.sweep.SweepPass;
+import io.github.sparsevdit.sweep.SweepRequest;
+import io.github.sparsevdit.sweep.SweepResult;
 import io.github.sparsevdit.tensor.ElementType;
 import io.github.sparsevdit.tensor.Tensor;
 import java.lang.foreign.Arena;

@@ -1,9 +1,9 @@
 package io.github.sparsevdit.search;
 
 import io.github.sparsevdit.internal.SearchPointEvent;
+import io.github.sparsevdit.search.capture.CalibrationSource;
 import io.github.sparsevdit.search.capture.CalibrationSource.Key;
 import io.github.sparsevdit.search.capture.CalibrationSource.Point;
-import io.github.sparsevdit.search.capture.CalibrationSource;
 import io.github.sparsevdit.search.capture.FinitePoint;
 
 /** One stage of a search over the points of a source: what it wants of them, and what it does. */

@@ -2,12 +2,12 @@ package io.github.sparsevdit.search;
 
 import io.github.sparsevdit.AttentionPlan;
 import io.github.sparsevdit.Backend;
-import io.github.sparsevdit.SweepRequest;
-import io.github.sparsevdit.SweepResult;
 import io.github.sparsevdit.internal.Resources;
 import io.github.sparsevdit.pattern.Pattern;
 import io.github.sparsevdit.search.capture.CalibrationSource.Point;
 import io.github.sparsevdit.search.capture.Placement;
+import io.github.sparsevdit.sweep.SweepRequest;
+import io.github.sparsevdit.sweep.SweepResult;
 import java.util.Collections;
 import java.util.List;
 

@@ -1,10 +1,10 @@
 package io.github.sparsevdit.search;
 
 import io.github.sparsevdit.pattern.Mode;
+import io.github.sparsevdit.table.DispatchTable;
 import io.github.sparsevdit.table.DispatchTable.HeadEntry;
 import io.github.sparsevdit.table.DispatchTable.Phase;
 import io.github.sparsevdit.table.DispatchTable.SearchInfo;
-import io.github.sparsevdit.table.DispatchTable;
 import java.util.ArrayList;
 import java.util.List;
 

@@ -5,7 +5,6 @@ import io.github.sparsevdit.internal.io.JsonText;
 import io.github.sparsevdit.pattern.Mode;
 import io.github.sparsevdit.pattern.ModelShape;
 import io.github.sparsevdit.pattern.Pattern;
-import io.github.sparsevdit.pattern.PatternJson;
 import io.github.sparsevdit.pattern.Sequence;
 import io.github.sparsevdit.table.DispatchTable.HeadEntry;
 import io.github.sparsevdit.table.DispatchTable.Phase;

@@ -5,11 +5,11 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import io.github.sparsevdit.Backend;
 import io.github.sparsevdit.CpuOptions;
-import io.github.sparsevdit.SweepRequest;
 import io.github.sparsevdit.bindings.Svdit;
 import io.github.sparsevdit.internal.AbiCheck.Place;
 import io.github.sparsevdit.pattern.Mode;
 import io.github.sparsevdit.pattern.Order;
+import io.github.sparsevdit.sweep.SweepRequest;
 import io.github.sparsevdit.tensor.ElementType;
 import java.nio.file.Files;
 import java.nio.file.Path;

@@ -8,19 +8,19 @@ import io.github.sparsevdit.pattern.Sequence;
  * Attention in double precision from the definition of the patterns, one (query, key) pair at a
  * time.
  */
-final class BruteForce {
+public final class BruteForce {
   private final Sequence sequence;
   private final int block;
   private final int headDim;
 
-  BruteForce(Sequence sequence, int block, int headDim) {
+  public BruteForce(Sequence sequence, int block, int headDim) {
     this.sequence = sequence;
     this.block = block;
     this.headDim = headDim;
   }
 
   /** Softmax weights of every query over every key, [tokens][tokens]. */
-  double[][] weights(Pattern pattern, float[] q, float[] k, int textValid) {
+  public double[][] weights(Pattern pattern, float[] q, float[] k, int textValid) {
     int tokens = sequence.tokens();
     int[] place = places(pattern.order());
     double[][] weights = new double[tokens][tokens];
@@ -48,7 +48,7 @@ final class BruteForce {
   }
 
   /** The head's output, [tokens][headDim]. */
-  double[][] attend(double[][] weights, float[] v) {
+  public double[][] attend(double[][] weights, float[] v) {
     double[][] out = new double[weights.length][headDim];
     for (int i = 0; i < weights.length; i++) {
       for (int j = 0; j < weights.length; j++) {
@@ -61,7 +61,7 @@ final class BruteForce {
   }
 
   /** Visible pairs / (queries × keys). */
-  double density(Pattern pattern) {
+  public double density(Pattern pattern) {
     int[] place = places(pattern.order());
     long pairs = 0;
     for (int i = 0; i < sequence.tokens(); i++) {

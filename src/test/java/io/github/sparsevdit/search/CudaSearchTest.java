@@ -7,7 +7,6 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import io.github.sparsevdit.AttentionPlan;
 import io.github.sparsevdit.Backend;
-import io.github.sparsevdit.SweepRequest;
 import io.github.sparsevdit.pattern.ModelShape;
 import io.github.sparsevdit.pattern.Order;
 import io.github.sparsevdit.pattern.Pattern;
@@ -16,6 +15,7 @@ import io.github.sparsevdit.pattern.Sequence;
 import io.github.sparsevdit.search.capture.CalibrationSource;
 import io.github.sparsevdit.search.sweep.Candidates;
 import io.github.sparsevdit.search.sweep.LayerError;
+import io.github.sparsevdit.sweep.SweepRequest;
 import io.github.sparsevdit.table.DispatchTable;
 import io.github.sparsevdit.tensor.ElementType;
 import io.github.sparsevdit.tensor.Tensor;

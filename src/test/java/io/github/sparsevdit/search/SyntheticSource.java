@@ -13,11 +13,11 @@ import java.util.Random;
 import java.util.stream.IntStream;
 
 /** Points made up from their key alone, so that every visit gives the same. */
-final class SyntheticSource implements CalibrationSource {
-  static final int BRANCHES = 2;
+public final class SyntheticSource implements CalibrationSource {
+  public static final int BRANCHES = 2;
 
   /** Fills one head of one point: q, k and v are [tokens · headDim], zero before. */
-  interface Head {
+  public interface Head {
     void fill(Key key, Random random, float[] q, float[] k, float[] v);
   }
 
@@ -25,9 +25,9 @@ final class SyntheticSource implements CalibrationSource {
   final Sequence sequence;
   final int steps;
   final int samples;
-  final int outputs;
+  public final int outputs;
   final List<Head> heads;
-  final int[] textValid;
+  public final int[] textValid;
   int secondNetworkFrom = Integer.MAX_VALUE; // the step it takes over at
   int visits;
 
@@ -36,7 +36,7 @@ final class SyntheticSource implements CalibrationSource {
    * @param textValid valid text per batch row, its length the batch size; null for a batch of one
    *     with all text valid
    */
-  SyntheticSource(
+  public SyntheticSource(
       Sequence sequence,
       int layers,
       int headDim,
@@ -59,7 +59,7 @@ final class SyntheticSource implements CalibrationSource {
   }
 
   /** Q, K and V of a point, each [batch][head][token · headDim]. */
-  float[][][][] values(Key key) {
+  public float[][][][] values(Key key) {
     float[][][][] qkv = new float[3][batch()][heads.size()][sequence.tokens() * model.headDim()];
     for (int b = 0; b < batch(); b++) {
       for (int h = 0; h < heads.size(); h++) {
@@ -71,7 +71,7 @@ final class SyntheticSource implements CalibrationSource {
   }
 
   /** The projection [outputs, H · D] of a layer of the network that computes a point. */
-  float[] projection(Key key) {
+  public float[] projection(Key key) {
     int network = key.step() < secondNetworkFrom ? 0 : 1;
     Random random = new Random(77 + key.layer() + 1000L * network);
     float[] weight = new float[outputs * heads.size() * model.headDim()];
@@ -81,7 +81,7 @@ final class SyntheticSource implements CalibrationSource {
     return weight;
   }
 
-  List<Key> keys() {
+  public List<Key> keys() {
     List<Key> keys = new ArrayList<>();
     for (int sample = 0; sample < samples; sample++) {
       for (int step = 0; step < steps; step++) {
@@ -187,7 +187,7 @@ final class SyntheticSource implements CalibrationSource {
         .copyFrom(values);
   }
 
-  static void gaussian(Random random, float[] values, double scale) {
+  public static void gaussian(Random random, float[] values, double scale) {
     for (int i = 0; i < values.length; i++) {
       values[i] = (float) (random.nextGaussian() * scale);
     }

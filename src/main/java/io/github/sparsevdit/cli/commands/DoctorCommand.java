@@ -7,7 +7,6 @@ import io.github.sparsevdit.BackendInfo;
 import io.github.sparsevdit.CpuOptions;
 import io.github.sparsevdit.LibraryInfo;
 import io.github.sparsevdit.SvditException;
-import io.github.sparsevdit.cli.Svdit;
 import io.github.sparsevdit.cli.terminal.Console;
 import io.github.sparsevdit.cli.terminal.Json;
 import io.github.sparsevdit.internal.Access;
@@ -77,7 +76,7 @@ public final class DoctorCommand implements Callable<Integer> {
     node.put(
         "native access",
         access ? "enabled" : "not enabled: start Java with --enable-native-access=ALL-UNNAMED");
-    node.put("svdit", Svdit.Version.get());
+    node.put("svdit", Version.get());
   }
 
   private static boolean library(ObjectNode node) {

@@ -10,7 +10,7 @@ import picocli.CommandLine.TypeConversionException;
  * Reads a sequence as people write it: {@code 21x30x52}, {@code 33x45x80+256}, {@code
  * 226+11x48x85}.
  */
-final class SequenceConverter implements ITypeConverter<Sequence> {
+public final class SequenceConverter implements ITypeConverter<Sequence> {
   private static final Pattern FORM =
       Pattern.compile("(?:(\\d{1,9})\\+)?(\\d{1,9})x(\\d{1,9})x(\\d{1,9})(?:\\+(\\d{1,9}))?");
 

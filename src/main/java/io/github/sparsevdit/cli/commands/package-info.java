@@ -1,4 +1,2 @@
-/**
- * The commands: parsing and printing only.
- */
+/** The commands: parsing and printing only. */
 package io.github.sparsevdit.cli.commands;

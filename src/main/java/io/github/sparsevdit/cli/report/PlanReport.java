@@ -33,7 +33,8 @@ public record PlanReport(
     List<String> assumed) {
 
   /** A line for each usual run of each published model. */
-  public static void list(Console console, boolean json, List<ModelProfile> models, ElementType type) {
+  public static void list(
+      Console console, boolean json, List<ModelProfile> models, ElementType type) {
     TextTable table =
         new TextTable(
             "model", "video", "tokens", "steps", "PFLOP", "attention", "weights", "buffers");

@@ -1,4 +1,2 @@
-/**
- * What commands say of a run.
- */
+/** What commands say of a run. */
 package io.github.sparsevdit.cli.report;

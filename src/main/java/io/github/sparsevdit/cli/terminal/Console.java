@@ -30,7 +30,7 @@ public record Console(
   }
 
   /** Streams that no person watches. */
-  static Console plain(PrintStream out, PrintStream err) {
+  public static Console plain(PrintStream out, PrintStream err) {
     return new Console(out, err, false, false, false);
   }
 

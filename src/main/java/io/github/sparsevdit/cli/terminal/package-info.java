@@ -1,4 +1,2 @@
-/**
- * What a person sees: progress, tables, colours, interrupts.
- */
+/** What a person sees: progress, tables, colours, interrupts. */
 package io.github.sparsevdit.cli.terminal;

@@ -6,6 +6,7 @@ import io.github.sparsevdit.UnsupportedException;
 import io.github.sparsevdit.internal.io.Json;
 import io.github.sparsevdit.pattern.Pattern;
 import io.github.sparsevdit.pattern.Sequence;
+import io.github.sparsevdit.table.PatternJson;
 import io.github.sparsevdit.tensor.ElementType;
 import io.github.sparsevdit.tensor.Safetensors;
 import io.github.sparsevdit.tensor.Tensor;
@@ -60,7 +61,7 @@ public final class AttentionCase implements ReferenceCase {
           json.field("block").integer(1),
           ints(json.field("text_valid")),
           json.field("patterns").array().stream()
-              .map(pattern -> Pattern.ofJson(pattern.toString()))
+              .map(pattern -> PatternJson.parse(pattern.toString()))
               .toList(),
           json.field("density").array().stream().mapToDouble(Json::number).toArray());
     }

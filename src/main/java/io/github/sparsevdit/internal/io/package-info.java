@@ -1,4 +1,2 @@
-/**
- * Files: written whole, digested, read as JSON, unpacked.
- */
+/** Files: written whole, digested, read as JSON, unpacked. */
 package io.github.sparsevdit.internal.io;

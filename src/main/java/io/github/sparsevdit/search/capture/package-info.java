@@ -1,4 +1,2 @@
-/**
- * Where a search gets its Q, K and V: a source, and captures in files.
- */
+/** Where a search gets its Q, K and V: a source, and captures in files. */
 package io.github.sparsevdit.search.capture;

@@ -1,4 +1,2 @@
-/**
- * What a search tries and measures: candidates, sampled query blocks, layer errors.
- */
+/** What a search tries and measures: candidates, sampled query blocks, layer errors. */
 package io.github.sparsevdit.search.sweep;

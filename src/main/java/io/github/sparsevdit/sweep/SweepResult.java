@@ -1,4 +1,4 @@
-package io.github.sparsevdit;
+package io.github.sparsevdit.sweep;
 
 import java.util.Arrays;
 
@@ -15,7 +15,7 @@ public final class SweepResult {
   private final float[] reference;
   private final double[] mass;
 
-  SweepResult(
+  public SweepResult(
       int heads,
       int queryBlocks,
       int stops,

@@ -1,7 +1,10 @@
-package io.github.sparsevdit.pattern;
+package io.github.sparsevdit.table;
 
 import io.github.sparsevdit.internal.io.Json;
 import io.github.sparsevdit.internal.io.JsonText;
+import io.github.sparsevdit.pattern.Mode;
+import io.github.sparsevdit.pattern.Order;
+import io.github.sparsevdit.pattern.Pattern;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
@@ -12,8 +15,24 @@ import java.util.List;
 public final class PatternJson {
   private PatternJson() {}
 
+  /**
+   * Reads a pattern: {@code {"mode": "diagonal", "window": 6240}}.
+   *
+   * @throws IllegalArgumentException naming the field and what was expected
+   */
+  public static Pattern parse(String json) {
+    return read(Json.parse("pattern", json, 4));
+  }
+
+  /** A pattern as it stands in tables. */
+  public static String toJson(Pattern pattern) {
+    JsonText json = JsonText.readable().object();
+    write(pattern, json);
+    return json.end().toString();
+  }
+
   /** Reads the pattern of an object, which may have those other fields too. */
-  public static Pattern read(Json object, String... otherFields) {
+  static Pattern read(Json object, String... otherFields) {
     Mode mode = mode(object.field("mode"));
     List<String> allowed = new ArrayList<>(List.of("mode"));
     allowed.addAll(
@@ -54,7 +73,7 @@ public final class PatternJson {
   }
 
   /** Writes the fields of a pattern, without braces. */
-  public static void write(Pattern pattern, JsonText to) {
+  static void write(Pattern pattern, JsonText to) {
     to.field("mode", pattern.mode().json());
     switch (pattern.mode()) {
       case FULL, SKIP -> {}

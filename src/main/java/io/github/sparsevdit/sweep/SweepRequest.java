@@ -1,4 +1,4 @@
-package io.github.sparsevdit;
+package io.github.sparsevdit.sweep;
 
 import io.github.sparsevdit.pattern.Order;
 import io.github.sparsevdit.tensor.Tensor;

@@ -1,9 +1,8 @@
-package io.github.sparsevdit.internal;
+package io.github.sparsevdit.internal.io;
 
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
-import io.github.sparsevdit.internal.io.AvailableMemory;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
