@@ -121,17 +121,17 @@ void test_turns() {
     }
     counts[15] = 1;          // the last and smallest
     std::vector<int> order;  // by whoever has the only seat
-    std::atomic<bool> go{false};
+    std::atomic<bool> begun{false}, go{false};
     std::vector<std::thread> callers;
     for (int caller = 0; caller < kCallers; ++caller) {
       callers.emplace_back([&, caller] {
         pool.for_each(counts[caller], [&, caller](int64_t) {
+          begun = true;
           while (!go) std::this_thread::yield();
           order.push_back(caller);
         });
       });
-      while (caller > 0 && pool.queue().waiting < caller) std::this_thread::yield();
-      // The first has its item in hand once the second finds no seat.
+      while (!begun || pool.queue().waiting < caller) std::this_thread::yield();
     }
     go = true;
     for (auto &caller : callers) caller.join();
@@ -178,38 +178,41 @@ void test_exceptions() {
       ThreadPool pool(3);
       const bool of_caller = *who != 'w', of_workers = *who != 'c';
       std::atomic<int> wrong{0}, caught{0};
+      const auto call = [&](int mine) {
+        const int64_t count = 400;
+        std::atomic<bool> thrown{false};
+        std::atomic<int> inside{0};
+        try {
+          pool.run(count, [&](ThreadPool::Items &items) {
+            ++inside;
+            while (items.next() >= 0) {
+              if (items.participant() == 0 ? of_caller : of_workers) {
+                thrown = true;
+                --inside;
+                throw mine;
+              }
+              std::this_thread::yield();
+            }
+            --inside;
+          });
+          wrong += thrown;
+        } catch (int got) {
+          ++caught;
+          wrong += got != mine || !thrown || inside != 0;
+        }
+      };
       std::vector<std::thread> callers;
       for (int caller = 0; caller < 6; ++caller) {
         callers.emplace_back([&, caller] {
-          for (int round = 0; round < 200; ++round) {
-            const int64_t count = 400;
-            std::atomic<bool> thrown{false};
-            std::atomic<int> inside{0};
-            try {
-              pool.run(count, [&](ThreadPool::Items &items) {
-                ++inside;
-                while (items.next() >= 0) {
-                  if (items.participant() == 0 ? of_caller : of_workers) {
-                    thrown = true;
-                    --inside;
-                    throw caller * 1000 + round;
-                  }
-                  std::this_thread::yield();
-                }
-                --inside;
-              });
-              wrong += thrown;
-            } catch (int mine) {
-              ++caught;
-              wrong += mine != caller * 1000 + round || !thrown || inside != 0;
-            }
-          }
+          for (int round = 0; round < 200; ++round) call(caller * 1000 + round);
           std::atomic<int64_t> sum{0};
           pool.for_each(100, [&](int64_t item) { sum += item; });
           wrong += sum != 4950;
         });
       }
       for (auto &caller : callers) caller.join();
+      // Beside so many callers, workers may have found no seat.
+      for (int round = 0; caught == 0 && round < 100000; ++round) call(6000 + round);
       EXPECT(wrong == 0, "%d", wrong.load());
       EXPECT(caught > 0, "nothing was thrown");
     });
