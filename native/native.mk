@@ -156,6 +156,7 @@ include native/test/device/gpu.mk
 # processors; one line each, the whole output of those that fail.
 .PHONY: native-test
 native-test: $(TESTS) $(SIM_TESTS) $(if $(WITH_CUDA),cuda-resources cuda-sass cuda-sass-test)
+	@tools/native-layers
 	@$(NATIVE)/test/tiers_test --say
 	@printf '%s\n' $(TESTS) $(SIM_TESTS) | xargs -P $(or $(JOBS),$(shell nproc)) -n 1 tools/run-test
 

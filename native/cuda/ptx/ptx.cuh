@@ -6,7 +6,7 @@
 #define SVDIT_CUDA_PTX_CUH
 
 #ifdef SVDIT_SIM
-#include "../sim/primitives.h"
+#include "sim/primitives.h"
 #else
 
 #include <cstdint>

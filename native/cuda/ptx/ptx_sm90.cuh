@@ -12,7 +12,7 @@
 #include "cuda/ptx/tensor_map.h"
 
 #ifdef SVDIT_SIM
-#include "../sim/primitives_sm90.h"
+#include "sim/primitives_sm90.h"
 #else
 
 namespace svdit::ptx {

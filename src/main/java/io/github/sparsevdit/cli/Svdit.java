@@ -77,7 +77,7 @@ public final class Svdit implements Runnable {
   record Commands(Console console) implements IFactory {
     @Override
     public <K> K create(Class<K> type) throws Exception {
-      if (type.getPackage() == Svdit.class.getPackage()) {
+      if (type.getPackageName().startsWith(Svdit.class.getPackageName())) {
         for (Constructor<?> constructor : type.getDeclaredConstructors()) {
           Class<?>[] wants = constructor.getParameterTypes();
           if (wants.length == 1 && wants[0] == Console.class) {

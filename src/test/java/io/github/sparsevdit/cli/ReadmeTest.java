@@ -78,6 +78,8 @@ class ReadmeTest {
         source,
         """
         import io.github.sparsevdit.*;
+        import io.github.sparsevdit.pattern.*;
+        import io.github.sparsevdit.table.*;
         import io.github.sparsevdit.tensor.*;
         import java.nio.file.Path;
         import java.util.*;

@@ -115,7 +115,7 @@ public final class BenchCommand implements Callable<Integer> {
   @Spec CommandSpec spec;
   private final Console console;
 
-  BenchCommand(Console console) {
+  public BenchCommand(Console console) {
     this.console = console;
   }
 

@@ -70,7 +70,7 @@ public final class CaptureCommand implements Callable<Integer> {
   @Mixin BackendOptions backendOptions;
   private final Console console;
 
-  CaptureCommand(Console console) {
+  public CaptureCommand(Console console) {
     this.console = console;
   }
 

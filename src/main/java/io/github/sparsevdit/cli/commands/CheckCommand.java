@@ -55,7 +55,7 @@ public final class CheckCommand implements Callable<Integer> {
   @Mixin BackendOptions backendOptions;
   private final Console console;
 
-  CheckCommand(Console console) {
+  public CheckCommand(Console console) {
     this.console = console;
   }
 

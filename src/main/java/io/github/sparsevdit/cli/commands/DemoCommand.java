@@ -120,7 +120,7 @@ public final class DemoCommand implements Callable<Integer> {
   @Spec CommandSpec spec;
   private final Console console;
 
-  DemoCommand(Console console) {
+  public DemoCommand(Console console) {
     this.console = console;
   }
 

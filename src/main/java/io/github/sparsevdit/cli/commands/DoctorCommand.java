@@ -38,7 +38,7 @@ public final class DoctorCommand implements Callable<Integer> {
 
   private final Console console;
 
-  DoctorCommand(Console console) {
+  public DoctorCommand(Console console) {
     this.console = console;
   }
 

@@ -106,7 +106,7 @@ public final class GenerateCommand implements Callable<Integer> {
   @Spec CommandSpec spec;
   private final Console console;
 
-  GenerateCommand(Console console) {
+  public GenerateCommand(Console console) {
     this.console = console;
   }
 

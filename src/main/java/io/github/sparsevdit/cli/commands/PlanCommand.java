@@ -113,7 +113,7 @@ public final class PlanCommand implements Callable<Integer> {
   @Spec CommandSpec spec;
   private final Console console;
 
-  PlanCommand(Console console) {
+  public PlanCommand(Console console) {
     this.console = console;
   }
 

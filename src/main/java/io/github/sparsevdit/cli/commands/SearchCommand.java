@@ -100,7 +100,7 @@ public final class SearchCommand implements Callable<Integer> {
   @Spec CommandSpec spec;
   private final Console console;
 
-  SearchCommand(Console console) {
+  public SearchCommand(Console console) {
     this.console = console;
   }
 

@@ -52,7 +52,7 @@ public final class ShowCommand implements Callable<Integer> {
 
   private final Console console;
 
-  ShowCommand(Console console) {
+  public ShowCommand(Console console) {
     this.console = console;
   }
 
