@@ -1,16 +1,14 @@
 package io.github.sparsevdit.estimate;
 
-import com.fasterxml.jackson.databind.JsonNode;
-import com.fasterxml.jackson.databind.ObjectMapper;
-import com.fasterxml.jackson.databind.node.ObjectNode;
 import io.github.sparsevdit.checkpoint.Denoisers;
+import io.github.sparsevdit.internal.io.Json;
+import io.github.sparsevdit.internal.io.JsonText;
 import io.github.sparsevdit.model.Geometry;
-import java.io.IOException;
-import java.io.InputStream;
-import java.io.UncheckedIOException;
 import java.util.ArrayList;
+import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.stream.Collectors;
 
 /**
  * A published model as it is usually run. The profiles lie in {@code profiles.json} beside this
@@ -39,7 +37,6 @@ public record ModelProfile(
     int image,
     List<Run> runs,
     List<String> sources) {
-  private static final ObjectMapper JSON = new ObjectMapper();
   private static final String RESOURCE = "profiles.json";
 
   /**
@@ -70,15 +67,9 @@ public record ModelProfile(
 
   /** All of them. */
   public static List<ModelProfile> all() {
-    try (InputStream in = ModelProfile.class.getResourceAsStream(RESOURCE)) {
-      List<ModelProfile> profiles = new ArrayList<>();
-      for (JsonNode model : JSON.readTree(in).get("models")) {
-        profiles.add(read(model));
-      }
-      return profiles;
-    } catch (IOException e) {
-      throw new UncheckedIOException("cannot read " + RESOURCE, e);
-    }
+    return Json.resource(ModelProfile.class, RESOURCE).field("models").array().stream()
+        .map(ModelProfile::read)
+        .toList();
   }
 
   /** The one of that name; IllegalArgumentException with the names there are if there is none. */
@@ -100,74 +91,75 @@ public record ModelProfile(
    * @param entries name to value, as JSON; a value that is no JSON is a string
    */
   public ModelProfile with(Map<String, String> entries) {
-    try {
-      ObjectNode changed = (ObjectNode) JSON.readTree(config);
-      for (Map.Entry<String, String> entry : entries.entrySet()) {
-        changed.set(entry.getKey(), value(entry.getValue()));
-      }
-      Geometry other = Denoisers.geometry(changed.toString(), title);
-      return new ModelProfile(
-          name,
-          title,
-          networks,
-          other,
-          changed.toString(),
-          vaeFrames,
-          vaePixels,
-          text,
-          image,
-          runs,
-          sources);
-    } catch (IOException e) {
-      throw new UncheckedIOException(e);
-    }
-  }
-
-  private static JsonNode value(String text) {
-    try {
-      return JSON.readTree(text);
-    } catch (IOException e) {
-      return JSON.getNodeFactory().textNode(text);
-    }
-  }
-
-  private static ModelProfile read(JsonNode model) {
-    String name = model.get("name").textValue();
-    String config = model.get("config").toString();
-    List<Run> runs = new ArrayList<>();
-    for (JsonNode run : model.get("runs")) {
-      runs.add(
-          new Run(
-              run.get("height").intValue(),
-              run.get("width").intValue(),
-              run.get("frames").intValue(),
-              run.get("steps").intValue(),
-              run.get("passes").intValue(),
-              run.get("guidance").doubleValue(),
-              run.has("paper") ? paper(run.get("paper")) : null));
-    }
-    List<String> sources = new ArrayList<>();
-    model.get("sources").forEach(source -> sources.add(source.textValue()));
+    Map<String, String> changed = new LinkedHashMap<>();
+    Json.parse(title, config).fields().forEach((key, value) -> changed.put(key, value.toString()));
+    entries.forEach((key, value) -> changed.put(key, json(value)));
+    String text =
+        changed.entrySet().stream()
+            .map(entry -> quoted(entry.getKey()) + ":" + entry.getValue())
+            .collect(Collectors.joining(",", "{", "}"));
     return new ModelProfile(
         name,
-        model.get("title").textValue(),
-        model.get("networks").intValue(),
-        Denoisers.geometry(config, name),
-        config,
-        model.get("vae").get(0).intValue(),
-        model.get("vae").get(1).intValue(),
-        model.get("text").intValue(),
-        model.get("image").intValue(),
+        title,
+        networks,
+        Denoisers.geometry(text, title),
+        text,
+        vaeFrames,
+        vaePixels,
+        this.text,
+        image,
         runs,
         sources);
   }
 
-  private static Paper paper(JsonNode paper) {
+  private static String json(String value) {
+    try {
+      return Json.parse("value", value).toString();
+    } catch (IllegalArgumentException e) {
+      return quoted(value);
+    }
+  }
+
+  private static String quoted(String value) {
+    return JsonText.compact().value(value).toString();
+  }
+
+  private static ModelProfile read(Json model) {
+    String name = model.field("name").text();
+    String config = model.field("config").toString();
+    List<Run> runs = new ArrayList<>();
+    for (Json run : model.field("runs").array()) {
+      runs.add(
+          new Run(
+              run.field("height").integer(1),
+              run.field("width").integer(1),
+              run.field("frames").integer(1),
+              run.field("steps").integer(1),
+              run.field("passes").integer(1),
+              run.field("guidance").number(),
+              run.has("paper") ? paper(run.field("paper")) : null));
+    }
+    List<Json> vae = model.field("vae").array();
+    return new ModelProfile(
+        name,
+        model.field("title").text(),
+        model.field("networks").integer(1),
+        Denoisers.geometry(config, name),
+        config,
+        vae.get(0).integer(1),
+        vae.get(1).integer(1),
+        model.field("text").integer(0),
+        model.field("image").integer(0),
+        runs,
+        model.field("sources").array().stream().map(Json::text).toList());
+  }
+
+  private static Paper paper(Json paper) {
     return new Paper(
-        paper.get("dense").doubleValue(),
-        paper.get("sparse").doubleValue(),
-        paper.get("denseSeconds").doubleValue(),
-        paper.get("sparseSeconds").doubleValue(),
-        paper.get("device").textValue());
+        paper.field("dense").number(),
+        paper.field("sparse").number(),
+        paper.field("denseSeconds").number(),
+        paper.field("sparseSeconds").number(),
+        paper.field("device").text());
   }
 }
