@@ -50,9 +50,9 @@ public final class AttentionCall {
   }
 
   /**
-   * The same, one 32-bit count per batch row, as the buffer holds them when the work runs: a
-   * captured graph serves another prompt once the buffer holds other counts. On CUDA counts outside
-   * of 0 to the number of text keys count as the nearest of the two.
+   * The same, one 32-bit count per batch row, as the buffer contains them when the work runs: a
+   * captured graph serves another prompt once the buffer contains other counts. On CUDA counts
+   * outside of 0 to the number of text keys count as the nearest of the two.
    */
   public AttentionCall textValid(DeviceBuffer textValid) {
     return set(

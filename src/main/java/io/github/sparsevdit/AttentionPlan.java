@@ -270,8 +270,8 @@ public final class AttentionPlan implements AutoCloseable {
   }
 
   /**
-   * A range of consecutive visible keys, as positions: text keeps its place, video is lined up in
-   * the pattern's order.
+   * A range of consecutive visible keys, as positions: text stays in its place, video is lined up
+   * in the pattern's order.
    */
   public record Run(long begin, long end) {}
 

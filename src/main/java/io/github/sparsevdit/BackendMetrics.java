@@ -13,7 +13,7 @@ package io.github.sparsevdit;
  * @param allPairs pairs that dense attention would have computed instead
  * @param plansCompiled plans compiled
  * @param plansReused plans that a {@link SparseAttention} took from the cache instead
- * @param plansCached plans that nobody uses and the cache keeps, now
+ * @param plansCached unused plans in the cache, now
  * @param planCacheBytes memory of those, now
  * @param memoryBytes memory of tensors, buffers and workspaces where the backend computes, now
  * @param pinnedBytes host memory from {@link Backend#allocatePinned}, now

@@ -32,7 +32,7 @@ public final class Cancellation {
     return (int) FLAG.getVolatile(flag, 0L) != 0;
   }
 
-  /** What native code reads; whoever passes it on keeps this object reachable meanwhile. */
+  /** What native code reads; the caller retains this object meanwhile. */
   MemorySegment flag() {
     return flag;
   }

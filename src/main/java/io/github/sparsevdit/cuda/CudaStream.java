@@ -20,7 +20,7 @@ import java.util.Arrays;
  * <p>Calls without a stream go to CUDA's legacy default stream, which streams of {@link
  * Backend#stream} wait for and which waits for them; streams of other libraries need not.
  *
- * <p>Works from any thread; what one call queues lies together in the stream. All calls on a stream
+ * <p>Works from any thread; the work of one call is contiguous in the stream. All calls on a stream
  * share one workspace, as large as the largest of them needs.
  */
 public final class CudaStream implements AutoCloseable {
@@ -34,7 +34,10 @@ public final class CudaStream implements AutoCloseable {
     this.handle = handle;
   }
 
-  /** As {@link #wrap(long, int, Object)} for a stream of device 0 that the caller keeps open. */
+  /**
+   * As {@link #wrap(long, int, Object)} for a stream of device 0, which the caller must not destroy
+   * earlier.
+   */
   public static CudaStream wrap(long handle) {
     return wrap(handle, 0, null);
   }
@@ -45,7 +48,7 @@ public final class CudaStream implements AutoCloseable {
    *
    * @param handle the cudaStream_t (or CUstream); 0 is the legacy default stream
    * @param device the CUDA device it belongs to
-   * @param owner kept reachable as long as the result is, or null
+   * @param owner retained (reachable) as long as the result is, or null
    * @throws BackendUnavailableException if there is no such device
    */
   public static CudaStream wrap(long handle, int device, Object owner) {
@@ -84,9 +87,8 @@ public final class CudaStream implements AutoCloseable {
 
   /**
    * Queues a copy of from's elements to to, which has the same type and shape; both are contiguous.
-   * Each lies on this stream's device or in pinned memory ({@link Backend#allocatePinned}), at
-   * least one on the device. Pinned memory is not to be read or written by Java before the copy is
-   * done.
+   * Each is on this stream's device or in pinned memory ({@link Backend#allocatePinned}), at least
+   * one on the device. Pinned memory is not to be read or written by Java before the copy is done.
    */
   public void copy(Tensor from, Tensor to) {
     if (from.type() != to.type() || !Arrays.equals(from.shape(), to.shape())) {
@@ -121,8 +123,9 @@ public final class CudaStream implements AutoCloseable {
    * launches is its contents: a call's {@code textValid} is given as a {@link DeviceBuffer}.
    *
    * <p>Inside, nothing may wait for the device (no {@code synchronize()}, no {@code copyTo} of a
-   * device tensor); meanwhile no thread may use the legacy default stream, and calls of other
-   * threads on this stream wait. What is thrown inside is passed on, and nothing is captured.
+   * device tensor), or use the legacy default stream. Other threads that use the default stream, or
+   * this one, wait until the capture ends. An exception inside is rethrown, and nothing is
+   * captured.
    *
    * @return the graph, which the caller closes
    */

@@ -11,7 +11,7 @@ import java.lang.foreign.MemorySegment;
 /**
  * Plain bytes where a backend computes: allocated by {@link Backend#buffer}, or wrapped from
  * another library on the same device. Tensors view it ({@link #tensor}), and a call's {@code
- * textValid} may lie in it.
+ * textValid} may be in it.
  *
  * <p>Works from any thread.
  */
@@ -33,9 +33,9 @@ public final class DeviceBuffer implements AutoCloseable {
    *
    * @param address where it begins, on the device; attention needs multiples of 16
    * @param bytes how long it is
-   * @param device the CUDA device it lies on
-   * @param owner kept reachable as long as the buffer or a tensor over it is, and until the work of
-   *     this library that uses it is done; null where the caller sees to that
+   * @param device the CUDA device it is on
+   * @param owner retained (reachable) as long as the buffer or a tensor over it is, and until the
+   *     work of this library that uses it is done; null where the caller sees to that
    */
   public static DeviceBuffer wrap(long address, long bytes, int device, Object owner) {
     CudaStream.requireDevice(device);
