@@ -2,7 +2,7 @@ package io.github.sparsevdit;
 
 /**
  * What a backend did since it was opened, as of one moment: {@link Backend#metrics}. Counts only
- * grow, but for those that say "now". Numbers of calls that run meanwhile may be counted in part.
+ * grow, except those that say "now". A call that is running may be counted in part.
  *
  * @param calls attention calls that returned; the search's sweeps and a denoiser's other operations
  *     are none
