@@ -232,7 +232,7 @@ final class Sweep {
           what
               + " would have "
               + elements
-              + " elements, more than an array holds: sweep fewer heads or query blocks");
+              + " elements, more than an array can have: sweep fewer heads or query blocks");
     }
   }
 }

@@ -13,7 +13,7 @@ import java.util.List;
 
 /**
  * Wan2.2 A14B: one network for timesteps of at least a boundary, another below it. Only the one in
- * use keeps buffers.
+ * use has buffers.
  *
  * <p>Their layers count as the same: no timestep knows both, so a dispatch table, which goes by
  * timestep and layer, needs no second set of layers. A search begins a phase of its own where the

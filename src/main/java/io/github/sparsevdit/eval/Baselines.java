@@ -82,8 +82,8 @@ public final class Baselines {
 
   /**
    * The same patterns on other heads: within each phase the table's entries are shuffled over all
-   * heads of all layers, so that its density and its mix of modes stay and only the knowledge of
-   * which head needs what is lost.
+   * heads of all layers, so that its density and its mix of modes stay the same, and only the
+   * assignment to heads is lost.
    */
   public static DispatchTable shuffled(DispatchTable table, long seed) {
     Random random = new Random(seed);

@@ -160,7 +160,7 @@ public final class StreamHandle {
   public long counts(int[] values) {
     if (capture != null) {
       throw new IllegalStateException(
-          "textValid was given as an array, which a graph would keep for good: give a DeviceBuffer,"
+          "textValid was given as an array, which a graph would never update: give a DeviceBuffer,"
               + " whose contents may change between launches");
     }
     return scratch.counts(values);

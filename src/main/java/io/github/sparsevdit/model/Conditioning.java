@@ -6,9 +6,8 @@ import java.util.Map;
 
 /**
  * What a denoiser gets besides the latents and the timestep: tensors, each a named {@link Part},
- * and a few numbers. Which parts a model wants, and which it refuses, {@link
- * VideoTransformer#check} says. The tensors are host memory of any element type and stay the
- * caller's. Immutable.
+ * and a few numbers. {@link VideoTransformer#check} says which parts a model requires, and which it
+ * refuses. The tensors are host memory of any element type and stay the caller's. Immutable.
  */
 public final class Conditioning {
   /** A tensor of a conditioning. */

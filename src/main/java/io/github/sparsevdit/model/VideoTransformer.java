@@ -6,7 +6,8 @@ import io.github.sparsevdit.tensor.ElementType;
 import io.github.sparsevdit.tensor.Tensor;
 
 /**
- * A video diffusion transformer: given noisy latents and a timestep, says where they should go.
+ * A video diffusion transformer: predicts from noisy latents and a timestep the direction to
+ * denoise them in.
  *
  * <p>{@code forward} may be called from any thread, one call at a time. Buffers for the last
  * sequence are reused, so calls on the same sequence make next to no garbage.

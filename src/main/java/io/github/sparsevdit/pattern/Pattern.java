@@ -95,8 +95,8 @@ public record Pattern(
   }
 
   /**
-   * Throws IllegalArgumentException if a block or a list lies outside sequence cut into blocks of
-   * block tokens.
+   * Throws IllegalArgumentException if a block or a list is outside sequence, cut into blocks of
+   * {@code block} tokens.
    */
   public void requireFits(Sequence sequence, int block) {
     int count = sequence.videoBlocks(block);

@@ -15,12 +15,15 @@ public interface Policy {
   /** Tokens per block: 128, 64, and on the CPU 32 or 16. */
   int block();
 
-  /** The patterns of a layer at a timestep in [0, 1000], one per head. */
+  /**
+   * The patterns of a layer at a timestep in [0, 1000], one per head. Depends on its arguments
+   * alone.
+   */
   List<Pattern> patterns(double timestep, int layer);
 
   /**
    * Throws IllegalArgumentException if the policy was made for another sequence. By default any
-   * will do.
+   * sequence is accepted.
    */
   default void requireSequence(Sequence sequence) {}
 

@@ -49,7 +49,7 @@ public final class DenoisingLoop {
    * @param latents FP32, host memory, as the transformer takes and gives them
    * @param negative the unconditional branch; null for a model without one, when the guidance scale
    *     is not used
-   * @throws CancellationException if progress says so
+   * @throws CancellationException if progress cancels the run
    * @throws NotFiniteException if a result is NaN or infinite: the latents are then, too, as they
    *     were before the step, and so is what is saved to a file
    */

@@ -68,7 +68,7 @@ final class EmbeddingFile implements TextEncoder {
             .sorted()
             .toList();
     if (prompts.isEmpty()) {
-      throw new IllegalArgumentException(file + " holds no prompt");
+      throw new IllegalArgumentException(file + " contains no prompt");
     }
     return prompts;
   }

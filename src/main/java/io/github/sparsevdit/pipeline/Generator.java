@@ -77,8 +77,8 @@ public final class Generator implements AutoCloseable {
   /**
    * Opens a checkpoint in diffusers' layout: a pipeline's folder, or a transformer's.
    *
-   * @throws IllegalArgumentException if it is none, or is not supported; the message says what
-   *     would do
+   * @throws IllegalArgumentException if it is no checkpoint, or not a supported one; the message
+   *     says what is
    */
   public static Generator open(Path folder, Backend backend, OpenOptions options) {
     Denoisers.requireComputable(options.type());
@@ -136,7 +136,7 @@ public final class Generator implements AutoCloseable {
     return null;
   }
 
-  /** The prompts there are, sorted, where they are names; empty where any text will do. */
+  /** The names of the prompts, sorted, if prompts are names; empty if any text is accepted. */
   public List<String> prompts() {
     return encoder.prompts();
   }
@@ -151,7 +151,7 @@ public final class Generator implements AutoCloseable {
     return type;
   }
 
-  /** Whether what it generates becomes a video, and not latents alone. */
+  /** Whether it decodes latents into a video. */
   public boolean decodes() {
     return decoder != null;
   }
@@ -175,8 +175,8 @@ public final class Generator implements AutoCloseable {
    * @throws IllegalArgumentException if a prompt, option or table does not fit; the message names
    *     the value and what would
    * @throws OutOfNativeMemoryException if the run would not fit into memory
-   * @throws CancellationException if the progress says so; with a file to resume from, nothing but
-   *     the step begun is lost
+   * @throws CancellationException if the progress cancels the run; with a file to resume from, only
+   *     the current step is lost
    * @throws NotFiniteException if a result is NaN or infinite; the message says where and why
    */
   public Generated generate(String prompt, Policy table, GenerateOptions options) {
@@ -190,7 +190,7 @@ public final class Generator implements AutoCloseable {
   }
 
   /**
-   * Resolves options and opens the denoiser, for several runs, or to learn their sequence, schedule
+   * Resolves options and opens the denoiser: for several runs, or to get their sequence, schedule
    * and memory first.
    *
    * @param prompts that will be run, whose self-attention must see one sequence

@@ -6,7 +6,7 @@ import io.github.sparsevdit.tensor.ElementType;
 import io.github.sparsevdit.tensor.Tensor;
 
 /**
- * Turns latents into a video: what a VAE's decoder does. A program gives one of its own to {@link
+ * Turns latents into a video: what a VAE's decoder does. A program passes its own to {@link
  * OpenOptions#withLatentDecoder}, or a jar registers a {@link Provider} with {@link
  * java.util.ServiceLoader}. Without either, only checkpoints whose latents are pixels are decoded.
  *

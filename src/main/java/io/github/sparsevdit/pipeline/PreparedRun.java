@@ -22,8 +22,8 @@ import java.util.List;
 import java.util.function.UnaryOperator;
 
 /**
- * Options resolved for a checkpoint: what a run of it is, before it runs. Valid as long as the
- * {@link Generator} that made it.
+ * Options resolved for a checkpoint: a run's sequence, schedule and memory, before it begins. Valid
+ * as long as the {@link Generator} that made it.
  */
 public final class PreparedRun {
   private final Generator generator;
@@ -247,12 +247,12 @@ public final class PreparedRun {
     return framesPerSecond;
   }
 
-  /** What a run with that policy takes of memory. */
+  /** The memory of a run with that policy. */
   public RunMemory memory(Policy policy) {
     return memory.with(policy, schedule(), sequence());
   }
 
-  /** What a run of one of the prompts is made from, from the noise of a seed. */
+  /** The inputs of a run: one of the prompts, and the noise of a seed. */
   public RunInputs inputs(String prompt, long seed) {
     TextEncoder encoder = generator.encoder();
     Conditioning conditional = checked(encoder.where(prompt), encoder.encode(prompt));
@@ -344,7 +344,7 @@ public final class PreparedRun {
     }
   }
 
-  /** What runs it with the options' progress, for a program that compares policies. */
+  /** A runner with these options, for a program that compares policies. */
   public Runner runner() {
     Runner runner =
         new Runner(
@@ -371,7 +371,7 @@ public final class PreparedRun {
         generator.backend(), transformer, scheduler, guidance, latents, samples);
   }
 
-  /** The processor a saved run was begun on, where that is another; else null. */
+  /** The processor on which a saved run began, if it is another one; else null. */
   public String begunElsewhere(Path file) {
     return RunFile.begunElsewhere(file, generator.backend());
   }

@@ -158,14 +158,14 @@ public final class RunFile {
         String there = metadata.get(IDENTITY + is.getKey());
         if (!is.getValue().equals(there)) {
           throw new IllegalArgumentException(
-              "%s is the state of another run: its %s is %s, this one's is %s; %sname another file, or delete it to begin anew"
+              "%s is the state of another run: its %s is %s, this one's is %s; %sname another file, or delete it to start over"
                   .formatted(
                       file,
                       is.getKey(),
                       there,
                       is.getValue(),
                       is.getKey().equals(ARITHMETIC)
-                          ? "results would differ from either's: go on with the same backend and tier, "
+                          ? "results would differ from either's: use the same backend and tier, "
                           : ""));
         }
       }

@@ -114,7 +114,7 @@ public final class Runner {
     return transformer.sequence(latentShape, inputs.prompt().textTokens());
   }
 
-  /** What a policy's patterns cost of dense attention: the mean density over steps and layers. */
+  /** The mean density of a policy over steps and layers. */
   public double density(RunInputs inputs, Policy policy) {
     try (SparseAttention attention = attention(inputs, policy)) {
       return attention.density();
@@ -134,9 +134,9 @@ public final class Runner {
   /**
    * The same, saved to a file after each step, and resumed from it where it exists.
    *
-   * @param around makes of the policy's attention what is run, such as one that looks at it
+   * @param around wraps the policy's attention, for example to observe it
    * @param file null for none
-   * @throws CancellationException if progress says so
+   * @throws CancellationException if progress cancels the run
    * @throws IllegalArgumentException if the file contains another run's state
    */
   public Result run(

@@ -4,11 +4,11 @@ import io.github.sparsevdit.pattern.Schedule;
 import java.util.List;
 
 /**
- * Takes a sample from noise to a video (or its latents) along a schedule, one step per model
+ * Moves a sample from noise to a video (or its latents) along a schedule, one step for each model
  * output.
  *
- * <p>Steps are taken in order; step 0 forgets an earlier run, so one scheduler serves many runs,
- * one after the other. Not thread-safe. Steps allocate nothing once a run has begun.
+ * <p>Steps are called in order. Step 0 resets the state of an earlier run, so one scheduler serves
+ * many runs, one after the other. Not thread-safe. Steps allocate nothing once a run has begun.
  */
 public interface Scheduler {
   /** The timesteps the model is given, one per step. */
@@ -18,28 +18,28 @@ public interface Scheduler {
    * Replaces the sample before step {@code step} with the one after it.
    *
    * @param step from 0
-   * @param modelOutput what the model said of {@code sample} at the step's timestep, after
+   * @param modelOutput the model's output for {@code sample} at the step's timestep, after
    *     guidance; may be overwritten
    * @param sample as long as modelOutput
    */
   void step(int step, float[] modelOutput, float[] sample);
 
   /**
-   * All that its steps depend on besides their inputs: schedulers that agree in it take a sample
-   * the same way, bit for bit. A random term is in it with the number it begins with.
+   * Everything its steps depend on besides their inputs. Schedulers with equal text compute the
+   * same bits. A random term is included with its seed.
    */
   String fingerprint();
 
   /**
-   * What the next step takes over from those before it, besides the sample: copies, each as long as
-   * the sample. Empty for a scheduler whose steps stand alone.
+   * The state that the next step needs from earlier ones, besides the sample: copies, each as long
+   * as the sample. Empty for a scheduler without such state.
    */
   default List<float[]> history() {
     return List.of();
   }
 
   /**
-   * Goes on with a run that another scheduler of the same kind began.
+   * Resumes a run of another scheduler of the same kind.
    *
    * @param step the next one
    * @param history what the other's {@link #history} was before that step

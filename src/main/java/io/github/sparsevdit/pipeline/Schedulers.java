@@ -12,9 +12,9 @@ import java.util.Set;
 import java.util.stream.Collectors;
 
 /**
- * Makes schedulers from diffusers' {@code scheduler_config.json}. Every entry is followed or
- * refused by file, name and value, but for those that change nothing ({@code settings.json}, each
- * with its reason); an absent one means what it means to diffusers.
+ * Makes schedulers from diffusers' {@code scheduler_config.json}. Every entry is followed, or
+ * refused by file, name and value, except those that change nothing ({@code settings.json}, each
+ * with its reason). An absent entry means diffusers' default.
  */
 public final class Schedulers {
   private static final List<String> ALL =

@@ -8,15 +8,15 @@ import io.github.sparsevdit.tensor.Tensor;
 import java.util.List;
 
 /**
- * Turns prompts into what a denoiser is conditioned on. A program gives one of its own to {@link
+ * Turns prompts into what a denoiser is conditioned on. A program passes its own to {@link
  * OpenOptions#withTextEncoder}, or a jar registers a {@link Provider} with {@link
  * java.util.ServiceLoader}. Without either, prompts are names in a file of embeddings.
  *
- * <p>A {@link Generator} calls it from one thread at a time, and closes it. Tensors that it gives
- * live until then.
+ * <p>A {@link Generator} calls it from one thread at a time, and closes it. Its tensors must stay
+ * valid until then.
  */
 public interface TextEncoder extends AutoCloseable {
-  /** The prompts there are, sorted, where they are names; empty where any text is encoded. */
+  /** The names of the prompts, sorted, if prompts are names; empty if any text is encoded. */
   List<String> prompts();
 
   /**
@@ -27,9 +27,9 @@ public interface TextEncoder extends AutoCloseable {
   int tokens(String prompt);
 
   /**
-   * What a prompt says: its text, and whatever else the family takes. Not the guidance scale.
+   * Encodes a prompt: its text, and the family's other parts. Not the guidance scale.
    *
-   * @throws IllegalArgumentException if there is no such prompt, or something of it is missing
+   * @throws IllegalArgumentException if there is no such prompt, or a part of it is missing
    */
   Conditioning encode(String prompt);
 
@@ -37,16 +37,16 @@ public interface TextEncoder extends AutoCloseable {
    * The unconditional branch of guidance beside a prompt.
    *
    * @param negative the negative prompt; null for the usual one
-   * @throws IllegalArgumentException if it is missing, or something of it
+   * @throws IllegalArgumentException if it is missing, or a part of it
    */
   Conditioning encodeNegative(String prompt, String negative);
 
-  /** What a prompt's run begins with instead of the seed's noise; null where there is nothing. */
+  /** What a prompt's run begins with instead of the seed's noise; null for the seed's noise. */
   default Tensor noise(String prompt) {
     return null;
   }
 
-  /** How messages call a prompt: where it comes from, and what its parts are called there. */
+  /** The name of a prompt in messages: where it comes from, and what its parts are called there. */
   default String where(String prompt) {
     return "prompt '" + prompt + "'";
   }

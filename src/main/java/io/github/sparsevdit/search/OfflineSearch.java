@@ -61,8 +61,8 @@ public final class OfflineSearch {
   }
 
   /**
-   * The costs that a half-done search goes by, from its checkpoint: measured anew they would
-   * differ, and the search with them.
+   * The costs of an unfinished search, from its checkpoint. If they were measured again, they would
+   * differ, and so would the search.
    *
    * @return null where there is no such file
    * @throws IllegalArgumentException if the file is no checkpoint
@@ -77,7 +77,7 @@ public final class OfflineSearch {
   }
 
   /**
-   * Makes the search stop before its next point, with a CancellationException, its checkpoint
+   * Stops the search before its next point, with a CancellationException. Its checkpoint is
    * written.
    */
   public void cancel() {
@@ -93,8 +93,8 @@ public final class OfflineSearch {
    * Measures the candidates.
    *
    * @throws CancellationException if cancelled
-   * @throws NotFiniteException if a point's Q, K, V or what follows from them are no finite
-   *     numbers; what was found before is in the checkpoint
+   * @throws NotFiniteException if a point's Q, K, V, or what is computed from them, are not finite;
+   *     earlier findings are in the checkpoint
    * @throws IllegalArgumentException if source and options do not fit each other, a point does not
    *     fit the source, or the checkpoint is damaged or another search's
    * @throws java.io.UncheckedIOException if the checkpoint cannot be read or written
@@ -173,7 +173,7 @@ public final class OfflineSearch {
     if (cancelled) {
       throw new CancellationException(
           "the search was cancelled"
-              + (checkpoint == null ? "" : "; it can go on from " + checkpoint));
+              + (checkpoint == null ? "" : "; it can resume from " + checkpoint));
     }
   }
 

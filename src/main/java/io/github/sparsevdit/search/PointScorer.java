@@ -167,7 +167,7 @@ final class PointScorer implements AutoCloseable {
     private void add(int head, int candidate, double share) {
       if (!Double.isFinite(share)) {
         throw new NotFiniteException(
-            "%s, head %d: the error of %s is %s; the projection holds values that are not finite, or Q, K, V such that their sums pass float's range"
+            "%s, head %d: the error of %s is %s; the projection contains values that are not finite, or sums of Q, K, V exceed the range of float"
                 .formatted(
                     FinitePoint.name(point, setup.network(point.key().step()), setup.networks()),
                     head,

@@ -412,7 +412,7 @@ final class SearchLog implements AutoCloseable {
         case SNAPSHOT -> state.read(in);
         default ->
             throw new IllegalArgumentException(
-                "the checkpoint %s holds a record of kind %d".formatted(file, kind));
+                "the checkpoint %s contains a record of kind %d".formatted(file, kind));
       }
     }
     in.skipNBytes(TAIL);

@@ -155,7 +155,7 @@ public final class SearchOptions implements Cloneable {
 
   /**
    * First steps of the phases, ascending from 0; each phase is searched apart. Empty for {@link
-   * #standardPhases}. Where a source says that another network takes over, one more begins.
+   * #standardPhases}. Another phase begins where a source's next network takes over.
    */
   public List<Integer> phaseStarts() {
     return phaseStarts;
@@ -183,7 +183,7 @@ public final class SearchOptions implements Cloneable {
     return with(copy -> copy.denseSteps = value);
   }
 
-  /** How many steps of each phase are looked at, evenly spread; all where the phase is shorter. */
+  /** How many steps of each phase are sampled, evenly spread; all if the phase is shorter. */
   public int stepsPerPhase() {
     return stepsPerPhase;
   }

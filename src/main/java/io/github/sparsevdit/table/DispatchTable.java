@@ -17,9 +17,8 @@ import java.util.Objects;
 
 /**
  * The stored result of a search: for each phase of timesteps, layer and head a pattern. A static
- * policy, immutable; JSON that a person can read. What it was searched for is its model (layers,
- * heads, head dim; the name is a label), sequence and block size; for another sequence it must be
- * rescaled.
+ * policy, immutable, stored as readable JSON. It is for one model (layers, heads, head dim; the
+ * name is a label), one sequence and one block size. For another sequence it must be rescaled.
  */
 public final class DispatchTable implements Policy {
   /** The version this library writes, and the only one it reads. */
@@ -52,8 +51,8 @@ public final class DispatchTable implements Policy {
   }
 
   /**
-   * A range of timesteps: from is its greatest, to the bound below, which belongs to the next phase
-   * (0 to the last).
+   * A range of timesteps. {@code from} is its greatest; {@code to} is its lower bound, which
+   * belongs to the next phase (0 belongs to the last).
    *
    * @param layers per layer an entry per head; empty for full attention everywhere
    */
@@ -112,8 +111,8 @@ public final class DispatchTable implements Policy {
       patterns; // phase, layer, head; the same lists at every call
 
   /**
-   * A table, checked: IllegalArgumentException naming the place if a phase, layer, head or block is
-   * amiss.
+   * A checked table. IllegalArgumentException, with the position, if a phase, layer, head or block
+   * is wrong.
    *
    * @param search null where not known
    * @param phases from timestep 1000 down to 0, without gap or overlap
@@ -163,15 +162,15 @@ public final class DispatchTable implements Policy {
     AtomicFiles.write(path, channel -> AtomicFiles.writeAll(channel, bytes));
   }
 
-  /** The table as JSON, a head a line; {@link #parse} gives an equal table. */
+  /** The table as JSON, one line for each head; {@link #parse} gives an equal table. */
   public String toJson() {
     return TableJson.write(this);
   }
 
   /**
-   * The table for another sequence: diagonal windows keep their extent in frames, multi-diagonal
-   * windows theirs in places, stripes, anchors and lists their relative (t, h, w). Densities and
-   * errors are left out: they were not measured there.
+   * The table for another sequence. Diagonal windows have the same extent in frames, multi-diagonal
+   * windows the same extent in places. Stripes, anchors and lists have the same relative (t, h, w).
+   * Densities and errors are omitted, because they were not measured there.
    */
   public DispatchTable rescale(Sequence to) {
     return to.equals(sequence) ? this : TableRescale.rescale(this, to);

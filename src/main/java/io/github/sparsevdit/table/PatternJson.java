@@ -9,9 +9,7 @@ import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
 
-/**
- * Patterns as they stand in tables: {@code {"mode": "diagonal", "window": 6240, "anchors": [0]}}.
- */
+/** Patterns as in tables: {@code {"mode": "diagonal", "window": 6240, "anchors": [0]}}. */
 public final class PatternJson {
   private PatternJson() {}
 
@@ -24,7 +22,7 @@ public final class PatternJson {
     return read(Json.parse("pattern", json, 4));
   }
 
-  /** A pattern as it stands in tables. */
+  /** A pattern as in tables. */
   public static String toJson(Pattern pattern) {
     JsonText json = JsonText.readable().object();
     write(pattern, json);

@@ -24,14 +24,14 @@ import java.util.concurrent.atomic.AtomicLong;
  * {@code "dltensor_versioned"}) and the older DLManagedTensor ({@code importTensor}, {@code
  * export}; {@code "dltensor"}).
  *
- * <p>Importing takes the struct over: closing the tensor calls its deleter once, when no call and
- * no stream's work uses the memory any more, on whatever thread that is. An import that is refused
- * takes nothing over. Exporting gives away a struct whose deleter the consumer calls once, from any
- * thread; until then memory that the tensor or another one owns stays, even if they are closed, and
- * a caller's own segment is the caller's to keep open.
+ * <p>Importing takes ownership of the struct. Closing the tensor calls its deleter once, on any
+ * thread, when no call and no stream's work uses the memory any more. A refused import takes no
+ * ownership. Exporting gives ownership of a struct to the consumer, who calls its deleter once,
+ * from any thread. Until then memory that a tensor owns is retained, even if the tensor is closed.
+ * A caller's own segment must stay open.
  *
- * <p>CUDA work is the callers' to order: importing waits for nothing, so what the producer queued
- * must be done; exporting waits for the work of this library that uses the tensor.
+ * <p>Callers order CUDA work. Importing does not wait: the producer's queued work must be done.
+ * Exporting waits for the work of this library that uses the tensor.
  */
 public final class DlPack {
   private static final System.Logger LOGGER = System.getLogger("io.github.sparsevdit");
@@ -140,7 +140,7 @@ public final class DlPack {
       return struct.deviceId();
     }
     throw new IllegalArgumentException(
-        "the DLPack tensor lies on device type "
+        "the DLPack tensor is on device type "
             + struct.deviceType()
             + ", id "
             + struct.deviceId()

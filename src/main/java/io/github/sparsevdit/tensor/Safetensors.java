@@ -13,13 +13,11 @@ import java.util.Set;
 import java.util.concurrent.ConcurrentHashMap;
 
 /**
- * Tensors of memory-mapped safetensors files, without a copy, but for one that is not at a multiple
- * of its element type's bytes: that is copied once, when it is first asked for. Files are checked
- * when they are opened, which takes as long as their headers are; the data is read when it is
- * touched. Usable from any thread; tensors live until {@code close()}.
+ * Tensors of memory-mapped safetensors files, without a copy. Only a tensor that is not aligned to
+ * its element type is copied, once, when it is first requested. Opening a file checks its header
+ * alone. Data is read on access. Usable from any thread. Tensors are valid until {@code close()}.
  *
- * <p>A file that someone truncates while it is open is beyond what can be checked: touching what is
- * gone ends the JVM.
+ * <p>Do not truncate an open file: the JVM dies with a bus error.
  */
 public final class Safetensors implements TensorSource {
   private static final Map<String, ElementType> TYPES =

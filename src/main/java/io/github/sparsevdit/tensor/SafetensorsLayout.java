@@ -79,7 +79,7 @@ final class SafetensorsLayout {
       boolean shards =
           files.stream().anyMatch(f -> SHARD.matcher(f.getFileName().toString()).matches());
       return shards
-          ? "%s holds shards of a model and no index; download its %s.safetensors.index.json"
+          ? "%s has shards of a model and no index; download its %s.safetensors.index.json"
               .formatted(path, DIFFUSERS)
           : "%s holds no *.safetensors; expected %s.safetensors or its index, or one other"
               .formatted(path, DIFFUSERS);
@@ -90,7 +90,7 @@ final class SafetensorsLayout {
             .map(name -> name.substring(DIFFUSERS.length() + 1))
             .toList();
     if (variant != null) {
-      return "%s holds no variant \"%s\"; there are %s"
+      return "%s has no variant \"%s\"; there are %s"
           .formatted(
               path,
               variant,

@@ -12,12 +12,11 @@ import java.util.Arrays;
  * A strided view of native memory: a shape, and for each dimension how many elements are between
  * neighbours.
  *
- * <p>A tensor from {@code Backend.allocate} owns its memory, and its {@code close()} frees it once
- * no call uses it any more; it may be called twice. Views and tensors over a caller's segment own
- * nothing, and closing them does nothing. Reading and writing from several threads at once is as
- * safe as with any array. The segment of a tensor on a device is out of Java's reach (segment()
- * throws IllegalStateException); copyFrom, copyTo and toFloats reach it, and wait until they are
- * done.
+ * <p>A tensor from {@code Backend.allocate} owns its memory. {@code close()} frees it once no call
+ * uses it any more, and may be called twice. Views and tensors over a caller's segment own nothing,
+ * and closing them does nothing. Reading and writing from several threads at once is as safe as
+ * with an array. Java cannot access the segment of a tensor on a device (segment() throws
+ * IllegalStateException). Use copyFrom, copyTo and toFloats, which wait until they are done.
  */
 public final class Tensor implements AutoCloseable {
   static {
@@ -74,7 +73,7 @@ public final class Tensor implements AutoCloseable {
     long bytes = bytes(type, shape);
     if (!memory.isNative()) {
       throw new IllegalArgumentException(
-          "a tensor needs a native segment; this one lies on the Java heap");
+          "a tensor needs a native segment; this one is on the Java heap");
     }
     if (memory.byteSize() != bytes) {
       throw new IllegalArgumentException(
@@ -97,13 +96,12 @@ public final class Tensor implements AutoCloseable {
    * @param memory a native segment of at least the bytes from the first element to the last; it
    *     stays the caller's, who leaves it open while the tensor is used
    * @param strides elements between neighbours, for each dimension of shape; the last dimension is
-   *     contiguous (1), and no two elements overlap. That of a dimension of one element says
-   *     nothing
+   *     contiguous (1), and no two elements overlap. That of a dimension of one element is ignored
    */
   public static Tensor of(MemorySegment memory, ElementType type, long[] shape, long[] strides) {
     if (!memory.isNative()) {
       throw new IllegalArgumentException(
-          "a tensor needs a native segment; this one lies on the Java heap");
+          "a tensor needs a native segment; this one is on the Java heap");
     }
     return strided(Memory.of(memory), 0, type, shape, strides, false);
   }
@@ -397,7 +395,7 @@ public final class Tensor implements AutoCloseable {
   /** The elements as floats, row-major; from a device in one copy of all that is between them. */
   public float[] toFloats() {
     if (elements() > Integer.MAX_VALUE - 8) {
-      throw new IllegalArgumentException(this + " has more elements than an array holds");
+      throw new IllegalArgumentException(this + " has more elements than an array can have");
     }
     if (memory.device() != Memory.HOST) {
       try (Arena arena = Arena.ofConfined()) {

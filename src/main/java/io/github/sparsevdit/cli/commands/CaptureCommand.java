@@ -23,7 +23,7 @@ import picocli.CommandLine.Parameters;
     description = {
       "Runs a denoiser densely and writes Q, K and V of its self-attention, for svdit search.",
       "",
-      "Says first how much that will be. A capture that was interrupted goes on where it stopped."
+      "Says first how much that will be. An interrupted capture resumes where it stopped."
     },
     footerHeading = "%nExamples:%n",
     footer = {

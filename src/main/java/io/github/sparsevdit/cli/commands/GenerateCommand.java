@@ -76,8 +76,8 @@ public final class GenerateCommand implements Callable<Integer> {
   @Option(
       names = "--time-attention",
       description =
-          "Also tell the time of self-attention on a GPU, where such a run waits at every layer and"
-              + " goes without CUDA graphs. On the CPU it is always told.")
+          "Also report the time of self-attention on a GPU, where such a run waits at every layer and"
+              + " goes without CUDA graphs. On the CPU it is always reported.")
   boolean timeAttention;
 
   @Option(
@@ -90,7 +90,7 @@ public final class GenerateCommand implements Callable<Integer> {
       names = "--resume",
       paramLabel = "FILE",
       description =
-          "Keep the run in FILE after each step, and go on from it if it exists. It is removed once"
+          "Save the run to FILE after each step, and resume from it if it exists. It is removed once"
               + " the video is written.")
   Path resume;
 
@@ -172,7 +172,7 @@ public final class GenerateCommand implements Callable<Integer> {
                   progress.step() + 1,
                   steps,
                   file == null
-                      ? "with --resume FILE it could go on from there"
+                      ? "with --resume FILE it could resume from there"
                       : "the same command goes on from there"));
     }
   }

@@ -108,7 +108,7 @@ final class RunOptions {
       names = "--variant",
       paramLabel = "NAME",
       description =
-          "Which of the weights to take where a folder holds several, as in"
+          "Which of the weights to use if a folder has several, as in"
               + " diffusion_pytorch_model.bf16.safetensors (default: those without, else the only"
               + " ones).")
   String variant;

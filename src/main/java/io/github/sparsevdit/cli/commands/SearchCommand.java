@@ -78,7 +78,7 @@ public final class SearchCommand implements Callable<Integer> {
   @Option(
       names = "--resume",
       paramLabel = "FILE",
-      description = "Keep what was found in FILE, and go on from it if it exists.")
+      description = "Save what is found to FILE, and resume from it if it exists.")
   Path resume;
 
   @Option(

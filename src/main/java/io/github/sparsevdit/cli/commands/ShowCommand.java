@@ -27,7 +27,7 @@ import picocli.CommandLine.Parameters;
       "",
       "One map for each phase of timesteps. Each head is a letter (F full, S skip, D diagonal, M"
           + " multi-diagonal, V vertical stripe, B blocks) with its density in percent. In pictures"
-          + " a cell also tells the window in tokens and the number of anchors (+2) or stripes."
+          + " a cell also shows the window in tokens and the number of anchors (+2) or stripes."
     },
     footerHeading = "%nExamples:%n",
     footer = {

@@ -71,7 +71,7 @@ public final class CapturedSource implements CalibrationSource {
       }
     }
     if (files.isEmpty()) {
-      throw new IllegalArgumentException("the capture " + folder + " holds no points");
+      throw new IllegalArgumentException("the capture " + folder + " contains no points");
     }
   }
 
