@@ -24,7 +24,6 @@ module io.github.sparsevdit {
   exports io.github.sparsevdit.pipeline;
   exports io.github.sparsevdit.search;
   exports io.github.sparsevdit.search.capture;
-  exports io.github.sparsevdit.search.sweep;
   exports io.github.sparsevdit.sweep;
   exports io.github.sparsevdit.table;
   exports io.github.sparsevdit.tensor;
