@@ -1,6 +1,6 @@
 /**
  * The public face: open a {@link io.github.sparsevdit.Backend}, read a {@link
- * io.github.sparsevdit.DispatchTable}, and run a {@link io.github.sparsevdit.SparseAttention} layer
+ * io.github.sparsevdit.table.DispatchTable}, and run a {@link io.github.sparsevdit.SparseAttention} layer
  * by layer.
  *
  * <p>Handles ({@code Backend}, {@code AttentionPlan}, {@code SparseAttention}, {@code Tensor}) work
