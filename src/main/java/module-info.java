@@ -38,4 +38,6 @@ module io.github.sparsevdit {
       io.github.sparsevdit.linux.x86_64.cuda13;
 
   uses io.github.sparsevdit.internal.platform.NativeArtifact;
+  uses io.github.sparsevdit.pipeline.LatentDecoder.Provider;
+  uses io.github.sparsevdit.pipeline.TextEncoder.Provider;
 }
