@@ -90,7 +90,7 @@ $(NATIVE)/obj-cpu/%.cpp.o: native/%.cpp $(NATIVE)/flags native/native.mk
 # the same reason there is no -lineinfo: it writes this folder's path into the kernels.
 $(NATIVE)/obj/%.cu.o: native/%.cu $(NATIVE)/flags native/native.mk
 	@mkdir -p $(@D)/keep
-	$(Q)$(NVCC) $(NVCC_FLAGS) -Xptxas -v $(call cuda_arch,$<) --keep --keep-dir $(@D)/keep -MMD -MP -MF $(@:.o=.d) -c $< -o $@ \
+	$(Q)$(NVCC) $(NVCC_FLAGS) -Xptxas -v $(call cuda_arch,$<) --keep --keep-dir $(@D)/keep -MMD -MP -MF $(@:.o=.d) -c $< -o $@ < /dev/null \
 	  2> $(@:.o=.ptxas) || { cat $(@:.o=.ptxas) >&2; false; }
 
 # The hash names the header's text, so the file that carries it follows the header even where it need not.
@@ -147,7 +147,7 @@ cuda-sass: $(call object,$(filter %_sm90.cu,$(CUDA_SOURCES)))
 	@CUOBJDUMP='$(or $(wildcard $(dir $(NVCC))cuobjdump),$(shell command -v cuobjdump))' \
 	  native/cuda/check_sass.sh $(foreach object,$^,$(dir $(object))keep/$(basename $(basename $(notdir $(object)))).cubin)
 cuda-sass-test:
-	@native/cuda/check_sass_test.sh $(NVCC) $(filter-out -Werror all-warnings,$(NVCC_FLAGS)) $(call cuda_arch,any_sm90.cu)
+	@native/cuda/check_sass_test.sh $(NVCC) $(filter-out -Werror all-warnings,$(NVCC_FLAGS)) $(call cuda_arch,any_sm90.cu) < /dev/null
 
 include native/sim/sim.mk
 include native/test/device/gpu.mk
