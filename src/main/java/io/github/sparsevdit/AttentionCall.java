@@ -6,9 +6,9 @@ import io.github.sparsevdit.tensor.Tensor;
 import java.util.concurrent.atomic.AtomicBoolean;
 
 /**
- * An attention call with more to say than {@link AttentionPlan#run}. What is set stays set, so a
- * call may be run again without garbage; it is for one thread at a time, and a second one that sets
- * or runs it meanwhile gets an IllegalStateException.
+ * An attention call with options. Options stay set, so a call may be run again without garbage. It
+ * is for one thread at a time: a second thread that sets or runs it meanwhile gets an
+ * IllegalStateException.
  */
 public final class AttentionCall {
   private final AttentionPlan plan;
@@ -50,9 +50,9 @@ public final class AttentionCall {
   }
 
   /**
-   * The same, one 32-bit count per batch row, as the buffer holds them when the work runs: a
-   * captured graph serves another prompt once the buffer holds other counts. On CUDA counts outside
-   * of 0 to the number of text keys count as the nearest of the two.
+   * The same, one 32-bit count per batch row, as the buffer contains them when the work runs: a
+   * captured graph serves another prompt once the buffer contains other counts. On CUDA counts
+   * outside of 0 to the number of text keys count as the nearest of the two.
    */
   public AttentionCall textValid(DeviceBuffer textValid) {
     return set(
@@ -94,15 +94,15 @@ public final class AttentionCall {
   }
 
   /**
-   * Memory of the backend that the call may use, at least {@link AttentionPlan#workspaceBytes}; one
-   * call at a time may, and on CUDA the calls of one stream. By default there is one per stream,
-   * and on the CPU one for each call that runs.
+   * The call's workspace: memory of the backend, at least {@link AttentionPlan#workspaceBytes}. It
+   * is for one call at a time, on CUDA for the calls of one stream. By default the backend's pool
+   * supplies it.
    */
   public AttentionCall workspace(Tensor workspace) {
     return set(() -> this.workspace = workspace);
   }
 
-  /** What may end the call early, on the CPU; null for nothing. */
+  /** Cancels the call, on the CPU; null for no cancellation. */
   public AttentionCall cancellation(Cancellation cancellation) {
     return set(() -> this.cancellation = cancellation);
   }

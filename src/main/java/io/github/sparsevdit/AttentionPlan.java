@@ -178,7 +178,7 @@ public final class AttentionPlan implements AutoCloseable {
     runner.run(q, k, v, out, textValid, null, null, null);
   }
 
-  /** The same, which another thread may end early, on the CPU; null where none will. */
+  /** The same, which another thread may cancel, on the CPU; null for no cancellation. */
   public void run(
       Tensor q, Tensor k, Tensor v, Tensor out, int[] textValid, Cancellation cancellation) {
     runner.run(q, k, v, out, textValid, cancellation, null, null);
@@ -196,10 +196,10 @@ public final class AttentionPlan implements AutoCloseable {
   public record LaunchTimes(float together, float apart) {}
 
   /**
-   * Measures a call both ways, and has this plan use the faster from now on; other plans of the
-   * same kernel and device, where they were not measured themselves, what a fit predicts. Where
-   * nothing was ever measured a call is one launch. Blocks for some fifteen calls; on the CPU, and
-   * for one group, it does nothing.
+   * Measures a call as one launch and as a launch for each group. This plan uses the faster one
+   * from now on. Other plans of the same kernel and device that were not measured use what a fit
+   * predicts. Without any measurement a call is one launch. Blocks for some fifteen calls. On the
+   * CPU, and for one group, it does nothing.
    *
    * @param out is written, as by {@link #run}
    */
@@ -208,7 +208,7 @@ public final class AttentionPlan implements AutoCloseable {
   }
 
   /**
-   * A call with more to say: text padding, LSE, scale, ranges. It may be reused, by one thread at a
+   * A call with options: text padding, LSE, scale, ranges. It may be reused, by one thread at a
    * time.
    */
   public AttentionCall call() {
@@ -229,7 +229,7 @@ public final class AttentionPlan implements AutoCloseable {
 
   /**
    * One pass over all keys for sampled query blocks that scores every window (or number of stripes)
-   * of a mode. The plan's patterns are not looked at. Blocks until done.
+   * of a mode. The plan's patterns are ignored. Blocks until done.
    *
    * @param q [B, H, S, D], as k and v
    */
@@ -270,8 +270,8 @@ public final class AttentionPlan implements AutoCloseable {
   }
 
   /**
-   * A range of consecutive visible keys, as positions: text keeps its place, video is lined up in
-   * the pattern's order.
+   * A range of consecutive visible keys, as positions: text stays in its place, video is lined up
+   * in the pattern's order.
    */
   public record Run(long begin, long end) {}
 
@@ -306,9 +306,9 @@ public final class AttentionPlan implements AutoCloseable {
   }
 
   /**
-   * Bytes of workspace a call with that batch size needs; 0 where none is needed, as on the CPU by
-   * all types but E4M3. Calls on one CUDA stream share one workspace, whatever their plans; on the
-   * CPU each call that runs has one, which the next call takes over.
+   * Bytes of workspace that a call with that batch size needs. 0 if none is needed, as on the CPU
+   * for all types but E4M3. Workspaces are pooled per backend (per stream on CUDA) and freed with
+   * the last plan that needs one.
    */
   public long workspaceBytes(int batch) {
     long[] last = workspaceOfBatch;
@@ -326,7 +326,7 @@ public final class AttentionPlan implements AutoCloseable {
 
   /**
    * Query blocks in all: video blocks in each pattern's order, then text blocks, wherever the text
-   * lies.
+   * is.
    */
   public int queryBlocks() {
     return queryBlocks;
@@ -352,7 +352,7 @@ public final class AttentionPlan implements AutoCloseable {
     return type;
   }
 
-  /** What q, k, v and out hold: type(), but BF16 where that is E4M3. */
+  /** The element type of q, k, v and out: type(), but BF16 where that is E4M3. */
   public ElementType tensorType() {
     return type.tensorType();
   }

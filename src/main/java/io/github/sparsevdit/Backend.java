@@ -24,15 +24,15 @@ import java.util.Locale;
 /**
  * Where attention is computed: the CPU, or a CUDA device. It owns threads or a device context.
  *
- * <p>Works from any thread. {@code close()} refuses new plans and tensors; threads and context go
- * when the last plan and tensor made from it is closed.
+ * <p>Works from any thread. {@code close()} refuses new plans and tensors. Threads and context are
+ * freed when the last plan and tensor made from it is closed.
  */
 public final class Backend implements AutoCloseable {
   static {
     Access.ofBackends(backend -> ((Backend) backend).handle);
   }
 
-  /** What kinds there are, in the order of the C ABI's SVDIT_BACKEND_*. */
+  /** The kinds of backend, in the order of the C ABI's SVDIT_BACKEND_*. */
   public enum Kind {
     CPU,
     CUDA
@@ -131,9 +131,9 @@ public final class Backend implements AutoCloseable {
   }
 
   /**
-   * Which arithmetic it computes with: results of backends that differ in it may differ in their
-   * last bits, from the same inputs. On the CPU the tier ({@code "CPU avx2"}), on CUDA the device's
-   * name and compute capability; the number of threads is none of it.
+   * The arithmetic it computes with: on the CPU the tier ({@code "CPU avx2"}), on CUDA the device's
+   * name and compute capability. Two backends with different arithmetic may give results that
+   * differ in their last bits. The number of threads does not matter.
    */
   public String arithmetic() {
     BackendInfo info = info();
@@ -189,8 +189,8 @@ public final class Backend implements AutoCloseable {
   }
 
   /**
-   * Waits until the work of calls without a stream is done, and throws what went wrong in it; on
-   * the CPU it always is.
+   * Waits until the work of calls without a stream is done, and throws its errors. On the CPU it
+   * returns at once.
    */
   public void synchronize() {
     handle.keepAlive();
@@ -227,8 +227,8 @@ public final class Backend implements AutoCloseable {
   }
 
   /**
-   * Full attention of queries to other keys (cross-attention), of which each call may mask the last
-   * ones: textValid counts the keys of each batch row that are real.
+   * Full attention of queries to other keys (cross-attention). Each call may mask the last keys:
+   * textValid is the number of real keys of each batch row.
    */
   public AttentionPlan crossPlan(
       int queryTokens, int keyTokens, ElementType type, int headDim, int heads) {
@@ -250,9 +250,10 @@ public final class Backend implements AutoCloseable {
   }
 
   /**
-   * Sets how many bytes of compiled plans stay that no {@link SparseAttention} uses any more, for
-   * one that needs them again, at an earlier resolution for instance; the plan released longest ago
-   * goes first. 256 MiB unless set; 0 for none. On CUDA most of a plan is device memory.
+   * Sets the size of the plan cache, in bytes: 256 MiB unless set, 0 for none. The cache has the
+   * compiled plans that no {@link SparseAttention} uses any more, so that going back to an earlier
+   * resolution compiles nothing. The plan released longest ago is evicted first. On CUDA most of a
+   * plan is device memory.
    */
   public void planCacheBytes(long bytes) {
     if (bytes < 0) {
@@ -261,7 +262,7 @@ public final class Backend implements AutoCloseable {
     handle.plans().limit(bytes);
   }
 
-  /** What it did so far; cheap enough to be asked every second. */
+  /** Counts of what it did so far. Cheap enough for a call every second. */
   public BackendMetrics metrics() {
     try (Arena arena = Arena.ofConfined()) {
       MemorySegment info = handle.describe(arena);

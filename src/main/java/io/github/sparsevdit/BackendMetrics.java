@@ -2,7 +2,7 @@ package io.github.sparsevdit;
 
 /**
  * What a backend did since it was opened, as of one moment: {@link Backend#metrics}. Counts only
- * grow, but for those that say "now". Numbers of calls that run meanwhile may be counted in part.
+ * grow, except those that say "now". A call that is running may be counted in part.
  *
  * @param calls attention calls that returned; the search's sweeps and a denoiser's other operations
  *     are none
@@ -13,7 +13,7 @@ package io.github.sparsevdit;
  * @param allPairs pairs that dense attention would have computed instead
  * @param plansCompiled plans compiled
  * @param plansReused plans that a {@link SparseAttention} took from the cache instead
- * @param plansCached plans that nobody uses and the cache keeps, now
+ * @param plansCached unused plans in the cache, now
  * @param planCacheBytes memory of those, now
  * @param memoryBytes memory of tensors, buffers and workspaces where the backend computes, now
  * @param pinnedBytes host memory from {@link Backend#allocatePinned}, now

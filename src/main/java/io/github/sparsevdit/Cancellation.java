@@ -6,15 +6,14 @@ import java.lang.foreign.ValueLayout;
 import java.lang.invoke.VarHandle;
 
 /**
- * Ends calls on the CPU early. Whoever begins the calls gives each this object; any thread may
- * cancel them. A running call then ends after the query blocks in hand, one that has not begun does
- * not begin, and both throw {@link java.util.concurrent.CancellationException}; their {@code out}
- * and {@code lse} are then undefined, plan and backend as usable as before. A call that was done
- * when it would have looked returns as ever.
+ * Cancels calls on the CPU. Pass it to each call; any thread may then cancel them. A running call
+ * ends after its current query blocks. A call that has not begun does not begin. Both throw {@link
+ * java.util.concurrent.CancellationException}. Their {@code out} and {@code lse} are then
+ * undefined; plan and backend stay usable. A call that is about to finish may return normally.
  *
  * <p>Works from any thread, for any number of calls, one after the other or at once; it stays
- * cancelled. Calls on CUDA refuse one with {@link UnsupportedException}: what is queued on a device
- * cannot be called back.
+ * cancelled. Calls on CUDA refuse it with {@link UnsupportedException}: work queued on a device
+ * cannot be recalled.
  */
 public final class Cancellation {
   private static final VarHandle FLAG = ValueLayout.JAVA_INT.varHandle();
@@ -32,7 +31,7 @@ public final class Cancellation {
     return (int) FLAG.getVolatile(flag, 0L) != 0;
   }
 
-  /** What native code reads; whoever passes it on keeps this object reachable meanwhile. */
+  /** What native code reads; the caller retains this object meanwhile. */
   MemorySegment flag() {
     return flag;
   }

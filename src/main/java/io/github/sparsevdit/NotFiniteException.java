@@ -1,9 +1,9 @@
 package io.github.sparsevdit;
 
 /**
- * A NaN or an infinity where only numbers make sense: in a denoiser's inputs or results, or in what
- * a search or a capture is given. Nothing that was whole before is touched. The message says where
- * it was met and what most likely brought it there.
+ * A NaN or an infinity where only numbers make sense: in a denoiser's inputs or results, or in the
+ * inputs of a search or a capture. Earlier results stay whole. The message says where it was found,
+ * and the most likely cause.
  */
 public final class NotFiniteException extends SvditException {
   private static final long serialVersionUID = 1;

@@ -16,9 +16,9 @@ import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.atomic.AtomicBoolean;
 
 /**
- * A policy made ready for a run: every plan it needs, built up front; layers and steps with the
- * same patterns share one. So do all SparseAttentions of a backend, and plans that none uses any
- * more stay in its cache ({@link Backend#planCacheBytes}), so that going back to an earlier
+ * A policy compiled for a run: one plan for every layer and step, built up front. Layers and steps
+ * with the same patterns share a plan, and so do all SparseAttentions of a backend. Unused plans
+ * stay in the backend's cache ({@link Backend#planCacheBytes}), so that going back to an earlier
  * resolution or table compiles nothing.
  *
  * <p>Works from any thread. {@code close()} may be called twice; it refuses new calls and waits for
@@ -115,8 +115,8 @@ public final class SparseAttention implements AutoCloseable {
   }
 
   /**
-   * The same, which another thread may end early, on the CPU; null where none will. See {@link
-   * Cancellation} for what is left then.
+   * The same, which another thread may cancel, on the CPU; null for no cancellation. {@link
+   * Cancellation} says what state remains.
    */
   public void run(
       int step,
@@ -136,10 +136,10 @@ public final class SparseAttention implements AutoCloseable {
   }
 
   /**
-   * Replaces the policy by another for the same model, sequence and steps. The new plans are there
-   * before the old ones go, and equal ones are the same. Calls that begin from now on follow the
-   * new policy; running ones and open {@link Session}s end with the one they began with, and the
-   * last of them gives the old plans back to the cache.
+   * Replaces the policy by another for the same model, sequence and steps. The new plans are
+   * compiled before the old ones are released. Equal plans are reused. Calls that begin from now on
+   * use the new policy. Running calls and open {@link Session}s finish with the old one, and the
+   * last of them releases its plans to the cache.
    *
    * @param policy IllegalArgumentException if it was made for another model or sequence; nothing is
    *     replaced then
@@ -157,16 +157,16 @@ public final class SparseAttention implements AutoCloseable {
   }
 
   /**
-   * The plans as they are now, for a run of many calls that is to end with the policy it began
-   * with, whatever {@link #swap} does meanwhile. The caller closes it.
+   * Retains the current plans, for a run of many calls that must use one policy, whatever {@link
+   * #swap} does meanwhile. The caller closes it.
    */
   public Session session() {
     return new Session(retain());
   }
 
   /**
-   * What {@link #session} gives. Works from any thread; closing it twice does nothing, and closing
-   * its SparseAttention ends it.
+   * The plans that {@link #session} retains. Works from any thread. Closing it twice does nothing.
+   * Closing its SparseAttention ends it.
    */
   public final class Session implements AutoCloseable {
     private final PlanTable held;

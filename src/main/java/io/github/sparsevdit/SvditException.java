@@ -1,8 +1,8 @@
 package io.github.sparsevdit;
 
 /**
- * What the library throws on its own account: the machine, the device, the numbers or the library
- * itself failed, and the caller did nothing wrong. Each cause is a subclass:
+ * A failure that is not misuse: the machine, the device, the numbers or the library itself failed.
+ * Each cause is a subclass:
  *
  * <ul>
  *   <li>{@link BackendUnavailableException}: no such device, driver, library or instructions here
@@ -13,11 +13,11 @@ package io.github.sparsevdit;
  *   <li>{@link NativeInternalException}: a defect in the native library
  * </ul>
  *
- * <p>Not among them are: misuse, an {@link IllegalArgumentException} (of the native side's, {@link
- * InvalidArgumentException}), {@link IllegalStateException} or {@link IndexOutOfBoundsException}; a
- * call that was cancelled, a {@link java.util.concurrent.CancellationException}; and files that
- * cannot be read or written, an {@link java.io.IOException} or {@link
- * java.io.UncheckedIOException}, which are the file system's.
+ * <p>Not among them are: misuse, an {@link IllegalArgumentException} ({@link
+ * InvalidArgumentException} if the native side found it), {@link IllegalStateException} or {@link
+ * IndexOutOfBoundsException}; a cancelled call, a {@link
+ * java.util.concurrent.CancellationException}; and files that cannot be read or written, an {@link
+ * java.io.IOException} or {@link java.io.UncheckedIOException}.
  */
 public abstract class SvditException extends RuntimeException {
   private static final long serialVersionUID = 1;

@@ -7,7 +7,7 @@ import java.util.ArrayList;
 import java.util.List;
 
 /**
- * Where things lie in a checkpoint's folder in diffusers' layout: a pipeline's ({@code
+ * Where things are in a checkpoint's folder in diffusers' layout: a pipeline's ({@code
  * model_index.json}, {@code transformer/}, and in Wan2.2 {@code transformer_2/}) or a transformer's
  * alone ({@code config.json}). Beside a {@code model_index.json} with a {@code transformer/}, a
  * {@code config.json} says nothing of the transformer. Immutable.
@@ -34,11 +34,11 @@ public final class CheckpointFolder {
   }
 
   /**
-   * A folder that holds a transformer or a pipeline.
+   * A folder with a transformer or a pipeline.
    *
    * @param variant of the weights, as diffusers names them ("bf16"); null for those without one,
    *     else the only one there is
-   * @throws IllegalArgumentException if it holds neither
+   * @throws IllegalArgumentException if it has neither
    */
   public static CheckpointFolder of(Path path, String variant) {
     boolean own = Files.exists(path.resolve(CONFIG));
@@ -55,7 +55,7 @@ public final class CheckpointFolder {
         path, variant, inner && (!own || Files.exists(path.resolve(INDEX))));
   }
 
-  /** Whether a folder holds a transformer or a pipeline. */
+  /** Whether a folder has a transformer or a pipeline. */
   public static boolean isOne(Path path) {
     return Files.exists(path.resolve(CONFIG)) || Files.exists(path.resolve(FIRST).resolve(CONFIG));
   }
@@ -86,7 +86,7 @@ public final class CheckpointFolder {
     return Files.exists(config) ? config : null;
   }
 
-  /** Whether the folder holds a pipeline without a VAE, whose latents are the video's pixels. */
+  /** Whether the folder is a pipeline without a VAE, whose latents are the video's pixels. */
   public boolean inPixels() {
     Path index = path.resolve(INDEX);
     return Files.exists(index) && !ConfigFile.read(index).names("vae");

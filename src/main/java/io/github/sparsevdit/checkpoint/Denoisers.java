@@ -23,7 +23,7 @@ public final class Denoisers {
 
   /**
    * Opens a checkpoint in diffusers' layout: a transformer's folder (config.json,
-   * diffusion_pytorch_model*), or a pipeline's that holds one in {@code transformer/}. A pipeline
+   * diffusion_pytorch_model*), or a pipeline's, which has one in {@code transformer/}. A pipeline
    * with a {@code boundary_ratio} (Wan2.2) has a second one in {@code transformer_2/}, which takes
    * the timesteps below {@link VideoTransformer#boundary}. Weights are mapped from disk and, where
    * their element type is the one computed in, used in place.
@@ -104,7 +104,7 @@ public final class Denoisers {
   /**
    * The sizes of a checkpoint's denoiser.
    *
-   * @param path a transformer's folder, a pipeline's that holds one in transformer/, or a
+   * @param path a transformer's folder, a pipeline's, which has one in transformer/, or a
    *     config.json
    */
   public static Geometry geometry(Path path) {

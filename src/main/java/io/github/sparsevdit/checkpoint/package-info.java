@@ -1,2 +1,2 @@
-/** Checkpoints' folders in diffusers' layout: what lies where, and opening the denoiser. */
+/** Checkpoints' folders in diffusers' layout: where their files are, and opening the denoiser. */
 package io.github.sparsevdit.checkpoint;

@@ -4,8 +4,8 @@ import io.github.sparsevdit.internal.Access;
 import io.github.sparsevdit.internal.EventHandle;
 
 /**
- * A mark in a CUDA stream's work: another stream, or a thread, can wait for it, and two of them
- * tell the time between. Works from any thread.
+ * A mark in a CUDA stream's work. Another stream, or a thread, can wait for it. Two of them measure
+ * the time between. Works from any thread.
  */
 public final class CudaEvent implements AutoCloseable {
   static {
@@ -18,7 +18,7 @@ public final class CudaEvent implements AutoCloseable {
     this.handle = handle;
   }
 
-  /** Marks all work given to stream so far; an earlier mark is forgotten. */
+  /** Marks all work given to stream so far; an earlier mark is replaced. */
   public void record(CudaStream stream) {
     handle.record(stream.streamHandle());
   }

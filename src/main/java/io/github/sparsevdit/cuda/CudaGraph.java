@@ -4,9 +4,9 @@ import io.github.sparsevdit.internal.GraphHandle;
 import io.github.sparsevdit.internal.StreamHandle;
 
 /**
- * Work captured from a stream ({@link CudaStream#capture}), to be launched again and again at the
- * cost of one launch. It owns the workspaces of the captured calls. The plans and tensors stay the
- * caller's: once one of them is closed, launches are refused.
+ * Work captured from a stream ({@link CudaStream#capture}), which can be launched many times, each
+ * at the cost of one launch. It owns the workspaces of the captured calls. The plans and tensors
+ * stay the caller's: once one of them is closed, launches are refused.
  */
 public final class CudaGraph implements AutoCloseable {
   private final GraphHandle handle;
@@ -20,7 +20,7 @@ public final class CudaGraph implements AutoCloseable {
   }
 
   /**
-   * Gives the work to stream, which may be another than it was captured from, and returns at once.
+   * Queues the work on stream, which may be another than it was captured from, and returns at once.
    * IllegalStateException if the graph or something its work uses is closed.
    */
   public void launch(CudaStream stream) {

@@ -17,10 +17,10 @@ import java.util.Arrays;
  * done; {@link #synchronize} waits for it. What is closed while a stream's work uses it (tensors,
  * plans, graphs) waits for that work.
  *
- * <p>Calls without a stream go to CUDA's legacy default stream, which streams of {@link
- * Backend#stream} wait for and which waits for them; streams of other libraries need not.
+ * <p>Calls without a stream go to CUDA's legacy default stream. It and the streams of {@link
+ * Backend#stream} wait for each other. Streams of other libraries need not.
  *
- * <p>Works from any thread; what one call queues lies together in the stream. All calls on a stream
+ * <p>Works from any thread; the work of one call is contiguous in the stream. All calls on a stream
  * share one workspace, as large as the largest of them needs.
  */
 public final class CudaStream implements AutoCloseable {
@@ -34,18 +34,21 @@ public final class CudaStream implements AutoCloseable {
     this.handle = handle;
   }
 
-  /** As {@link #wrap(long, int, Object)} for a stream of device 0 that the caller keeps open. */
+  /**
+   * As {@link #wrap(long, int, Object)} for a stream of device 0, which the caller must not destroy
+   * earlier.
+   */
   public static CudaStream wrap(long handle) {
     return wrap(handle, 0, null);
   }
 
   /**
-   * A stream that another library owns. It is neither made nor destroyed here; the caller closes
-   * the result, which waits for the work given through it, before the stream is destroyed.
+   * A stream that another library owns. It is neither made nor destroyed here. The caller closes
+   * the result before the stream is destroyed; closing waits for the work queued through it.
    *
    * @param handle the cudaStream_t (or CUstream); 0 is the legacy default stream
    * @param device the CUDA device it belongs to
-   * @param owner kept reachable as long as the result is, or null
+   * @param owner retained (reachable) as long as the result is, or null
    * @throws BackendUnavailableException if there is no such device
    */
   public static CudaStream wrap(long handle, int device, Object owner) {
@@ -70,23 +73,22 @@ public final class CudaStream implements AutoCloseable {
   }
 
   /**
-   * Waits until all work given to it so far is done; DeviceException if something went wrong in it,
-   * IllegalStateException while it is captured.
+   * Waits until all work queued so far is done. DeviceException if it failed, IllegalStateException
+   * while the stream is captured.
    */
   public void synchronize() {
     handle.synchronize();
   }
 
-  /** Work given to this stream from now on begins after the event's mark is reached. */
+  /** Work queued from now on begins after the event's mark is reached. */
   public void waitFor(CudaEvent event) {
     event.handle().holdBack(handle);
   }
 
   /**
    * Queues a copy of from's elements to to, which has the same type and shape; both are contiguous.
-   * Each lies on this stream's device or in pinned memory ({@link Backend#allocatePinned}), at
-   * least one on the device. Pinned memory is not to be read or written by Java before the copy is
-   * done.
+   * Each is on this stream's device or in pinned memory ({@link Backend#allocatePinned}), at least
+   * one on the device. Java must not read or write the pinned memory before the copy is done.
    */
   public void copy(Tensor from, Tensor to) {
     if (from.type() != to.type() || !Arrays.equals(from.shape(), to.shape())) {
@@ -116,13 +118,14 @@ public final class CudaStream implements AutoCloseable {
   }
 
   /**
-   * Runs work on this thread, and records what it gives to this stream instead of doing it. The
-   * calls in it read and write the same memory at each launch of the graph; what may change between
-   * launches is its contents: a call's {@code textValid} is given as a {@link DeviceBuffer}.
+   * Runs work on this thread, and records what it queues on this stream instead of doing it. Each
+   * launch of the graph reads and writes the same memory. Only its contents may change between
+   * launches, so {@code textValid} must be a {@link DeviceBuffer}.
    *
    * <p>Inside, nothing may wait for the device (no {@code synchronize()}, no {@code copyTo} of a
-   * device tensor); meanwhile no thread may use the legacy default stream, and calls of other
-   * threads on this stream wait. What is thrown inside is passed on, and nothing is captured.
+   * device tensor), or use the legacy default stream. Other threads that use the default stream, or
+   * this one, wait until the capture ends. An exception inside is rethrown, and nothing is
+   * captured.
    *
    * @return the graph, which the caller closes
    */
@@ -130,7 +133,10 @@ public final class CudaStream implements AutoCloseable {
     return CudaGraph.capture(handle, work);
   }
 
-  /** Waits for the work given through this object, and destroys a stream of our own. */
+  /**
+   * Waits for the work queued through this object. Destroys the stream if {@link Backend#stream}
+   * made it.
+   */
   @Override
   public void close() {
     handle.close();

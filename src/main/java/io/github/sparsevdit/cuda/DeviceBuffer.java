@@ -11,7 +11,7 @@ import java.lang.foreign.MemorySegment;
 /**
  * Plain bytes where a backend computes: allocated by {@link Backend#buffer}, or wrapped from
  * another library on the same device. Tensors view it ({@link #tensor}), and a call's {@code
- * textValid} may lie in it.
+ * textValid} may be in it.
  *
  * <p>Works from any thread.
  */
@@ -28,14 +28,14 @@ public final class DeviceBuffer implements AutoCloseable {
 
   /**
    * Memory of a CUDA device that another library owns. It is not freed here; closing the result
-   * waits for the work that uses it, and refuses more. Work of the other library's streams is for
-   * the caller to wait for.
+   * waits for the work that uses it, and refuses more. The caller waits for work of the other
+   * library's streams.
    *
    * @param address where it begins, on the device; attention needs multiples of 16
    * @param bytes how long it is
-   * @param device the CUDA device it lies on
-   * @param owner kept reachable as long as the buffer or a tensor over it is, and until the work of
-   *     this library that uses it is done; null where the caller sees to that
+   * @param device the CUDA device it is on
+   * @param owner retained (reachable) as long as the buffer or a tensor over it is, and until the
+   *     work of this library that uses it is done; null if the caller ensures that
    */
   public static DeviceBuffer wrap(long address, long bytes, int device, Object owner) {
     CudaStream.requireDevice(device);

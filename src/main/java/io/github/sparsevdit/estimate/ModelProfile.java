@@ -11,7 +11,7 @@ import java.util.Map;
 import java.util.stream.Collectors;
 
 /**
- * A published model as it is usually run. The profiles lie in {@code profiles.json} beside this
+ * A published model as it is usually run. The profiles are in {@code profiles.json} beside this
  * class, each with where its figures come from.
  *
  * @param name to ask for it by

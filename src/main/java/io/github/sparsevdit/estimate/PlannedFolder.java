@@ -36,7 +36,7 @@ public final class PlannedFolder {
   /**
    * Reads a pipeline's folder, a transformer's, or a config.json.
    *
-   * @param assumed is told what the files do not say
+   * @param assumed receives what the files do not say
    */
   public static ModelProfile read(Path path, List<String> assumed) {
     try {

@@ -31,7 +31,7 @@ import java.util.stream.Collectors;
  *
  * @param weights mapped from disk
  * @param converted weights that are stored in another element type than is computed with, or not
- *     aligned to it, as they are kept beside the mapped ones
+ *     aligned to it, as they are stored beside the mapped ones
  * @param activations buffers of a forward pass
  * @param attention plans, and what threads compute self-attention and products in
  * @param heap Java's own: latents, the scheduler's history, tables while they are made
@@ -122,8 +122,8 @@ public record RunMemory(long weights, long converted, long activations, long att
   }
 
   /**
-   * The same with what a search keeps beside the run: the attention mass of every head and block, a
-   * layer's output projection and what it gives, and its squares for each head of each network.
+   * The same with what a search stores beside the run: the attention mass of every head and block,
+   * a layer's output projection and what it gives, and its squares for each head of each network.
    *
    * @param networks that the run has, one after the other
    */

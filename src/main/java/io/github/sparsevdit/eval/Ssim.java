@@ -7,7 +7,7 @@ import io.github.sparsevdit.pipeline.Video;
  * window of 11 × 11 with σ = 1.5, population covariance, K₁ = 0.01, K₂ = 0.03, data range 1. The
  * same as scikit-image's {@code structural_similarity} with {@code gaussian_weights=True,
  * sigma=1.5, use_sample_covariance=False, data_range=1}: the mean is over the places whose window
- * lies inside the frame.
+ * is inside the frame.
  */
 public final class Ssim {
   /** Side of the window. Frames must be at least this large both ways. */

@@ -5,7 +5,7 @@ import java.util.EnumMap;
 import java.util.Map;
 
 /**
- * What a denoiser is told besides the latents and the timestep: tensors, each a named {@link Part},
+ * What a denoiser gets besides the latents and the timestep: tensors, each a named {@link Part},
  * and a few numbers. Which parts a model wants, and which it refuses, {@link
  * VideoTransformer#check} says. The tensors are host memory of any element type and stay the
  * caller's. Immutable.

@@ -9,7 +9,7 @@ import io.github.sparsevdit.tensor.Tensor;
  * A video diffusion transformer: given noisy latents and a timestep, says where they should go.
  *
  * <p>{@code forward} may be called from any thread, one call at a time. Buffers for the last
- * sequence are kept, so calls on the same sequence make next to no garbage.
+ * sequence are reused, so calls on the same sequence make next to no garbage.
  */
 public interface VideoTransformer extends AutoCloseable {
   /** Layers, heads and head dim of the self-attention. */
@@ -79,13 +79,13 @@ public interface VideoTransformer extends AutoCloseable {
   }
 
   /**
-   * Tells checkpoints apart: a digest of the configuration and of all weights' names, types, shapes
-   * and values. Reads them all when it is first asked for.
+   * Identifies the checkpoint: a digest of the configuration and of all weights' names, types,
+   * shapes and values. Reads them all when it is first asked for.
    */
   String fingerprint();
 
   /**
-   * The name of a weight, of the network that serves a timestep, that holds NaN or an infinity;
+   * The name of a weight, of the network that serves a timestep, that contains NaN or an infinity;
    * null where none does. Reads them all.
    */
   default String weightNotFinite(double timestep) {

@@ -3,7 +3,7 @@ package io.github.sparsevdit.pattern;
 /**
  * The tokens of one self-attention call: frames × height × width video tokens, stored frame-major
  * (t, h, w; w fastest), and {@code text} text tokens before or after them. How many of those are
- * real is told per call, not here.
+ * real is an argument of each call, not part of the sequence.
  */
 public record Sequence(int frames, int height, int width, int text, boolean textFirst) {
   public Sequence {

@@ -15,8 +15,8 @@ import java.util.concurrent.CancellationException;
 
 /**
  * Takes latents from noise to a video: at each step the transformer's word on both guidance
- * branches, then the scheduler's step. For one run at a time; buffers are kept from run to run, so
- * the steps make next to no garbage.
+ * branches, then the scheduler's step. For one run at a time; buffers are reused by the next run,
+ * so the steps make next to no garbage.
  */
 public final class DenoisingLoop {
   private final VideoTransformer transformer;
@@ -51,7 +51,7 @@ public final class DenoisingLoop {
    *     is not used
    * @throws CancellationException if progress says so
    * @throws NotFiniteException if a result is NaN or infinite: the latents are then, too, as they
-   *     were before the step, and so is what is kept in a file
+   *     were before the step, and so is what is saved to a file
    */
   public void run(
       Tensor latents,
@@ -63,11 +63,11 @@ public final class DenoisingLoop {
   }
 
   /**
-   * The same, kept in a file after each step, and going on from it where it exists: the latents are
+   * The same, saved to a file after each step, and resumed from it if it exists: the latents are
    * then what the file says.
    *
    * @param kept null for nowhere
-   * @throws IllegalArgumentException if the file holds another run's state
+   * @throws IllegalArgumentException if the file contains another run's state
    */
   public void run(
       Tensor latents,

@@ -5,7 +5,7 @@ import java.nio.file.Path;
 import java.util.function.Consumer;
 
 /**
- * How a video is generated. What is not said comes from the checkpoint's {@code
+ * How a video is generated. What is not set comes from the checkpoint's {@code
  * generation_config.json}, else from the published model of the same sizes, else from its family.
  * Immutable.
  */
@@ -127,7 +127,7 @@ public final class GenerateOptions implements Cloneable {
     return with(options -> options.timeAttention = timeAttention);
   }
 
-  /** What is told of the run's progress, and may cancel it. */
+  /** Receives the run's progress, and may cancel it. */
   public GenerateOptions withProgress(DenoisingProgress progress) {
     return with(options -> options.progress = progress);
   }

@@ -20,7 +20,7 @@ public interface LatentDecoder extends AutoCloseable {
    */
   Video decode(Tensor latents);
 
-  /** Frees what it holds. */
+  /** Frees its resources. */
   @Override
   void close();
 
@@ -28,7 +28,7 @@ public interface LatentDecoder extends AutoCloseable {
   interface Provider {
     /**
      * @param type that the denoiser computes in
-     * @return null where the folder holds nothing that this provider knows
+     * @return null if this provider does not know the folder
      */
     LatentDecoder open(CheckpointFolder folder, Backend backend, ElementType type);
   }

@@ -9,8 +9,8 @@ import java.nio.file.Path;
  * @param type that the denoiser computes in: BF16 or FP32
  * @param variant of the weights, as diffusers names them ("fp16"); null for those without one, else
  *     the only one there is
- * @param embeddings a file of prompt embeddings (calibration/README.md says what it holds); null
- *     for {@code prompt_embeds.safetensors} in the folder
+ * @param embeddings a file of prompt embeddings (calibration/README.md describes it); null for
+ *     {@code prompt_embeds.safetensors} in the folder
  * @param textEncoder for the prompts, which the generator then closes; null for what {@link
  *     TextEncoder} says
  * @param latentDecoder for the latents, which the generator then closes; null for what {@link

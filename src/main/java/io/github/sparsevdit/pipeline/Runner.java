@@ -46,7 +46,7 @@ public final class Runner {
    *     is BF16
    * @param scheduler not used elsewhere while this is
    * @param latentShape of the latents, as the transformer takes them
-   * @param progress told of every run's steps; may cancel
+   * @param progress is called at every run's steps; may cancel
    */
   public Runner(
       Backend backend,
@@ -137,7 +137,7 @@ public final class Runner {
    * @param around makes of the policy's attention what is run, such as one that looks at it
    * @param file null for none
    * @throws CancellationException if progress says so
-   * @throws IllegalArgumentException if the file holds another run's state
+   * @throws IllegalArgumentException if the file contains another run's state
    */
   public Result run(
       RunInputs inputs, Policy policy, UnaryOperator<AttentionProvider> around, Path file) {

@@ -56,7 +56,7 @@ public interface TextEncoder extends AutoCloseable {
     return "the negative of " + where(prompt);
   }
 
-  /** Frees what it holds. */
+  /** Frees its resources. */
   @Override
   void close();
 
@@ -64,7 +64,7 @@ public interface TextEncoder extends AutoCloseable {
   interface Provider {
     /**
      * @param type that the denoiser computes in
-     * @return null where the folder holds nothing that this provider knows
+     * @return null if this provider does not know the folder
      */
     TextEncoder open(CheckpointFolder folder, Backend backend, ElementType type);
   }

@@ -5,7 +5,7 @@ import java.util.List;
 import java.util.Objects;
 
 /**
- * A clip to be compared: {@code values} holds frames × height × width × channels, channels fastest,
+ * A clip to be compared: {@code values} has frames × height × width × channels, channels fastest,
  * each in [0, 1].
  *
  * @param frames number of frames, at least 1

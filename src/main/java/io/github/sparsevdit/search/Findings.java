@@ -35,7 +35,7 @@ public final class Findings {
     return options;
   }
 
-  /** The patterns that were tried; errors are told by their place in it. */
+  /** The patterns that were tried; errors are indexed by their place in it. */
   public List<Candidate> candidates() {
     return setup.candidates.all();
   }

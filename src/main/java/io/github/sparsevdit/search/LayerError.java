@@ -14,7 +14,7 @@ import java.util.function.Predicate;
 /**
  * The share of layers' outputs that a policy disturbs, all heads of a layer together: {@code ‖Σ_h
  * (O_h − O_0,h) W_O,h‖² / ‖Σ_h O_0,h W_O,h‖²}, where O_h is what the policy gives and O_0,h full
- * attention on the same inputs. The search judges heads one by one; this tells what their errors
+ * attention on the same inputs. The search judges heads one by one; this measures what their errors
  * come to. Not thread-safe.
  */
 public final class LayerError {

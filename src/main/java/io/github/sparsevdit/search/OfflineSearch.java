@@ -41,14 +41,14 @@ public final class OfflineSearch {
     this.sweepers = sweepers;
   }
 
-  /** Tells {@code listener} after every point, on the searching thread. */
+  /** Calls {@code listener} after every point, on the searching thread. */
   public OfflineSearch listener(Consumer<SearchProgress> value) {
     this.listener = value;
     return this;
   }
 
   /**
-   * Keeps what is found in {@code file}, about twice a minute and when cancelled, and goes on from
+   * Saves what is found to {@code file}, about twice a minute and when cancelled, and resumes from
    * it if it exists. A resumed search gives the same bits as one that was never interrupted, even
    * if it ended in the middle of a write. Only what is new is written, in the background; where
    * that fails, the search ends with an UncheckedIOException at its next checkpoint. The file stays

@@ -62,8 +62,8 @@ final class Sensitivity {
   }
 
   /**
-   * Mean squared error of a run that is sparse only where told, per unit of expected error; 0 where
-   * nothing is sparse.
+   * Mean squared error of a run that is sparse only where asked, per unit of expected error; 0
+   * where nothing is sparse.
    */
   private double ratio(WholeRun run, BiPredicate<Integer, Integer> sparse, Error error) {
     int[][][] chosen = new int[setup.phases()][][];

@@ -13,10 +13,10 @@ import java.util.Set;
 import java.util.concurrent.ConcurrentHashMap;
 
 /**
- * Tensors of memory-mapped safetensors files, without a copy, but for one that does not lie at a
- * multiple of its element type's bytes: that is copied once, when it is first asked for. Files are
- * checked when they are opened, which takes as long as their headers are; the data is read when it
- * is touched. Usable from any thread; tensors live until {@code close()}.
+ * Tensors of memory-mapped safetensors files, without a copy, but for one that is not at a multiple
+ * of its element type's bytes: that is copied once, when it is first asked for. Files are checked
+ * when they are opened, which takes as long as their headers are; the data is read when it is
+ * touched. Usable from any thread; tensors live until {@code close()}.
  *
  * <p>A file that someone truncates while it is open is beyond what can be checked: touching what is
  * gone ends the JVM.
@@ -47,10 +47,9 @@ public final class Safetensors implements TensorSource {
   }
 
   /**
-   * Opens a {@code .safetensors} file, a sharded model's {@code *.index.json}, or a folder that
-   * holds either ({@code diffusion_pytorch_model} first, as diffusers names it).
-   * IllegalArgumentException if a file is not what the format says, UncheckedIOException if it
-   * cannot be read.
+   * Opens a {@code .safetensors} file, a sharded model's {@code *.index.json}, or a folder that has
+   * either ({@code diffusion_pytorch_model} first, as diffusers names it). IllegalArgumentException
+   * if a file is not what the format says, UncheckedIOException if it cannot be read.
    */
   public static Safetensors open(Path path) {
     return open(path, null);
@@ -60,7 +59,7 @@ public final class Safetensors implements TensorSource {
    * The same of a variant, as diffusers names them: {@code NAME.VARIANT.safetensors} or {@code
    * NAME.safetensors.index.VARIANT.json}.
    *
-   * @param variant such as "bf16", for a folder that holds several; null for the model without one,
+   * @param variant such as "bf16", for a folder that has several; null for the model without one,
    *     else the only variant there is. A file is opened whatever its variant
    */
   public static Safetensors open(Path path, String variant) {
@@ -115,7 +114,7 @@ public final class Safetensors implements TensorSource {
   }
 
   /**
-   * Whether a tensor lies in its file at a multiple of its elements' bytes; of one that does not
+   * Whether a tensor is in its file at a multiple of its elements' bytes; of one that does not
    * {@link #tensor} makes a copy.
    */
   public boolean aligned(String name) {

@@ -9,7 +9,7 @@ import java.lang.foreign.MemorySegment;
 import java.util.Arrays;
 
 /**
- * A strided view of native memory: a shape, and for each dimension how many elements lie between
+ * A strided view of native memory: a shape, and for each dimension how many elements are between
  * neighbours.
  *
  * <p>A tensor from {@code Backend.allocate} owns its memory, and its {@code close()} frees it once
@@ -67,7 +67,7 @@ public final class Tensor implements AutoCloseable {
   /**
    * A contiguous, row-major view of native host memory, without a copy.
    *
-   * @param memory a native segment of exactly the shape's bytes; it stays the caller's, who keeps
+   * @param memory a native segment of exactly the shape's bytes; it stays the caller's, who leaves
    *     it open while the tensor is used
    */
   public static Tensor of(MemorySegment memory, ElementType type, long... shape) {
@@ -92,10 +92,10 @@ public final class Tensor implements AutoCloseable {
 
   /**
    * A view of native host memory with gaps or another order of dimensions, without a copy: for
-   * instance q of a buffer that holds q, k and v of each token together.
+   * instance q of a buffer that stores q, k and v of each token together.
    *
    * @param memory a native segment of at least the bytes from the first element to the last; it
-   *     stays the caller's, who keeps it open while the tensor is used
+   *     stays the caller's, who leaves it open while the tensor is used
    * @param strides elements between neighbours, for each dimension of shape; the last dimension is
    *     contiguous (1), and no two elements overlap. That of a dimension of one element says
    *     nothing
@@ -197,7 +197,7 @@ public final class Tensor implements AutoCloseable {
     return elements;
   }
 
-  /** Whether the elements lie without gaps in row-major order. */
+  /** Whether the elements are contiguous, in row-major order. */
   public boolean contiguous() {
     long expected = 1;
     for (int dim = shape.length - 1; dim >= 0; dim--) {
@@ -223,8 +223,8 @@ public final class Tensor implements AutoCloseable {
   }
 
   /**
-   * Where the first element lies, on the host or a device: for other libraries, which must not use
-   * it once this is closed.
+   * The address of the first element, on the host or a device: for other libraries, which must not
+   * use it once this is closed.
    */
   public long address() {
     return memory.address() + offset;
@@ -294,7 +294,7 @@ public final class Tensor implements AutoCloseable {
   }
 
   /**
-   * Fills this with the bytes of host, which holds as many elements of the same type, row-major.
+   * Fills this with the bytes of host, which has as many elements of the same type, row-major.
    *
    * @return this
    */
@@ -394,7 +394,7 @@ public final class Tensor implements AutoCloseable {
     }
   }
 
-  /** The elements as floats, row-major; from a device in one copy of all that lies between them. */
+  /** The elements as floats, row-major; from a device in one copy of all that is between them. */
   public float[] toFloats() {
     if (elements() > Integer.MAX_VALUE - 8) {
       throw new IllegalArgumentException(this + " has more elements than an array holds");

@@ -50,7 +50,7 @@ public interface CalibrationSource extends AutoCloseable {
     return IntStream.range(0, schedule().steps()).boxed().toList();
   }
 
-  /** Whether a layer has points; one without keeps full attention. */
+  /** Whether a layer has points; one without gets full attention. */
   default boolean hasLayer(int layer) {
     return true;
   }
@@ -59,8 +59,8 @@ public interface CalibrationSource extends AutoCloseable {
   long points();
 
   /**
-   * SHA-256, 64 hex digits, of what determines the points: kept in the table, and what tells that a
-   * half-done search belongs to this source.
+   * SHA-256, 64 hex digits, of what determines the points: stored in the table, and what identifies
+   * a half-done search belongs to this source.
    */
   String sha256();
 
@@ -87,8 +87,8 @@ public interface CalibrationSource extends AutoCloseable {
    * @param sample the run, from 0
    * @param step the denoising step, from 0 (the noisiest)
    * @param layer the layer, from 0
-   * @param branch the guidance branch: 0 conditional, 1 unconditional; 0 where one call holds both
-   *     as a batch
+   * @param branch the guidance branch: 0 conditional, 1 unconditional; 0 where one call has both as
+   *     a batch
    */
   record Key(int sample, int step, int layer, int branch) implements Comparable<Key> {
     @Override

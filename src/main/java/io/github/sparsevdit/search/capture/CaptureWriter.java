@@ -43,7 +43,7 @@ public final class CaptureWriter implements CalibrationSource.Visitor {
    * @param source what will be visited
    * @param branches guidance branches of the source
    * @param wanted which points to keep
-   * @throws IllegalArgumentException if the folder holds a capture of another source
+   * @throws IllegalArgumentException if the folder contains a capture of another source
    */
   public static CaptureWriter begin(
       Path folder, CalibrationSource source, int branches, Predicate<Key> wanted) {
