@@ -42,7 +42,7 @@ ifeq ($(CUDA),0)
 else ifeq ($(NVCC),)
   CUDA_LEFT_OUT := no nvcc on PATH, in CUDA_HOME or in /usr/local/cuda
 else ifneq ($(CUDA_SOURCES),)
-  CUDA_VERSION := $(shell $(NVCC) --version | sed -n 's/.*release \([0-9]*\)\..*/\1/p')
+  CUDA_VERSION := $(shell $(NVCC) --version < /dev/null | sed -n 's/.*release \([0-9]*\)\..*/\1/p')
   ifneq ($(CUDA_VERSION),13)
     CUDA_LEFT_OUT := $(NVCC) is of CUDA $(CUDA_VERSION), and CUDA 13 is needed
   endif
@@ -53,7 +53,7 @@ ifneq ($(CUDA_SOURCES),)
   CUDA_ALL_SOURCES := $(CUDA_SOURCES) $(CUDA_HOST_SOURCES)
   WITH_CUDA := -DSVDIT_WITH_CUDA=1
   # Where nvcc keeps its headers and libraries, in its own words.
-  NVCC_SAYS := $(shell $(NVCC) --dryrun probe.cu 2>&1 | sed -n 's/^\#$$ \(INCLUDES\|LIBRARIES\)=//p' | tr -d '"')
+  NVCC_SAYS := $(shell $(NVCC) --dryrun probe.cu 2>&1 < /dev/null | sed -n 's/^\#$$ \(INCLUDES\|LIBRARIES\)=//p' | tr -d '"')
   CUDA_INCLUDES := $(patsubst -I%,-isystem %,$(filter -I%,$(NVCC_SAYS)))
   CUDA_LIBRARIES := $(filter -L%,$(NVCC_SAYS)) -lcudart_static -ldl -lrt -lpthread
   # Machine code for the architectures each file is written for; *_sm80 and *_sm90 name theirs.
@@ -90,7 +90,7 @@ $(NATIVE)/obj-cpu/%.cpp.o: native/%.cpp $(NATIVE)/flags native/native.mk
 # the same reason there is no -lineinfo: it writes this folder's path into the kernels.
 $(NATIVE)/obj/%.cu.o: native/%.cu $(NATIVE)/flags native/native.mk
 	@mkdir -p $(@D)/keep
-	$(Q)$(NVCC) $(NVCC_FLAGS) -Xptxas -v $(call cuda_arch,$<) --keep --keep-dir $(@D)/keep -MMD -MP -MF $(@:.o=.d) -c $< -o $@ \
+	$(Q)$(NVCC) $(NVCC_FLAGS) -Xptxas -v $(call cuda_arch,$<) --keep --keep-dir $(@D)/keep -MMD -MP -MF $(@:.o=.d) -c $< -o $@ < /dev/null \
 	  2> $(@:.o=.ptxas) || { cat $(@:.o=.ptxas) >&2; false; }
 
 # The hash names the header's text, so the file that carries it follows the header even where it need not.
@@ -147,7 +147,7 @@ cuda-sass: $(call object,$(filter %_sm90.cu,$(CUDA_SOURCES)))
 	@CUOBJDUMP='$(or $(wildcard $(dir $(NVCC))cuobjdump),$(shell command -v cuobjdump))' \
 	  native/cuda/check_sass.sh $(foreach object,$^,$(dir $(object))keep/$(basename $(basename $(notdir $(object)))).cubin)
 cuda-sass-test:
-	@native/cuda/check_sass_test.sh $(NVCC) $(filter-out -Werror all-warnings,$(NVCC_FLAGS)) $(call cuda_arch,any_sm90.cu)
+	@native/cuda/check_sass_test.sh $(NVCC) $(filter-out -Werror all-warnings,$(NVCC_FLAGS)) $(call cuda_arch,any_sm90.cu) < /dev/null
 
 include native/sim/sim.mk
 include native/test/device/gpu.mk

@@ -15,7 +15,7 @@ $(filter-out %/golden %/golden_sm90,$(GPU_PROGRAMS)): $(NATIVE)/gpu/%: $(NATIVE)
 $(NATIVE)/gpu/golden: native/test/device/golden.cu native/test/sim/golden.cuh native/test/sim/golden_source.h \
     native/cuda/ptx/ptx.cuh native/test/device/gpu.mk
 	@mkdir -p $(@D)
-	$(Q)$(NVCC) $(filter-out -lineinfo,$(NVCC_FLAGS)) $(call cuda_arch,any_sm80.cu) $< -o $@
+	$(Q)$(NVCC) $(filter-out -lineinfo,$(NVCC_FLAGS)) $(call cuda_arch,any_sm80.cu) $< -o $@ < /dev/null
 
 # With the library's objects, for tensor maps.
 $(NATIVE)/gpu/golden_sm90: $(NATIVE)/obj/test/device/golden_sm90.cu.o $(OBJECTS)

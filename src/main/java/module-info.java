@@ -24,7 +24,6 @@ module io.github.sparsevdit {
   exports io.github.sparsevdit.pipeline;
   exports io.github.sparsevdit.search;
   exports io.github.sparsevdit.search.capture;
-  exports io.github.sparsevdit.search.sweep;
   exports io.github.sparsevdit.sweep;
   exports io.github.sparsevdit.table;
   exports io.github.sparsevdit.tensor;
@@ -39,4 +38,6 @@ module io.github.sparsevdit {
       io.github.sparsevdit.linux.x86_64.cuda13;
 
   uses io.github.sparsevdit.internal.platform.NativeArtifact;
+  uses io.github.sparsevdit.pipeline.LatentDecoder.Provider;
+  uses io.github.sparsevdit.pipeline.TextEncoder.Provider;
 }

@@ -1,7 +1,7 @@
 /**
  * The public face: open a {@link io.github.sparsevdit.Backend}, read a {@link
- * io.github.sparsevdit.DispatchTable}, and run a {@link io.github.sparsevdit.SparseAttention} layer
- * by layer.
+ * io.github.sparsevdit.table.DispatchTable}, and run a {@link io.github.sparsevdit.SparseAttention}
+ * layer by layer.
  *
  * <p>Handles ({@code Backend}, {@code AttentionPlan}, {@code SparseAttention}, {@code Tensor}) work
  * from any thread, virtual ones too, and are freed by {@code close()}, which may be called twice,

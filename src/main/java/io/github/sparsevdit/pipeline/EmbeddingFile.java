@@ -54,7 +54,9 @@ final class EmbeddingFile implements TextEncoder {
   EmbeddingFile(Path file) {
     if (!Files.exists(file)) {
       throw new IllegalArgumentException(
-          "there are no prompt embeddings at " + file + "; name a file with --embeddings");
+          "there are no prompt embeddings at "
+              + file
+              + "; name a file with --embeddings, or in OpenOptions");
     }
     this.file = file;
     tensors = Safetensors.open(file);

@@ -7,7 +7,6 @@ import io.github.sparsevdit.pattern.Mode;
 import io.github.sparsevdit.pattern.Order;
 import io.github.sparsevdit.pattern.Pattern;
 import io.github.sparsevdit.pattern.Sequence;
-import io.github.sparsevdit.search.sweep.Candidate;
 import io.github.sparsevdit.tensor.ElementType;
 import io.github.sparsevdit.tensor.Tensor;
 import java.lang.foreign.Arena;

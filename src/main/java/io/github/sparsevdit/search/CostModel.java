@@ -2,8 +2,7 @@ package io.github.sparsevdit.search;
 
 import io.github.sparsevdit.pattern.Mode;
 import io.github.sparsevdit.pattern.Order;
-import io.github.sparsevdit.search.sweep.Candidate;
-import io.github.sparsevdit.search.sweep.Candidate.Kind;
+import io.github.sparsevdit.search.Candidate.Kind;
 import java.util.HashSet;
 import java.util.Set;
 

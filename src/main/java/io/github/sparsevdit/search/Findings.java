@@ -2,9 +2,6 @@ package io.github.sparsevdit.search;
 
 import io.github.sparsevdit.pattern.Mode;
 import io.github.sparsevdit.pattern.Pattern;
-import io.github.sparsevdit.search.sweep.Candidate;
-import io.github.sparsevdit.search.sweep.Candidates;
-import io.github.sparsevdit.search.sweep.PatternDensity;
 import io.github.sparsevdit.table.DispatchTable;
 import java.util.List;
 import java.util.function.ToDoubleFunction;

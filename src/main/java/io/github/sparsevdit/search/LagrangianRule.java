@@ -1,7 +1,6 @@
 package io.github.sparsevdit.search;
 
-import io.github.sparsevdit.search.sweep.Candidate;
-import io.github.sparsevdit.search.sweep.Candidate.Kind;
+import io.github.sparsevdit.search.Candidate.Kind;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;

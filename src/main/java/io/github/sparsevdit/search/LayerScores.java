@@ -1,6 +1,5 @@
 package io.github.sparsevdit.search;
 
-import io.github.sparsevdit.search.sweep.Candidate;
 import java.util.List;
 
 /**

@@ -4,7 +4,6 @@ import io.github.sparsevdit.Backend;
 import io.github.sparsevdit.NotFiniteException;
 import io.github.sparsevdit.internal.SearchEvent;
 import io.github.sparsevdit.search.capture.CalibrationSource;
-import io.github.sparsevdit.search.sweep.Candidates;
 import io.github.sparsevdit.table.DispatchTable;
 import java.nio.file.Files;
 import java.nio.file.Path;

@@ -4,7 +4,6 @@ import io.github.sparsevdit.NotFiniteException;
 import io.github.sparsevdit.search.capture.CalibrationSource.Key;
 import io.github.sparsevdit.search.capture.CalibrationSource.Point;
 import io.github.sparsevdit.search.capture.FinitePoint;
-import io.github.sparsevdit.search.sweep.Candidates;
 import io.github.sparsevdit.search.sweep.OutputProjection;
 import io.github.sparsevdit.search.sweep.SampledQueryBlocks;
 import io.github.sparsevdit.search.sweep.SweepPass;

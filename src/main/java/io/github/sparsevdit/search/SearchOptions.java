@@ -1,6 +1,5 @@
 package io.github.sparsevdit.search;
 
-import io.github.sparsevdit.search.sweep.Candidates;
 import java.util.List;
 import java.util.function.Consumer;
 

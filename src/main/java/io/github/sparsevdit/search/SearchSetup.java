@@ -7,7 +7,6 @@ import io.github.sparsevdit.pattern.ModelShape;
 import io.github.sparsevdit.pattern.Sequence;
 import io.github.sparsevdit.search.capture.CalibrationSource;
 import io.github.sparsevdit.search.capture.CalibrationSource.Key;
-import io.github.sparsevdit.search.sweep.Candidates;
 import io.github.sparsevdit.search.sweep.SampledQueryBlocks;
 import io.github.sparsevdit.search.sweep.SweepPass;
 import io.github.sparsevdit.tensor.ElementType;

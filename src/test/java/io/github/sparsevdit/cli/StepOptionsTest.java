@@ -42,10 +42,25 @@ class StepOptionsTest {
     assertFalse(Arrays.equals(spread, made(TINY, "--sigmas", "1,0.8")));
   }
 
+  /** Where latents are pixels, both options name one size. */
+  @Test
+  void aSizeInPixels() throws IOException {
+    byte[] latents = made(TINY, "--steps", "1");
+    List<String> args = new ArrayList<>(List.of("generate", TINY.toString(), "--prompt", "bunny"));
+    args.addAll(List.of("--steps", "1", "--out", folder.resolve("video").toString()));
+    args.addAll(List.of("--video", "2x8x16"));
+    assertEquals(0, Run.svdit(args.toArray(String[]::new)).code());
+    assertArrayEquals(latents, Files.readAllBytes(folder.resolve("video.gif")));
+    args.set(args.size() - 1, "2x8x15");
+    Run refused = Run.svdit(args.toArray(String[]::new));
+    assertTrue(refused.err().contains("--video 2x8x15: height and width must be"), refused.err());
+  }
+
   @ParameterizedTest
   @CsvSource(
       delimiter = '|',
       value = {
+        "--video=2x8x16 | --latents and --video exclude each other",
         "--sigmas=0.5,1 | --sigmas [0.5, 1.0]: expected numbers above 0 and up to 1 that descend",
         "--sigmas=1,0 | --sigmas [1.0, 0.0]: expected",
         "--sigmas=2 | --sigmas [2.0]: expected",

@@ -8,6 +8,7 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import io.github.sparsevdit.Backend;
 import io.github.sparsevdit.SparseAttention;
+import io.github.sparsevdit.checkpoint.CheckpointFolder;
 import io.github.sparsevdit.checkpoint.Denoisers;
 import io.github.sparsevdit.model.AttentionProvider;
 import io.github.sparsevdit.model.Conditioning;
@@ -18,6 +19,8 @@ import io.github.sparsevdit.tensor.ElementType;
 import io.github.sparsevdit.tensor.Safetensors;
 import io.github.sparsevdit.tensor.Tensor;
 import java.lang.foreign.Arena;
+import java.net.URL;
+import java.net.URLClassLoader;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
@@ -194,6 +197,38 @@ class GeneratorTest {
     assertEquals(
         List.of("encode a fox", "encode blurred", "decode 4", "decoder closed", "encoder closed"),
         calls);
+  }
+
+  /** What a jar registers is asked first; what it does not know falls to the library's own. */
+  @Test
+  void providersAreFound() throws Exception {
+    Path services = Files.createDirectories(folder.resolve("META-INF/services"));
+    Files.writeString(
+        services.resolve(TextEncoder.Provider.class.getName()), AnyText.class.getName());
+    Thread thread = Thread.currentThread();
+    ClassLoader before = thread.getContextClassLoader();
+    try (URLClassLoader jar = new URLClassLoader(new URL[] {folder.toUri().toURL()}, before)) {
+      thread.setContextClassLoader(jar);
+      try (Generator known = Generator.open(TINY, backend);
+          Generator unknown = Generator.open(TINY, backend, withVariant("none"))) {
+        assertTrue(known.prompts().isEmpty());
+        assertTrue(unknown.prompts().contains("horse"));
+      }
+    } finally {
+      thread.setContextClassLoader(before);
+    }
+  }
+
+  private static OpenOptions withVariant(String variant) {
+    return OpenOptions.defaults().withVariant(variant);
+  }
+
+  /** Encodes any text, but for folders with a variant. */
+  public static final class AnyText implements TextEncoder.Provider {
+    @Override
+    public TextEncoder open(CheckpointFolder folder, Backend backend, ElementType type) {
+      return folder.variant() == null ? new Letters(Arena.ofAuto(), new ArrayList<>()) : null;
+    }
   }
 
   /** Says a prompt's letters. */

@@ -13,8 +13,6 @@ import io.github.sparsevdit.pattern.Pattern;
 import io.github.sparsevdit.pattern.Schedule;
 import io.github.sparsevdit.pattern.Sequence;
 import io.github.sparsevdit.search.capture.CalibrationSource;
-import io.github.sparsevdit.search.sweep.Candidates;
-import io.github.sparsevdit.search.sweep.LayerError;
 import io.github.sparsevdit.sweep.SweepRequest;
 import io.github.sparsevdit.table.DispatchTable;
 import io.github.sparsevdit.tensor.ElementType;

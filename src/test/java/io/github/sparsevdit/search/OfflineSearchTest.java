@@ -16,8 +16,6 @@ import io.github.sparsevdit.search.SyntheticSource.Head;
 import io.github.sparsevdit.search.capture.CalibrationSource;
 import io.github.sparsevdit.search.capture.CalibrationSource.Key;
 import io.github.sparsevdit.search.capture.CalibrationSource.Point;
-import io.github.sparsevdit.search.sweep.Candidate;
-import io.github.sparsevdit.search.sweep.Candidates;
 import io.github.sparsevdit.sweep.SweepRequest;
 import io.github.sparsevdit.sweep.SweepResult;
 import io.github.sparsevdit.table.DispatchTable;

@@ -6,7 +6,6 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import io.github.sparsevdit.pattern.Mode;
 import io.github.sparsevdit.pattern.Order;
-import io.github.sparsevdit.search.sweep.Candidate;
 import java.util.List;
 import java.util.Random;
 import org.junit.jupiter.api.Test;

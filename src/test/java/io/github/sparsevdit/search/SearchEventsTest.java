@@ -8,7 +8,6 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 import io.github.sparsevdit.Backend;
 import io.github.sparsevdit.pattern.Sequence;
 import io.github.sparsevdit.search.capture.CalibrationSource.Key;
-import io.github.sparsevdit.search.sweep.Candidates;
 import java.nio.file.Path;
 import java.util.Comparator;
 import java.util.List;

@@ -82,6 +82,12 @@ final class RunOptions {
   String latents;
 
   @Option(
+      names = "--video",
+      paramLabel = "FxHxW",
+      description = "The same as the video's: frames x height x width in pixels.")
+  String video;
+
+  @Option(
       names = "--seed",
       paramLabel = "N",
       defaultValue = "100",
@@ -139,11 +145,18 @@ final class RunOptions {
     } catch (IllegalArgumentException e) {
       throw named(e);
     }
-    if (latents == null) {
-      return options;
+    if (latents != null && video != null) {
+      throw new CommandFailure("--latents and --video exclude each other");
     }
-    int[] size = size(latents);
-    return options.withLatents(size[0], size[1], size[2]);
+    if (latents != null) {
+      int[] size = size("--latents", latents, "21x60x104");
+      return options.withLatents(size[0], size[1], size[2]);
+    }
+    if (video != null) {
+      int[] size = size("--video", video, "81x480x832");
+      return options.withVideo(size[0], size[1], size[2]);
+    }
+    return options;
   }
 
   /** The steps of a run; null for the usual number. */
@@ -176,17 +189,17 @@ final class RunOptions {
         failure
             .getMessage()
             .replaceAll(
-                "(?<![-\\w./])(latents(?= FRAMES| \\d)|guidance-2|true-guidance|flow-shift|sigmas|timesteps)(?=[ ;:\\[])",
+                "(?<![-\\w./])(latents(?= FRAMES| \\d)|video(?= \\d)|guidance-2|true-guidance|flow-shift|sigmas|timesteps)(?=[ ;:\\[])",
                 "--$1")
             .replaceFirst("this one takes guidance$", "this one takes --guidance");
     return new CommandFailure(message, failure);
   }
 
-  /** Frames, height and width out of {@code text}. */
-  static int[] size(String text) {
+  /** Frames, height and width out of an option's text. */
+  private static int[] size(String option, String text, String example) {
     if (!text.matches("[1-9]\\d{0,5}x[1-9]\\d{0,5}x[1-9]\\d{0,5}")) {
       throw new CommandFailure(
-          "--latents " + text + " is no size; write FRAMESxHEIGHTxWIDTH, as in 21x60x104");
+          "%s %s is no size; write FRAMESxHEIGHTxWIDTH, as in %s".formatted(option, text, example));
     }
     String[] parts = text.split("x");
     return new int[] {

@@ -2,6 +2,7 @@ package io.github.sparsevdit.search.sweep;
 
 import io.github.sparsevdit.pattern.Mode;
 import io.github.sparsevdit.pattern.Order;
+import io.github.sparsevdit.search.Candidates;
 
 /**
  * One pass over all keys that scores several candidates at once: each stop is one of them.

@@ -1,2 +1,2 @@
-/** What a search tries and measures: candidates, sampled query blocks, layer errors. */
+/** The passes of a search over Q, K and V: what one scores, and on which query blocks. */
 package io.github.sparsevdit.search.sweep;

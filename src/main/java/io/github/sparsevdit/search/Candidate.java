@@ -1,4 +1,4 @@
-package io.github.sparsevdit.search.sweep;
+package io.github.sparsevdit.search;
 
 import io.github.sparsevdit.pattern.Mode;
 import io.github.sparsevdit.pattern.Order;
@@ -21,7 +21,7 @@ public record Candidate(Mode mode, Order order, long window, int listed) {
   public static final Candidate SKIP = new Candidate(Mode.SKIP, Order.FRAME_MAJOR, 0, 0);
 
   /** The head's pattern, given its most attended blocks in this order, the most attended first. */
-  public Pattern pattern(int[] ranked) {
+  Pattern pattern(int[] ranked) {
     int[] blocks = Arrays.copyOf(ranked, Math.min(listed, ranked.length));
     Arrays.sort(blocks);
     return switch (mode) {
@@ -35,10 +35,10 @@ public record Candidate(Mode mode, Order order, long window, int listed) {
   }
 
   /** What heads must share to run as one group. */
-  public Kind kind() {
+  Kind kind() {
     return new Kind(mode, order);
   }
 
   /** A mode in an order. */
-  public record Kind(Mode mode, Order order) {}
+  record Kind(Mode mode, Order order) {}
 }

@@ -1,8 +1,9 @@
-package io.github.sparsevdit.search.sweep;
+package io.github.sparsevdit.search;
 
 import io.github.sparsevdit.pattern.Mode;
 import io.github.sparsevdit.pattern.Order;
 import io.github.sparsevdit.pattern.Sequence;
+import io.github.sparsevdit.search.sweep.SweepPass;
 import java.util.ArrayList;
 import java.util.Collection;
 import java.util.List;
@@ -22,9 +23,9 @@ public final class Candidates {
   public static final int MAX_PASSES_PER_MODE = 3;
 
   /** Where FULL and SKIP stand among {@link #all}. */
-  public static final int FULL = 0;
+  static final int FULL = 0;
 
-  public static final int SKIP = 1;
+  static final int SKIP = 1;
 
   private final List<Candidate> all;
   private final List<SweepPass> passes;
@@ -88,12 +89,12 @@ public final class Candidates {
     return all;
   }
 
-  public List<SweepPass> passes() {
+  List<SweepPass> passes() {
     return passes;
   }
 
   /** What the candidates are, in one line: part of what a half-done search must agree on. */
-  public String describe() {
+  String describe() {
     return all.toString();
   }
 

@@ -1,10 +1,11 @@
-package io.github.sparsevdit.search.sweep;
+package io.github.sparsevdit.search;
 
 import io.github.sparsevdit.Backend;
 import io.github.sparsevdit.SparseAttention;
 import io.github.sparsevdit.pattern.Policy;
 import io.github.sparsevdit.search.capture.CalibrationSource;
 import io.github.sparsevdit.search.capture.Placement;
+import io.github.sparsevdit.search.sweep.OutputProjection;
 import io.github.sparsevdit.tensor.Tensor;
 import java.lang.foreign.Arena;
 import java.util.Arrays;

@@ -1,4 +1,4 @@
-package io.github.sparsevdit.search.sweep;
+package io.github.sparsevdit.search;
 
 import static org.junit.jupiter.api.Assertions.assertEquals;
 
@@ -6,8 +6,6 @@ import io.github.sparsevdit.Backend;
 import io.github.sparsevdit.pattern.Pattern;
 import io.github.sparsevdit.pattern.Policy;
 import io.github.sparsevdit.pattern.Sequence;
-import io.github.sparsevdit.search.BruteForce;
-import io.github.sparsevdit.search.SyntheticSource;
 import io.github.sparsevdit.search.capture.CalibrationSource.Key;
 import io.github.sparsevdit.table.DispatchTable;
 import io.github.sparsevdit.table.DispatchTable.HeadEntry;

@@ -1,4 +1,4 @@
-package io.github.sparsevdit.search.sweep;
+package io.github.sparsevdit.search;
 
 import static org.junit.jupiter.api.Assertions.assertEquals;
 
@@ -6,7 +6,6 @@ import io.github.sparsevdit.AttentionPlan;
 import io.github.sparsevdit.Backend;
 import io.github.sparsevdit.pattern.Pattern;
 import io.github.sparsevdit.pattern.Sequence;
-import io.github.sparsevdit.search.BruteForce;
 import io.github.sparsevdit.tensor.ElementType;
 import java.util.ArrayList;
 import java.util.Collections;

@@ -1,4 +1,4 @@
-package io.github.sparsevdit.search.sweep;
+package io.github.sparsevdit.search;
 
 import static org.junit.jupiter.api.Assertions.assertArrayEquals;
 import static org.junit.jupiter.api.Assertions.assertEquals;
@@ -9,6 +9,8 @@ import io.github.sparsevdit.pattern.Mode;
 import io.github.sparsevdit.pattern.Order;
 import io.github.sparsevdit.pattern.Pattern;
 import io.github.sparsevdit.pattern.Sequence;
+import io.github.sparsevdit.search.sweep.SampledQueryBlocks;
+import io.github.sparsevdit.search.sweep.SweepPass;
 import java.util.EnumMap;
 import java.util.HashSet;
 import java.util.List;

@@ -1,4 +1,4 @@
-package io.github.sparsevdit.search.sweep;
+package io.github.sparsevdit.search;
 
 import io.github.sparsevdit.pattern.Sequence;
 
@@ -7,13 +7,13 @@ import io.github.sparsevdit.pattern.Sequence;
  * thousands of (head, candidate) pairs needs no plans. All text counts as valid. The same figures
  * as a plan's.
  */
-public final class PatternDensity {
+final class PatternDensity {
   private final int block;
   private final int videoTokens;
   private final int text;
   private final int blocks;
 
-  public PatternDensity(Sequence sequence, int block) {
+  PatternDensity(Sequence sequence, int block) {
     this.block = block;
     this.videoTokens = sequence.videoTokens();
     this.text = sequence.text();
@@ -25,7 +25,7 @@ public final class PatternDensity {
    *
    * @param ranked the head's most attended blocks, of which the candidate sees the first few
    */
-  public double of(Candidate candidate, int[] ranked) {
+  double of(Candidate candidate, int[] ranked) {
     double all = (double) videoTokens + text;
     return switch (candidate.mode()) {
       case FULL -> 1;
