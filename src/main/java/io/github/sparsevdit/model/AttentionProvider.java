@@ -1,11 +1,8 @@
 package io.github.sparsevdit.model;
 
-import io.github.sparsevdit.AttentionCall;
 import io.github.sparsevdit.AttentionPlan;
 import io.github.sparsevdit.SparseAttention;
 import io.github.sparsevdit.tensor.Tensor;
-import java.util.IdentityHashMap;
-import java.util.Map;
 import java.util.function.IntFunction;
 
 /** Gives each forward pass of a run its self-attention. */
@@ -19,7 +16,7 @@ public interface AttentionProvider {
    */
   AttentionFunction at(int step, int branch);
 
-  /** The same plan for every layer and step; it stays the caller's. For one run at a time. */
+  /** The same plan for every layer and step; it stays the caller's. */
   static AttentionProvider of(AttentionPlan plan) {
     AttentionFunction function = planned(layer -> plan);
     return (step, branch) -> function;
@@ -39,11 +36,10 @@ public interface AttentionProvider {
   }
 
   private static AttentionFunction planned(IntFunction<AttentionPlan> plans) {
-    PlanCalls calls = new PlanCalls();
     return new AttentionFunction() {
       @Override
       public void attend(int layer, Tensor q, Tensor k, Tensor v, int[] textValid, Tensor out) {
-        calls.run(plans.apply(layer), q, k, v, textValid, out);
+        plans.apply(layer).run(q, k, v, out, textValid);
       }
 
       @Override
@@ -51,18 +47,5 @@ public interface AttentionProvider {
         return plans.apply(layer);
       }
     };
-  }
-
-  /** Runs plans with text padding without making garbage: one call object per plan. */
-  final class PlanCalls {
-    private final Map<AttentionPlan, AttentionCall> calls = new IdentityHashMap<>();
-
-    void run(AttentionPlan plan, Tensor q, Tensor k, Tensor v, int[] textValid, Tensor out) {
-      if (textValid == null) {
-        plan.run(q, k, v, out);
-      } else {
-        calls.computeIfAbsent(plan, AttentionPlan::call).textValid(textValid).run(q, k, v, out);
-      }
-    }
   }
 }
