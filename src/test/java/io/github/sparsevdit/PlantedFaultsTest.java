@@ -48,7 +48,7 @@ class PlantedFaultsTest {
               "CudaStreamTest#closingAnyArgumentWaits"),
           new Fault(
               "AttentionRunner",
-              "queue.uses(call.textValidBuffer.memory());",
+              "queue.uses(buffer(call.textValidBuffer));",
               "",
               "CudaStreamTest#closingAnyArgumentWaits"),
           new Fault(
