@@ -74,6 +74,7 @@ public final class PatternJson {
   static void write(Pattern pattern, JsonText to) {
     to.field("mode", pattern.mode().json());
     switch (pattern.mode()) {
+      case null -> throw new IllegalStateException("no mode"); // with it, all modes are required
       case FULL, SKIP -> {}
       case DIAGONAL, MULTI_DIAGONAL -> {
         to.field("window", pattern.window());

@@ -22,7 +22,7 @@ public abstract class Workspace implements AutoCloseable {
   public final ElementType type; // that is computed in
   public final ModelDims dims;
   public final Sequence sequence;
-  public final RotaryTable rotary;
+  public final RotaryTable rotary; // null for a model without RoPE
   public final Tensor patches; // FP32, host memory, as gathered
   public final Tensor patchInput; // in the type that is computed in
   public final Tensor output; // FP32 patches
@@ -32,7 +32,7 @@ public abstract class Workspace implements AutoCloseable {
   /**
    * @param owned where this object keeps what it closes; closed by whom it was made, should a
    *     constructor fail
-   * @param rotary added to owned
+   * @param rotary added to owned; null for a model without RoPE
    * @param inFeatures of a patch as the model takes it
    * @param outFeatures of a patch as it gives it
    */
@@ -50,7 +50,7 @@ public abstract class Workspace implements AutoCloseable {
     this.type = type;
     this.dims = dims;
     this.sequence = sequence;
-    this.rotary = own(rotary);
+    this.rotary = rotary == null ? null : own(rotary);
     patches = hostBuffer(ElementType.FP32, sequence.videoTokens(), inFeatures);
     patchInput = computed(patches, type);
     hostOutput = hostBuffer(ElementType.FP32, sequence.videoTokens(), outFeatures);
