@@ -70,15 +70,16 @@ public final class Evaluation {
     List<Double> ssim = new ArrayList<>();
     double denseSeconds = 0;
     double sparseSeconds = 0;
+    double density = Double.NaN; // of the first clip's sequence
     for (RunInputs clip : clips) {
       Runner.Result reference = dense(clip);
       Runner.Result sparse = runner.run(clip, policy);
+      density = Double.isNaN(density) ? sparse.density() : density;
       psnr.add(Psnr.of(video(reference), video(sparse)));
       ssim.add(Ssim.of(video(reference), video(sparse)));
       denseSeconds += reference.attentionSeconds() / clips.size();
       sparseSeconds += sparse.attentionSeconds() / clips.size();
     }
-    double density = runner.density(clips.getFirst(), policy);
     return new Report.Row(name, heads(policy), density, psnr, ssim, denseSeconds, sparseSeconds);
   }
 

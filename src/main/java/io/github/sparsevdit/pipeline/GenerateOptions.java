@@ -53,7 +53,9 @@ public final class GenerateOptions implements Cloneable {
     return with(options -> options.steps = steps);
   }
 
-  /** The shift of a flow's noise levels, above 0; null for the scheduler's own. */
+  /**
+   * The shift of a flow's noise levels, above 0; null for that of the steps, or the scheduler's.
+   */
   public GenerateOptions withFlowShift(Double flowShift) {
     if (flowShift != null && !(flowShift > 0 && flowShift < Double.POSITIVE_INFINITY)) {
       throw new IllegalArgumentException("flow-shift " + flowShift + "; expected a number above 0");
@@ -141,7 +143,8 @@ public final class GenerateOptions implements Cloneable {
   }
 
   RunSteps steps(int usual) {
-    return (steps == null ? RunSteps.of(usual) : steps).withShift(flowShift);
+    RunSteps wanted = steps == null ? RunSteps.of(usual) : steps;
+    return flowShift == null ? wanted : wanted.withShift(flowShift);
   }
 
   Double guidance() {

@@ -44,6 +44,9 @@ public final class PreparedRun {
     this.generator = generator;
     this.options = options;
     this.prompts = List.copyOf(prompts);
+    if (prompts.isEmpty()) {
+      throw new IllegalArgumentException("prompts is empty; a run is prepared for at least one");
+    }
     family = Families.of(generator.geometry().className());
     attentionType = options.attentionType() == null ? generator.type() : options.attentionType();
     int[] size = size();
@@ -328,7 +331,7 @@ public final class PreparedRun {
             framesPerSecond,
             result.seconds(),
             result.attentionSeconds(),
-            runner.density(inputs, policy));
+            result.density());
     return generated;
   }
 

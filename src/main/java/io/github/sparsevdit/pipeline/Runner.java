@@ -38,8 +38,9 @@ public final class Runner {
    * @param latents as the transformer gives them, row-major
    * @param attentionSeconds time its self-attention took; NaN where it was not timed
    * @param seconds all of its time; of a resumed run, since it was resumed
+   * @param density of self-attention, over all steps, layers and heads
    */
-  public record Result(float[] latents, double attentionSeconds, double seconds) {}
+  public record Result(float[] latents, double attentionSeconds, double seconds, double density) {}
 
   /**
    * @param attentionType that self-attention is computed in: the transformer's, or E4M3 where that
@@ -114,13 +115,6 @@ public final class Runner {
     return transformer.sequence(latentShape, inputs.prompt().textTokens());
   }
 
-  /** The mean density of a policy over steps and layers. */
-  public double density(RunInputs inputs, Policy policy) {
-    try (SparseAttention attention = attention(inputs, policy)) {
-      return attention.density();
-    }
-  }
-
   /** A policy's attention for a run; the caller closes it. */
   public SparseAttention attention(RunInputs inputs, Policy policy) {
     return SparseAttention.of(backend, policy, sequence(inputs), schedule(), attentionType);
@@ -155,7 +149,8 @@ public final class Runner {
       return new Result(
           latents.toFloats(),
           timed ? clock.nanoseconds * 1e-9 : Double.NaN,
-          (System.nanoTime() - begin) * 1e-9);
+          (System.nanoTime() - begin) * 1e-9,
+          sparse.density());
     }
   }
 

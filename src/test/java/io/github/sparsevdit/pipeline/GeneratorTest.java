@@ -272,6 +272,7 @@ class GeneratorTest {
         "not in FP16",
         () -> Generator.open(TINY, backend, OpenOptions.defaults().withType(ElementType.FP16)));
     try (Generator generator = Generator.open(TINY, backend)) {
+      refused("prompts is empty", () -> generator.prepare(fewSteps(), List.of()));
       refused("there is no prompt 'fox'; there are", () -> run(generator, "fox", fewSteps()));
       refused(
           "latents 4x15x16: height and width must be multiples of 4",
@@ -287,6 +288,28 @@ class GeneratorTest {
     closed.close();
     closed.close();
     assertThrows(IllegalStateException.class, () -> run(closed, "horse", fewSteps()));
+  }
+
+  /** Steps may have a shift of their own; the options may replace it. */
+  @Test
+  void theShiftOfTheStepsIsFollowed() {
+    try (Generator generator = Generator.open(TINY, backend)) {
+      GenerateOptions own = fewSteps().withSteps(RunSteps.of(3).withShift(7.0));
+      GenerateOptions named = fewSteps().withFlowShift(7.0);
+      List<Double> shifted = timesteps(generator, named);
+      assertEquals(shifted, timesteps(generator, own));
+      assertEquals(
+          shifted, timesteps(generator, fewSteps().withSteps(otherShift()).withFlowShift(7.0)));
+      assertFalse(shifted.equals(timesteps(generator, fewSteps())));
+    }
+  }
+
+  private static RunSteps otherShift() {
+    return RunSteps.of(3).withShift(2.0);
+  }
+
+  private static List<Double> timesteps(Generator generator, GenerateOptions options) {
+    return generator.prepare(options, List.of("horse")).schedule().timesteps();
   }
 
   private static Generated run(Generator generator, String prompt, GenerateOptions options) {

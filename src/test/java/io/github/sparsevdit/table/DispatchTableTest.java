@@ -311,7 +311,7 @@ class DispatchTableTest {
           default -> Order.tileMajor(1 + random.nextInt(3), 2, 1 + random.nextInt(9));
         };
     long window = random.nextLong(1L << (1 + random.nextInt(62)));
-    return switch (Mode.values()[random.nextInt(6)]) {
+    return switch (Mode.values()[random.nextInt(Mode.values().length)]) {
       case FULL -> Pattern.full();
       case SKIP -> Pattern.skip();
       case DIAGONAL -> Pattern.diagonal(window, some(random, blocks));
