@@ -4,6 +4,7 @@
 
 #include "api/guard.h"
 #include "backend/backend.h"
+#include "backend/conv.h"
 #include "base/error.h"
 
 namespace svdit {
@@ -84,6 +85,11 @@ void check_activation(uint32_t activation, uint32_t last, const char *expected) 
     fail(SVDIT_INVALID_ARGUMENT, "activation is %u; expected %s", activation, expected);
 }
 
+void check_none_or_silu(uint32_t activation) {
+  if (activation != SVDIT_ACTIVATION_NONE && activation != SVDIT_ACTIVATION_SILU)
+    fail(SVDIT_INVALID_ARGUMENT, "activation is %u; expected NONE (0) or SILU (2)", activation);
+}
+
 bool overlap(const svdit_matrix &a, const svdit_matrix &b) {
   const auto a_begin = reinterpret_cast<uintptr_t>(a.data);
   const auto b_begin = reinterpret_cast<uintptr_t>(b.data);
@@ -125,10 +131,11 @@ void check_row(const svdit_matrix &m, const char *name, int64_t columns) {
 // The checks of a norm; gives the arguments with group_columns explicit.
 svdit_norm_args checked(const svdit_norm_args *args) {
   require_struct(args, "svdit_norm_args");
-  require_zero(args->reserved, args->reserved0, "svdit_norm_args");
+  require_zero(args->reserved, 0, "svdit_norm_args");
   if (args->kind > SVDIT_NORM_RMS) {
     fail(SVDIT_INVALID_ARGUMENT, "kind is %u; expected LAYER (0) or RMS (1)", args->kind);
   }
+  check_none_or_silu(args->activation);
   check_matrix(args->x, "x");
   const int64_t columns = args->x.columns;
   check_shape(args->y, "y", args->x.rows, columns);
@@ -209,6 +216,163 @@ void check_handed_on(const svdit_norm_args &norm, const svdit_rope_args &rope) {
   if (!rows_of_it) fail(SVDIT_INVALID_ARGUMENT, "rope.x is not rows of norm.y");
   check_apart(y, "norm.y", rope.cosine, "rope.cosine");
   check_apart(y, "norm.y", rope.sine, "rope.sine");
+}
+
+// ---- a video autoencoder's ----
+
+void check_between(int32_t value, const char *name, int32_t least, int32_t most) {
+  if (value < least || value > most) {
+    fail(SVDIT_INVALID_ARGUMENT, "%s is %d; expected %d to %d", name, value, least, most);
+  }
+}
+
+void check_clip(const svdit_matrix &m, const char *name, int64_t frames, int64_t height,
+                int64_t width) {
+  check_matrix(m, name);
+  if (m.rows != frames * height * width) {
+    fail(SVDIT_INVALID_ARGUMENT,
+         "%s has %" PRId64 " rows; expected %" PRId64 " frames x %" PRId64 " rows x %" PRId64
+         " columns of pixels",
+         name, m.rows, frames, height, width);
+  }
+}
+
+void check_workspace(const void *workspace, uint64_t bytes) {
+  if (workspace == nullptr && bytes != 0)
+    fail(SVDIT_INVALID_ARGUMENT, "workspace is NULL and workspace_bytes %" PRIu64, bytes);
+}
+
+constexpr int32_t kMostPixels = 1 << 16;  // in any direction
+constexpr int32_t kMostKernel = 64;
+
+void check(const svdit_conv_args *a) {
+  require_struct(a, "svdit_conv_args");
+  require_zero(a->reserved, a->reserved0, "svdit_conv_args");
+  for (const auto &[value, name] :
+       {std::pair{a->frames, "frames"}, {a->height, "height"}, {a->width, "width"}}) {
+    check_between(value, name, 1, kMostPixels);
+  }
+  for (const auto &[value, name] : {std::pair{a->kernel_frames, "kernel_frames"},
+                                    {a->kernel_height, "kernel_height"},
+                                    {a->kernel_width, "kernel_width"},
+                                    {a->stride_frames, "stride_frames"},
+                                    {a->stride_height, "stride_height"},
+                                    {a->stride_width, "stride_width"}}) {
+    check_between(value, name, 1, kMostKernel);
+  }
+  for (const auto &[value, name] : {std::pair{a->pad_frames, "pad_frames"},
+                                    {a->pad_top, "pad_top"},
+                                    {a->pad_bottom, "pad_bottom"},
+                                    {a->pad_left, "pad_left"},
+                                    {a->pad_right, "pad_right"}}) {
+    check_between(value, name, 0, kMostKernel);
+  }
+  check_between(a->repeat, "repeat", 1, 2);
+  check_between((int32_t)a->repeat_frames, "repeat_frames", 0, SVDIT_FRAMES_TWICE_BUT_FIRST);
+  check_between((int32_t)a->padding, "padding", 0, SVDIT_PAD_REPLICATE);
+  check_between((int32_t)a->padding_frames, "padding_frames", 0, SVDIT_PAD_REPLICATE);
+  check_workspace(a->workspace, a->workspace_bytes);
+  check_clip(a->x, "x", a->frames, a->height, a->width);
+  if (a->earlier.data != nullptr && a->before.data == nullptr)
+    fail(SVDIT_INVALID_ARGUMENT, "earlier is given and before, which lies between it and x, is not");
+  if (a->before.data != nullptr && a->repeat_frames != SVDIT_FRAMES_ONCE)
+    fail(SVDIT_INVALID_ARGUMENT, "before is given and repeat_frames is %u; expected ONCE (0)",
+         a->repeat_frames);
+  for (const auto &[m, name] : {std::pair{&a->earlier, "earlier"}, {&a->before, "before"}}) {
+    if (m->data == nullptr) continue;
+    check_shape(*m, name, int64_t{a->height} * a->width, a->x.columns);
+    check_type(*m, name, a->x.element_type);
+  }
+  check_matrix(a->weight, "weight");
+  check_shape(a->weight, "weight", a->weight.rows,
+              int64_t{a->kernel_height} * a->kernel_width * a->kernel_frames * a->x.columns);
+  check_type(a->weight, "weight", a->x.element_type);
+  if (a->bias.data != nullptr) {
+    check_shape(a->bias, "bias", 1, a->weight.rows);
+    if (a->bias.element_type != SVDIT_FP32) check_type(a->bias, "bias", a->x.element_type);
+  }
+  const ConvPlaces places(*a);
+  if (places.out_frames < 1 || places.out_height < 1 || places.out_width < 1) {
+    fail(SVDIT_INVALID_ARGUMENT,
+         "the kernel of %d x %d x %d does not fit into the padded %" PRId64 " x %" PRId64
+         " x %" PRId64,
+         a->kernel_frames, a->kernel_height, a->kernel_width, places.padded_frames,
+         places.padded_height, places.padded_width);
+  }
+  check_clip(a->y, "y", places.out_frames, places.out_height, places.out_width);
+  check_shape(a->y, "y", a->y.rows, a->weight.rows);
+  if (a->y.element_type != SVDIT_FP32) check_type(a->y, "y", a->x.element_type);
+  for (const auto &[m, name] : {std::pair{&a->x, "x"},
+                                {&a->earlier, "earlier"},
+                                {&a->before, "before"},
+                                {&a->weight, "weight"},
+                                {&a->bias, "bias"}}) {
+    check_apart(a->y, "y", *m, name);
+  }
+}
+
+void check(const svdit_group_norm_args *a) {
+  require_struct(a, "svdit_group_norm_args");
+  require_zero(a->reserved, 0, "svdit_group_norm_args");
+  check_none_or_silu(a->activation);
+  check_workspace(a->workspace, a->workspace_bytes);
+  check_matrix(a->x, "x");
+  const int64_t columns = a->x.columns;
+  check_shape(a->y, "y", a->x.rows, columns);
+  check_in_place(a->y, a->x);
+  if (a->groups < 1 || columns % a->groups != 0) {
+    fail(SVDIT_INVALID_ARGUMENT, "groups is %d, which does not divide the %" PRId64 " channels",
+         a->groups, columns);
+  }
+  if (!(a->epsilon >= 0))
+    fail(SVDIT_INVALID_ARGUMENT, "epsilon is %g; expected at least 0", a->epsilon);
+  for (const auto &[m, name] : {std::pair{&a->weight, "weight"}, {&a->bias, "bias"}}) {
+    if (m->data != nullptr) check_shape(*m, name, 1, columns);
+    check_apart(a->y, "y", *m, name);
+  }
+  const bool mapped = a->scale.data != nullptr;
+  if (mapped != (a->shift.data != nullptr))
+    fail(SVDIT_INVALID_ARGUMENT, "of scale and shift one is given; expected both or neither");
+  for (const auto &[value, name] : {std::pair{a->frames, "frames"},
+                                    {a->height, "height"},
+                                    {a->width, "width"},
+                                    {a->map_frames, "map_frames"},
+                                    {a->map_height, "map_height"},
+                                    {a->map_width, "map_width"}}) {
+    check_between(value, name, mapped ? 1 : 0, mapped ? kMostPixels : 0);
+  }
+  if (!mapped) return;
+  check_clip(a->x, "x", a->frames, a->height, a->width);
+  for (const auto &[m, name] : {std::pair{&a->scale, "scale"}, {&a->shift, "shift"}}) {
+    check_clip(*m, name, a->map_frames, a->map_height, a->map_width);
+    check_shape(*m, name, m->rows, columns);
+    check_apart(a->y, "y", *m, name);
+  }
+  check_type(a->shift, "shift", a->scale.element_type);
+}
+
+void check(const svdit_spread_args *a) {
+  require_struct(a, "svdit_spread_args");
+  require_zero(a->reserved, a->reserved0, "svdit_spread_args");
+  for (const auto &[value, name] :
+       {std::pair{a->frames, "frames"}, {a->height, "height"}, {a->width, "width"}}) {
+    check_between(value, name, 1, kMostPixels);
+  }
+  check_between(a->factor_frames, "factor_frames", 1, 2);
+  check_between(a->factor, "factor", 1, 2);
+  check_between(a->first, "first", 0, a->factor_frames - 1);
+  check_clip(a->x, "x", a->frames, a->height, a->width);
+  check_clip(a->y, "y", int64_t{a->frames} * a->factor_frames - a->first,
+             int64_t{a->height} * a->factor, int64_t{a->width} * a->factor);
+  if (a->y.element_type != SVDIT_FP32) check_type(a->y, "y", a->x.element_type);
+  const int64_t parts = int64_t{a->factor_frames} * a->factor * a->factor;
+  if (a->y.columns * parts % a->x.columns != 0) {
+    fail(SVDIT_INVALID_ARGUMENT,
+         "y has %" PRId64 " channels; expected that %" PRId64
+         " times as many are a multiple of x's %" PRId64,
+         a->y.columns, parts, a->x.columns);
+  }
+  check_apart(a->y, "y", a->x, "x");
 }
 
 }  // namespace
@@ -316,5 +480,35 @@ svdit_status svdit_convert(svdit_backend *backend, const svdit_convert_args *arg
     check_shape(args->y, "y", args->x.rows, args->x.columns);
     check_in_place(args->y, args->x);
     operations.convert(*args, stream);
+  });
+}
+
+svdit_status svdit_conv(svdit_backend *backend, const svdit_conv_args *args, svdit_stream stream,
+                        svdit_error *error) {
+  return guarded(error, [&] {
+    require(args, "svdit_conv_args");
+    Operations &operations = operations_of(backend);
+    check(args);
+    operations.conv(*args, stream);
+  });
+}
+
+svdit_status svdit_group_norm(svdit_backend *backend, const svdit_group_norm_args *args,
+                              svdit_stream stream, svdit_error *error) {
+  return guarded(error, [&] {
+    require(args, "svdit_group_norm_args");
+    Operations &operations = operations_of(backend);
+    check(args);
+    operations.group_norm(*args, stream);
+  });
+}
+
+svdit_status svdit_spread(svdit_backend *backend, const svdit_spread_args *args,
+                          svdit_stream stream, svdit_error *error) {
+  return guarded(error, [&] {
+    require(args, "svdit_spread_args");
+    Operations &operations = operations_of(backend);
+    check(args);
+    operations.spread(*args, stream);
   });
 }

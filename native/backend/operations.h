@@ -36,6 +36,10 @@ class Operations {
   }
 
   virtual void convert(const svdit_convert_args &args, svdit_stream stream) = 0;
+
+  virtual void conv(const svdit_conv_args &args, svdit_stream stream) = 0;
+  virtual void group_norm(const svdit_group_norm_args &args, svdit_stream stream) = 0;
+  virtual void spread(const svdit_spread_args &args, svdit_stream stream) = 0;
 };
 
 }  // namespace svdit

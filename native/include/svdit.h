@@ -508,8 +508,8 @@ enum { SVDIT_NORM_LAYER = 0, SVDIT_NORM_RMS = 1 };
 
 /*
  * Per row: n = (x - mean) / sqrt(var + eps) (LAYER) or x / sqrt(mean(x^2) + eps) (RMS), then
- * n * weight + bias where given, then n * (1 + scale) + shift where given. The row is cut into groups of group_columns
- * that are normalised apart (0: one group of all columns; the head dim for a norm per head, when weight and bias
+ * n * weight + bias where given, then n * (1 + scale) + shift where given, then the activation. The row is cut into
+ * groups of group_columns that are normalised apart (0: one group of all columns; the head dim for a norm per head, when weight and bias
  * are [1, group_columns]). Computed in fp32; y may be x.
  */
 typedef struct svdit_norm_args {
@@ -520,7 +520,7 @@ typedef struct svdit_norm_args {
   svdit_matrix scale, shift; /* data NULL = none; else FP32 [1, columns] */
   int64_t group_columns;
   float epsilon;
-  uint32_t reserved0;
+  uint32_t activation; /* of the result: NONE or SILU */
   uint64_t reserved[4];
 } svdit_norm_args;
 SVDIT_API svdit_status svdit_norm(svdit_backend *backend, const svdit_norm_args *args, svdit_stream stream,
@@ -567,6 +567,92 @@ typedef struct svdit_convert_args {
 } svdit_convert_args;
 SVDIT_API svdit_status svdit_convert(svdit_backend *backend, const svdit_convert_args *args, svdit_stream stream,
                                      svdit_error *error);
+
+/* ---- a video autoencoder's operations -------------------------------------------------------- */
+
+/* A clip is a matrix [frames * height * width, channels]: a row for each pixel, in order of frame, row and column. */
+
+/* What lies beyond a clip's edge: zeros, or the nearest pixel once more. */
+enum { SVDIT_PAD_ZERO = 0, SVDIT_PAD_REPLICATE = 1 };
+
+/* How often each frame of x is seen. TWICE_BUT_FIRST: 1 + 2 (frames - 1) frames. */
+enum { SVDIT_FRAMES_ONCE = 0, SVDIT_FRAMES_TWICE = 1, SVDIT_FRAMES_TWICE_BUT_FIRST = 2 };
+
+/*
+ * y = convolution of x with weight, plus bias, accumulated in fp32. What the kernel slides over is x with every pixel
+ * `repeat` times in height and width and its frames as `repeat_frames` says (nearest upsampling, which is never stored),
+ * after it was padded: by pad_top, pad_bottom, pad_left and pad_right as `padding` says, and in time by pad_frames frames
+ * before the first one as `padding_frames` says. Nothing follows the last frame. Frames that are kept from an earlier
+ * call, `earlier` and then `before`, lie between that padding and x; only with FRAMES_ONCE.
+ * y is the clip of as many frames, rows and columns as the kernel has places, stride apart.
+ */
+typedef struct svdit_conv_args {
+  uint32_t struct_bytes;
+  uint32_t padding;        /* SVDIT_PAD_*: of height and width */
+  svdit_matrix x;          /* clip; BF16 or FP32, on CUDA also FP16 */
+  svdit_matrix earlier;    /* data NULL = none; else one frame of x's type: the one before `before` */
+  svdit_matrix before;     /* data NULL = none; else one frame of x's type: the one before x */
+  svdit_matrix weight;     /* [out, kernel_height * kernel_width * kernel_frames * in] of x's type: for each row, column
+                              and frame of the kernel, in this order, all inputs */
+  svdit_matrix bias;       /* data NULL = none; else [1, out], FP32 or of x's type */
+  svdit_matrix y;          /* of x's type or FP32; overlaps nothing else */
+  int32_t frames, height, width; /* of x */
+  int32_t kernel_frames, kernel_height, kernel_width;
+  int32_t stride_frames, stride_height, stride_width;
+  int32_t pad_frames, pad_top, pad_bottom, pad_left, pad_right;
+  int32_t repeat;          /* 1 or 2 */
+  uint32_t repeat_frames;  /* SVDIT_FRAMES_* */
+  uint32_t padding_frames; /* SVDIT_PAD_* */
+  uint32_t reserved0;
+  void *workspace;         /* CUDA: device memory, a multiple of 256 bytes that holds 128 rows of weight;
+                              better 64 MiB. CPU: NULL */
+  uint64_t workspace_bytes;
+  uint64_t reserved[2];
+} svdit_conv_args;
+SVDIT_API svdit_status svdit_conv(svdit_backend *backend, const svdit_conv_args *args, svdit_stream stream,
+                                  svdit_error *error);
+
+/*
+ * y = activation(n scale + shift), where n is x normalised over all rows and the channels of a group, less its mean and
+ * divided by sqrt(variance + epsilon), times weight, plus bias. Statistics are fp32, of deviations. scale and shift are
+ * clips of map_frames x map_height x map_width, whose nearest pixel counts: column w of x takes column w * map_width / width,
+ * rows and frames likewise; but where x has an odd number of frames, more than one, its first takes the map's first and
+ * the others are spread over the others. y may be x.
+ */
+typedef struct svdit_group_norm_args {
+  uint32_t struct_bytes;
+  uint32_t activation;       /* NONE or SILU */
+  svdit_matrix x, y;         /* clips */
+  svdit_matrix weight, bias; /* data NULL = none; else [1, channels] */
+  svdit_matrix scale, shift; /* data NULL = neither; else both, of one element type */
+  int32_t groups;            /* divides the channels */
+  float epsilon;
+  int32_t frames, height, width;             /* of x; used with scale and shift, else 0 */
+  int32_t map_frames, map_height, map_width; /* of scale and shift, else 0 */
+  void *workspace;           /* CUDA: device memory, a multiple of 256 bytes, at least 1 MiB. CPU: NULL */
+  uint64_t workspace_bytes;
+  uint64_t reserved[2];
+} svdit_group_norm_args;
+SVDIT_API svdit_status svdit_group_norm(svdit_backend *backend, const svdit_group_norm_args *args,
+                                        svdit_stream stream, svdit_error *error);
+
+/*
+ * y += x, whose channels are dealt out to several pixels of several frames: pixel (t, h, w) of x gives pixel
+ * (factor_frames t + a, factor h + b, factor w + c) of y, whose channel o is x's channel
+ * (((o factor_frames + a) factor + b) factor + c) in / (out factor_frames factor factor), rounded down. y begins with the frame
+ * `first` of those. Wan 2.2's shortcut around an upsampling (diffusers: DupUp3D).
+ */
+typedef struct svdit_spread_args {
+  uint32_t struct_bytes;
+  int32_t frames, height, width; /* of x */
+  svdit_matrix x, y;             /* clips; y FP32 or of x's type */
+  int32_t factor_frames, factor; /* 1 or 2 each; out * their product is a multiple of in */
+  int32_t first;                 /* 0 <= first < factor_frames */
+  uint32_t reserved0;
+  uint64_t reserved[4];
+} svdit_spread_args;
+SVDIT_API svdit_status svdit_spread(svdit_backend *backend, const svdit_spread_args *args, svdit_stream stream,
+                                    svdit_error *error);
 
 #ifdef __cplusplus
 }

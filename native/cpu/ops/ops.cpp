@@ -89,10 +89,14 @@ void CpuOperations::open_matmul_library(const char *path) {
   opened_ = library_.get();
 }
 
+int64_t CpuOperations::row_tasks(int64_t rows, int64_t columns) const {
+  const int64_t worth = std::max<int64_t>(1, rows * columns / kElementsPerTask);
+  return std::min({rows, worth, int64_t{pool_.threads()} * 4});
+}
+
 template <typename F>
 void CpuOperations::each_rows(int64_t rows, int64_t columns, F rows_of) {
-  const int64_t worth = std::max<int64_t>(1, rows * columns / kElementsPerTask);
-  const int64_t tasks = std::min({rows, worth, int64_t{pool_.threads()} * 4});
+  const int64_t tasks = row_tasks(rows, columns);
   pool_.for_each(tasks,
                  [&](int64_t task) { rows_of(rows * task / tasks, rows * (task + 1) / tasks); });
 }
@@ -212,7 +216,8 @@ NormRows norm_rows(const svdit_norm_args &args, const Affine &affine) {
           args.x.element_type, args.y.element_type,
           args.x.columns,      args.group_columns,
           args.epsilon,        args.kind == SVDIT_NORM_RMS,
-          affine.factor(),     affine.offset()};
+          affine.factor(),     affine.offset(),
+          args.activation == SVDIT_ACTIVATION_SILU};
 }
 
 RopeRows rope_rows(const svdit_rope_args &args) {

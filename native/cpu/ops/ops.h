@@ -29,12 +29,16 @@ class CpuOperations final : public Operations {
   void norm_rope(const svdit_norm_args &first, const svdit_rope_args &second,
                  svdit_stream stream) override;
   void convert(const svdit_convert_args &args, svdit_stream stream) override;
+  void conv(const svdit_conv_args &args, svdit_stream stream) override;
+  void group_norm(const svdit_group_norm_args &args, svdit_stream stream) override;
+  void spread(const svdit_spread_args &args, svdit_stream stream) override;
 
  private:
   // Calls rows_of(begin, end) for ranges that cover all rows, on several threads where the work is
   // worth waking them.
   template <typename F>
   void each_rows(int64_t rows, int64_t columns, F rows_of);
+  int64_t row_tasks(int64_t rows, int64_t columns) const;
 
   const RowKernels &kernels_;
   ThreadPool &pool_;

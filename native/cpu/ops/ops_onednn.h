@@ -7,9 +7,11 @@
 #ifndef SVDIT_CPU_OPS_ONEDNN_H_
 #define SVDIT_CPU_OPS_ONEDNN_H_
 
+#include <compare>
 #include <cstddef>
 #include <cstdint>
 #include <list>
+#include <map>
 #include <memory>
 #include <mutex>
 #include <string>
@@ -28,6 +30,17 @@ struct ProductShape {
   bool operator==(const ProductShape &) const = default;
 };
 
+// What oneDNN compiles a convolution for: a picture x [rows, columns, inputs] without padding, y
+// [rows', columns', outputs] of all places of a kernel, both without gaps. Types are SVDIT_* codes;
+// the weights are of x's, a bias is FP32.
+struct ConvShape {
+  int64_t rows, columns, inputs, outputs;
+  int64_t kernel_rows, kernel_columns, stride_rows, stride_columns;
+  int32_t type, y_type;
+  bool bias;
+  auto operator<=>(const ConvShape &) const = default;
+};
+
 // One opened oneDNN library with its compiled products. Thread-safe.
 class MatmulLibrary {
  public:
@@ -39,6 +52,20 @@ class MatmulLibrary {
   std::string run(const ProductShape &shape, const void *x, const void *weight, const void *bias,
                   void *y);
 
+  // What laid-out weights of the convolution take; 0 where oneDNN refused, which *reason says.
+  size_t weight_bytes(const ConvShape &shape, std::string *reason);
+
+  // Whether both take the same laid-out weights. Neither was refused.
+  bool same_weights(const ConvShape &a, const ConvShape &b);
+
+  // Lays weights [outputs, kernel_rows, kernel_columns, inputs] out as convolve wants them. Like
+  // the next one it returns an empty string, or what oneDNN refused.
+  std::string lay_out(const ConvShape &shape, const void *weight, void *laid_out);
+
+  // The convolution, on this thread.
+  std::string convolve(const ConvShape &shape, const void *x, const void *laid_out,
+                       const float *bias, void *y);
+
   // Whether this processor has instructions for products of bf16 numbers that oneDNN uses; without
   // them it would fall back to a loop hundreds of times slower.
   bool fast_bf16() const { return fast_bf16_; }
@@ -49,6 +76,7 @@ class MatmulLibrary {
  private:
   struct Functions;
   struct Product;
+  struct Convolution;
   struct Context;
   struct ShapeHash {
     size_t operator()(const ProductShape &shape) const;
@@ -60,6 +88,8 @@ class MatmulLibrary {
   std::shared_ptr<Product> compile(const ProductShape &shape, std::string *reason);
   std::unique_ptr<Context> borrow();
   void give_back(std::unique_ptr<Context> context);
+  std::shared_ptr<Convolution> convolution(const ConvShape &shape, std::string *reason);
+  std::shared_ptr<Convolution> compile(const ConvShape &shape, std::string *reason);
 
   std::unique_ptr<Functions> functions_;
   void *engine_ = nullptr;
@@ -67,6 +97,7 @@ class MatmulLibrary {
   Order recent_;  // most recently used first
   std::unordered_map<ProductShape, Order::iterator, ShapeHash> cache_;
   std::vector<std::unique_ptr<Context>> idle_;
+  std::map<ConvShape, std::shared_ptr<Convolution>> convolutions_;
   bool fast_bf16_ = false;  // found out by open()
 };
 

@@ -21,6 +21,7 @@ struct NormRows {
   bool rms;
   const float *factor;  // [columns], or nullptr = 1
   const float *offset;  // [columns], or nullptr = 0
+  bool silu;            // of the result
 };
 
 struct RopeRows {
@@ -50,12 +51,35 @@ struct ConvertRows {
   uint32_t activation;  // SVDIT_ACTIVATION_*
 };
 
+// Adds to sums[c] what x's column c exceeds shift[c] by, to squares[c] the squares of that.
+struct SumRows {
+  const void *x;
+  int64_t x_stride;
+  uint32_t x_type;
+  int64_t columns;
+  const float *shift;
+  double *sums, *squares;
+};
+
+// y = activation(x * factor + offset), with one factor and offset for each column.
+struct AffineRows {
+  const void *x;
+  void *y;
+  int64_t x_stride, y_stride;
+  uint32_t x_type, y_type;
+  int64_t columns;
+  const float *factor, *offset;
+  bool silu;
+};
+
 // A tier's table, named in its row of cpu/tiers.def.
 struct RowKernels {
   void (*norm)(const NormRows &, int64_t row_begin, int64_t row_end);
   void (*rope)(const RopeRows &, int64_t row_begin, int64_t row_end);
   void (*residual)(const ResidualRows &, int64_t row_begin, int64_t row_end);
   void (*convert)(const ConvertRows &, int64_t row_begin, int64_t row_end);
+  void (*sum)(const SumRows &, int64_t row_begin, int64_t row_end);
+  void (*affine)(const AffineRows &, int64_t row_begin, int64_t row_end);
 };
 
 // The baseline's; the other tiers' are found through cpu/tiers.h.

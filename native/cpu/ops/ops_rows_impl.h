@@ -195,7 +195,7 @@ inline void write(T *p, Floats v, int64_t count) {
 
 template <typename X, typename Y>
 inline void norm_group(const X *x, Y *y, int64_t n, bool rms, float epsilon, const float *factor,
-                       const float *offset) {
+                       const float *offset, bool silu) {
   float mean = 0;
   float variance;
   if (rms) {
@@ -209,6 +209,7 @@ inline void norm_group(const X *x, Y *y, int64_t n, bool rms, float epsilon, con
     Floats v = (read(x + i, count) - mean) * scale;
     if (factor != nullptr) v *= read(factor + i, count);
     if (offset != nullptr) v += read(offset + i, count);
+    if (silu) v = activate<SVDIT_ACTIVATION_SILU>(v);
     write(y + i, v, count);
   });
 }
@@ -222,7 +223,7 @@ void norm(const NormRows &a, int64_t row_begin, int64_t row_end) {
       auto *y = static_cast<Y>(a.y) + row * a.y_stride;
       for (int64_t c = 0; c < a.columns; c += a.group) {
         norm_group(x + c, y + c, a.group, a.rms, a.epsilon, a.factor ? a.factor + c : nullptr,
-                   a.offset ? a.offset + c : nullptr);
+                   a.offset ? a.offset + c : nullptr, a.silu);
       }
     }
   });
@@ -311,8 +312,47 @@ void convert(const ConvertRows &a, int64_t row_begin, int64_t row_end) {
   }
 }
 
+// Sums of a few rows in fp32, of those in double: many rows lose nothing.
+void sum_columns(const SumRows &a, int64_t row_begin, int64_t row_end) {
+  constexpr int64_t kRowsAtOnce = 64;
+  with_type(a.x_type, [&](auto *x_type) {
+    const auto *x = static_cast<decltype(x_type)>(const_cast<void *>(a.x));
+    for (int64_t begin = row_begin; begin < row_end; begin += kRowsAtOnce) {
+      const int64_t end = begin + kRowsAtOnce < row_end ? begin + kRowsAtOnce : row_end;
+      each_vector(a.columns, [&](int64_t i, int64_t count) {
+        const Floats shift = read(a.shift + i, count);
+        Floats sum = {}, square = {};
+        for (int64_t row = begin; row < end; ++row) {
+          const Floats v = read(x + row * a.x_stride + i, count) - shift;
+          sum += v;
+          square += v * v;
+        }
+        for (int64_t lane = 0; lane < count; ++lane) {
+          a.sums[i + lane] += static_cast<double>(sum[lane]);
+          a.squares[i + lane] += static_cast<double>(square[lane]);
+        }
+      });
+    }
+  });
+}
+
+void affine(const AffineRows &a, int64_t row_begin, int64_t row_end) {
+  with_types(a.x_type, a.y_type, [&](auto *x_type, auto *y_type) {
+    for (int64_t row = row_begin; row < row_end; ++row) {
+      const auto *x = static_cast<decltype(x_type)>(const_cast<void *>(a.x)) + row * a.x_stride;
+      auto *y = static_cast<decltype(y_type)>(a.y) + row * a.y_stride;
+      each_vector(a.columns, [&](int64_t i, int64_t count) {
+        Floats v = read(x + i, count) * read(a.factor + i, count) + read(a.offset + i, count);
+        if (a.silu) v = activate<SVDIT_ACTIVATION_SILU>(v);
+        write(y + i, v, count);
+      });
+    }
+  });
+}
+
 }  // namespace
 
-extern const RowKernels SVDIT_ROW_KERNELS = {norm, rope, residual, convert};
+extern const RowKernels SVDIT_ROW_KERNELS = {norm,    rope,        residual,
+                                             convert, sum_columns, affine};
 
 }  // namespace svdit::cpu

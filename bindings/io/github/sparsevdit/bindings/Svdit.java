@@ -3173,5 +3173,233 @@ public class Svdit {
            throw new AssertionError("should not reach here", ex$);
         }
     }
+    private static final int SVDIT_PAD_ZERO = (int)0L;
+    /**
+     * {@snippet lang=c :
+     * enum <anonymous>.SVDIT_PAD_ZERO = 0
+     * }
+     */
+    public static int SVDIT_PAD_ZERO() {
+        return SVDIT_PAD_ZERO;
+    }
+    private static final int SVDIT_PAD_REPLICATE = (int)1L;
+    /**
+     * {@snippet lang=c :
+     * enum <anonymous>.SVDIT_PAD_REPLICATE = 1
+     * }
+     */
+    public static int SVDIT_PAD_REPLICATE() {
+        return SVDIT_PAD_REPLICATE;
+    }
+    private static final int SVDIT_FRAMES_ONCE = (int)0L;
+    /**
+     * {@snippet lang=c :
+     * enum <anonymous>.SVDIT_FRAMES_ONCE = 0
+     * }
+     */
+    public static int SVDIT_FRAMES_ONCE() {
+        return SVDIT_FRAMES_ONCE;
+    }
+    private static final int SVDIT_FRAMES_TWICE = (int)1L;
+    /**
+     * {@snippet lang=c :
+     * enum <anonymous>.SVDIT_FRAMES_TWICE = 1
+     * }
+     */
+    public static int SVDIT_FRAMES_TWICE() {
+        return SVDIT_FRAMES_TWICE;
+    }
+    private static final int SVDIT_FRAMES_TWICE_BUT_FIRST = (int)2L;
+    /**
+     * {@snippet lang=c :
+     * enum <anonymous>.SVDIT_FRAMES_TWICE_BUT_FIRST = 2
+     * }
+     */
+    public static int SVDIT_FRAMES_TWICE_BUT_FIRST() {
+        return SVDIT_FRAMES_TWICE_BUT_FIRST;
+    }
+
+    private static class svdit_conv {
+        public static final FunctionDescriptor DESC = FunctionDescriptor.of(
+            Svdit.C_INT,
+            Svdit.C_POINTER,
+            Svdit.C_POINTER,
+            Svdit.C_POINTER,
+            Svdit.C_POINTER
+        );
+
+        public static final MemorySegment ADDR = Svdit.findOrThrow("svdit_conv");
+
+        public static final MethodHandle HANDLE = Linker.nativeLinker().downcallHandle(ADDR, DESC);
+    }
+
+    /**
+     * Function descriptor for:
+     * {@snippet lang=c :
+     * svdit_status svdit_conv(svdit_backend *backend, const svdit_conv_args *args, svdit_stream stream, svdit_error *error)
+     * }
+     */
+    public static FunctionDescriptor svdit_conv$descriptor() {
+        return svdit_conv.DESC;
+    }
+
+    /**
+     * Downcall method handle for:
+     * {@snippet lang=c :
+     * svdit_status svdit_conv(svdit_backend *backend, const svdit_conv_args *args, svdit_stream stream, svdit_error *error)
+     * }
+     */
+    public static MethodHandle svdit_conv$handle() {
+        return svdit_conv.HANDLE;
+    }
+
+    /**
+     * Address for:
+     * {@snippet lang=c :
+     * svdit_status svdit_conv(svdit_backend *backend, const svdit_conv_args *args, svdit_stream stream, svdit_error *error)
+     * }
+     */
+    public static MemorySegment svdit_conv$address() {
+        return svdit_conv.ADDR;
+    }
+
+    /**
+     * {@snippet lang=c :
+     * svdit_status svdit_conv(svdit_backend *backend, const svdit_conv_args *args, svdit_stream stream, svdit_error *error)
+     * }
+     */
+    public static int svdit_conv(MemorySegment backend, MemorySegment args, MemorySegment stream, MemorySegment error) {
+        var mh$ = svdit_conv.HANDLE;
+        try {
+            if (TRACE_DOWNCALLS) {
+                traceDowncall("svdit_conv", backend, args, stream, error);
+            }
+            return (int)mh$.invokeExact(backend, args, stream, error);
+        } catch (Throwable ex$) {
+           throw new AssertionError("should not reach here", ex$);
+        }
+    }
+
+    private static class svdit_group_norm {
+        public static final FunctionDescriptor DESC = FunctionDescriptor.of(
+            Svdit.C_INT,
+            Svdit.C_POINTER,
+            Svdit.C_POINTER,
+            Svdit.C_POINTER,
+            Svdit.C_POINTER
+        );
+
+        public static final MemorySegment ADDR = Svdit.findOrThrow("svdit_group_norm");
+
+        public static final MethodHandle HANDLE = Linker.nativeLinker().downcallHandle(ADDR, DESC);
+    }
+
+    /**
+     * Function descriptor for:
+     * {@snippet lang=c :
+     * svdit_status svdit_group_norm(svdit_backend *backend, const svdit_group_norm_args *args, svdit_stream stream, svdit_error *error)
+     * }
+     */
+    public static FunctionDescriptor svdit_group_norm$descriptor() {
+        return svdit_group_norm.DESC;
+    }
+
+    /**
+     * Downcall method handle for:
+     * {@snippet lang=c :
+     * svdit_status svdit_group_norm(svdit_backend *backend, const svdit_group_norm_args *args, svdit_stream stream, svdit_error *error)
+     * }
+     */
+    public static MethodHandle svdit_group_norm$handle() {
+        return svdit_group_norm.HANDLE;
+    }
+
+    /**
+     * Address for:
+     * {@snippet lang=c :
+     * svdit_status svdit_group_norm(svdit_backend *backend, const svdit_group_norm_args *args, svdit_stream stream, svdit_error *error)
+     * }
+     */
+    public static MemorySegment svdit_group_norm$address() {
+        return svdit_group_norm.ADDR;
+    }
+
+    /**
+     * {@snippet lang=c :
+     * svdit_status svdit_group_norm(svdit_backend *backend, const svdit_group_norm_args *args, svdit_stream stream, svdit_error *error)
+     * }
+     */
+    public static int svdit_group_norm(MemorySegment backend, MemorySegment args, MemorySegment stream, MemorySegment error) {
+        var mh$ = svdit_group_norm.HANDLE;
+        try {
+            if (TRACE_DOWNCALLS) {
+                traceDowncall("svdit_group_norm", backend, args, stream, error);
+            }
+            return (int)mh$.invokeExact(backend, args, stream, error);
+        } catch (Throwable ex$) {
+           throw new AssertionError("should not reach here", ex$);
+        }
+    }
+
+    private static class svdit_spread {
+        public static final FunctionDescriptor DESC = FunctionDescriptor.of(
+            Svdit.C_INT,
+            Svdit.C_POINTER,
+            Svdit.C_POINTER,
+            Svdit.C_POINTER,
+            Svdit.C_POINTER
+        );
+
+        public static final MemorySegment ADDR = Svdit.findOrThrow("svdit_spread");
+
+        public static final MethodHandle HANDLE = Linker.nativeLinker().downcallHandle(ADDR, DESC);
+    }
+
+    /**
+     * Function descriptor for:
+     * {@snippet lang=c :
+     * svdit_status svdit_spread(svdit_backend *backend, const svdit_spread_args *args, svdit_stream stream, svdit_error *error)
+     * }
+     */
+    public static FunctionDescriptor svdit_spread$descriptor() {
+        return svdit_spread.DESC;
+    }
+
+    /**
+     * Downcall method handle for:
+     * {@snippet lang=c :
+     * svdit_status svdit_spread(svdit_backend *backend, const svdit_spread_args *args, svdit_stream stream, svdit_error *error)
+     * }
+     */
+    public static MethodHandle svdit_spread$handle() {
+        return svdit_spread.HANDLE;
+    }
+
+    /**
+     * Address for:
+     * {@snippet lang=c :
+     * svdit_status svdit_spread(svdit_backend *backend, const svdit_spread_args *args, svdit_stream stream, svdit_error *error)
+     * }
+     */
+    public static MemorySegment svdit_spread$address() {
+        return svdit_spread.ADDR;
+    }
+
+    /**
+     * {@snippet lang=c :
+     * svdit_status svdit_spread(svdit_backend *backend, const svdit_spread_args *args, svdit_stream stream, svdit_error *error)
+     * }
+     */
+    public static int svdit_spread(MemorySegment backend, MemorySegment args, MemorySegment stream, MemorySegment error) {
+        var mh$ = svdit_spread.HANDLE;
+        try {
+            if (TRACE_DOWNCALLS) {
+                traceDowncall("svdit_spread", backend, args, stream, error);
+            }
+            return (int)mh$.invokeExact(backend, args, stream, error);
+        } catch (Throwable ex$) {
+           throw new AssertionError("should not reach here", ex$);
+        }
+    }
 }
 

@@ -5,7 +5,7 @@ package io.github.sparsevdit.bindings;
 /** The header these bindings were generated from. */
 public final class SvditHeader {
     /** SHA-256 of svdit.h, 64 lower-case hex digits; the library carries the same. */
-    public static final String SHA256 = "c1d2a284c4d3916885c325fa40e6ed04457e94cc54d868a5f0ab4cb6271fe671";
+    public static final String SHA256 = "43c7e91eeb6e17cc3719b38cdd2ca677f4343de2f74324d33470ad8bd2014dc8";
 
     private SvditHeader() {}
 }

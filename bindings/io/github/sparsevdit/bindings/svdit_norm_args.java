@@ -25,7 +25,7 @@ import java.util.stream.*;
  *     svdit_matrix shift;
  *     int64_t group_columns;
  *     float epsilon;
- *     uint32_t reserved0;
+ *     uint32_t activation;
  *     uint64_t reserved[4];
  * }
  * }
@@ -47,7 +47,7 @@ public class svdit_norm_args {
         svdit_matrix.layout().withName("shift"),
         Svdit.C_LONG.withName("group_columns"),
         Svdit.C_FLOAT.withName("epsilon"),
-        Svdit.C_INT.withName("reserved0"),
+        Svdit.C_INT.withName("activation"),
         MemoryLayout.sequenceLayout(4, Svdit.C_LONG).withName("reserved")
     ).withName("svdit_norm_args");
 
@@ -498,48 +498,48 @@ public class svdit_norm_args {
         struct.set(epsilon$LAYOUT, epsilon$OFFSET, fieldValue);
     }
 
-    private static final OfInt reserved0$LAYOUT = (OfInt)$LAYOUT.select(groupElement("reserved0"));
+    private static final OfInt activation$LAYOUT = (OfInt)$LAYOUT.select(groupElement("activation"));
 
     /**
      * Layout for field:
      * {@snippet lang=c :
-     * uint32_t reserved0
+     * uint32_t activation
      * }
      */
-    public static final OfInt reserved0$layout() {
-        return reserved0$LAYOUT;
+    public static final OfInt activation$layout() {
+        return activation$LAYOUT;
     }
 
-    private static final long reserved0$OFFSET = $LAYOUT.byteOffset(groupElement("reserved0"));
+    private static final long activation$OFFSET = $LAYOUT.byteOffset(groupElement("activation"));
 
     /**
      * Offset for field:
      * {@snippet lang=c :
-     * uint32_t reserved0
+     * uint32_t activation
      * }
      */
-    public static final long reserved0$offset() {
-        return reserved0$OFFSET;
+    public static final long activation$offset() {
+        return activation$OFFSET;
     }
 
     /**
      * Getter for field:
      * {@snippet lang=c :
-     * uint32_t reserved0
+     * uint32_t activation
      * }
      */
-    public static int reserved0(MemorySegment struct) {
-        return struct.get(reserved0$LAYOUT, reserved0$OFFSET);
+    public static int activation(MemorySegment struct) {
+        return struct.get(activation$LAYOUT, activation$OFFSET);
     }
 
     /**
      * Setter for field:
      * {@snippet lang=c :
-     * uint32_t reserved0
+     * uint32_t activation
      * }
      */
-    public static void reserved0(MemorySegment struct, int fieldValue) {
-        struct.set(reserved0$LAYOUT, reserved0$OFFSET, fieldValue);
+    public static void activation(MemorySegment struct, int fieldValue) {
+        struct.set(activation$LAYOUT, activation$OFFSET, fieldValue);
     }
 
     private static final SequenceLayout reserved$LAYOUT = (SequenceLayout)$LAYOUT.select(groupElement("reserved"));
