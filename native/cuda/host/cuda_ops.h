@@ -30,6 +30,9 @@ class CudaOperations final : public Operations {
   void norm_rope(const svdit_norm_args &first, const svdit_rope_args &second,
                  svdit_stream stream) override;
   void convert(const svdit_convert_args &args, svdit_stream stream) override;
+  void softmax(const svdit_softmax_args &args, svdit_stream stream) override;
+  void multiply(const svdit_multiply_args &args, svdit_stream stream) override;
+  void transpose(const svdit_transpose_args &args, svdit_stream stream) override;
 
  private:
   void launch(const NormLaunch &launch, svdit_stream stream) const;

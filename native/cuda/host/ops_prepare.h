@@ -31,6 +31,10 @@ ConvertParams prepare_convert(const svdit_convert_args &args);
 ConvertParams prepare_bias(const svdit_matrix &y, const svdit_matrix &bias, uint32_t activation);
 ResidualParams prepare_residual(const svdit_residual_args &args);
 RopeParams prepare_rope(const svdit_rope_args &args);
+RopeHalvesParams prepare_rope_halves(const svdit_rope_args &args);
+MultiplyParams prepare_multiply(const svdit_multiply_args &args);
+TransposeParams prepare_transpose(const svdit_transpose_args &args);
+SoftmaxParams prepare_softmax(const svdit_softmax_args &args);
 
 }  // namespace svdit::cuda
 

@@ -54,6 +54,11 @@ const void *norm_kernel(int shape);
 const void *convert_kernel();   // ConvertParams
 const void *residual_kernel();  // ResidualParams
 const void *rope_kernel();      // RopeParams
+const void *rope_halves_kernel();  // RopeHalvesParams
+const void *multiply_kernel();     // MultiplyParams
+const void *transpose_kernel();    // TransposeParams
+// A softmax's takes SoftmaxParams, a block of kEachThreads for each row, and kSoftmaxSharedBytes.
+const void *softmax_kernel();
 
 }  // namespace svdit::cuda
 

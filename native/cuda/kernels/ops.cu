@@ -5,6 +5,7 @@
 #include "cuda/kernels/kernels.h"
 #include "cuda/kernels/ops_each.cuh"
 #include "cuda/kernels/ops_norm.cuh"
+#include "cuda/kernels/ops_softmax.cuh"
 
 namespace svdit::cuda {
 namespace {
@@ -24,5 +25,9 @@ const void *norm_kernel(int shape) {
 const void *convert_kernel() { return reinterpret_cast<const void *>(convert_rows); }
 const void *residual_kernel() { return reinterpret_cast<const void *>(residual_rows); }
 const void *rope_kernel() { return reinterpret_cast<const void *>(rope_rows); }
+const void *rope_halves_kernel() { return reinterpret_cast<const void *>(rope_halves_rows); }
+const void *multiply_kernel() { return reinterpret_cast<const void *>(multiply_rows); }
+const void *transpose_kernel() { return reinterpret_cast<const void *>(transpose_rows); }
+const void *softmax_kernel() { return reinterpret_cast<const void *>(softmax_rows); }
 
 }  // namespace svdit::cuda
