@@ -7,6 +7,12 @@ import io.github.sparsevdit.bindings.svdit_attention_args;
 import io.github.sparsevdit.bindings.svdit_backend_info;
 import io.github.sparsevdit.bindings.svdit_backend_options;
 import io.github.sparsevdit.bindings.svdit_convert_args;
+import io.github.sparsevdit.bindings.svdit_transpose_args;
+import io.github.sparsevdit.bindings.svdit_multiply_args;
+import io.github.sparsevdit.bindings.svdit_softmax_args;
+import io.github.sparsevdit.bindings.svdit_spread_args;
+import io.github.sparsevdit.bindings.svdit_group_norm_args;
+import io.github.sparsevdit.bindings.svdit_conv_args;
 import io.github.sparsevdit.bindings.svdit_error;
 import io.github.sparsevdit.bindings.svdit_layout_entry;
 import io.github.sparsevdit.bindings.svdit_linear_args;
@@ -156,6 +162,12 @@ final class AbiCheck {
         svdit_norm_args.layout(),
         svdit_rope_args.layout(),
         svdit_residual_args.layout(),
-        svdit_convert_args.layout());
+        svdit_convert_args.layout(),
+        svdit_conv_args.layout(),
+        svdit_group_norm_args.layout(),
+        svdit_spread_args.layout(),
+        svdit_softmax_args.layout(),
+        svdit_multiply_args.layout(),
+        svdit_transpose_args.layout());
   }
 }
