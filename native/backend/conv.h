@@ -35,22 +35,32 @@ struct ConvPlaces {
   }
 };
 
-// The frame that a padded frame shows: of x, or -1 for `before`, -2 for `earlier`, kPadded for
+// Whether every place sees one pixel of x, in order: a product of matrices.
+inline bool is_product(const svdit_conv_args &a) {
+  return a.kernel_frames == 1 && a.kernel_height == 1 && a.kernel_width == 1 &&
+         a.stride_frames == 1 && a.stride_height == 1 && a.stride_width == 1 &&
+         a.pad_frames == 0 && a.pad_top == 0 && a.pad_bottom == 0 && a.pad_left == 0 &&
+         a.pad_right == 0 && a.repeat == 1 && a.repeat_frames == SVDIT_FRAMES_ONCE &&
+         a.before.data == nullptr;
+}
+
+// The frame that a padded frame shows, by the pad_frames, repeat_frames and padding_frames of the
+// arguments and the number of kept frames: of x, or -1 for `before`, -2 for `earlier`, kPadded for
 // zeros.
 inline constexpr int64_t kPadded = -3;
-inline int64_t conv_frame(const svdit_conv_args &a, const ConvPlaces &places, int64_t padded) {
-  if (padded < a.pad_frames) {
-    if (a.padding_frames == SVDIT_PAD_ZERO) return kPadded;
-    padded = a.pad_frames;
+constexpr int64_t conv_frame(int64_t padded, int64_t pad, int64_t kept, uint32_t repeat,
+                             uint32_t padding) {
+  if (padded < pad) {
+    if (padding == SVDIT_PAD_ZERO) return kPadded;
+    padded = pad;
   }
-  const int64_t seen = padded - a.pad_frames - places.kept;
-  if (seen < 0) return seen;
-  if (a.repeat_frames == SVDIT_FRAMES_ONCE) return seen;
-  return a.repeat_frames == SVDIT_FRAMES_TWICE ? seen / 2 : (seen + 1) / 2;
+  const int64_t seen = padded - pad - kept;
+  if (seen < 0 || repeat == SVDIT_FRAMES_ONCE) return seen;
+  return repeat == SVDIT_FRAMES_TWICE ? seen / 2 : (seen + 1) / 2;
 }
 
 // Which of a norm's map frames counts for frame t of x.
-inline int64_t map_frame(int64_t t, int64_t frames, int64_t map_frames) {
+constexpr int64_t map_frame(int64_t t, int64_t frames, int64_t map_frames) {
   if (frames > 1 && frames % 2 == 1)
     return t == 0 ? 0 : 1 + (t - 1) * (map_frames - 1) / (frames - 1);
   return t * map_frames / frames;

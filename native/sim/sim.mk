@@ -3,7 +3,7 @@
 
 SIM_TEST_SOURCES := $(wildcard native/test/sim/*_test.cpp)
 SIM_SOURCES := $(wildcard native/sim/*.cpp native/plan/*.cpp native/cuda/ptx/*.cpp) native/api/check.cpp \
-  $(patsubst %,native/cuda/host/%.cpp,prepare launch_choice sweep_call ops_prepare key_maps) \
+  $(patsubst %,native/cuda/host/%.cpp,prepare launch_choice sweep_call ops_prepare clip_prepare key_maps) \
   $(filter-out $(SIM_TEST_SOURCES),$(wildcard native/test/sim/*.cpp))
 # The reference is not what is tested: as fast as it can be.
 SIM_REFERENCE := $(call object,native/test/cases.cpp native/test/reference.cpp native/test/quantised.cpp \

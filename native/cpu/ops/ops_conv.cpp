@@ -203,7 +203,8 @@ class ConvParts {
 
   // The first row of the frame that a padded one shows; NULL for zeros.
   const svdit_matrix *frame_of(int64_t padded, int64_t *first) const {
-    const int64_t frame = conv_frame(a_, places_, padded);
+    const int64_t frame = conv_frame(padded, a_.pad_frames, places_.kept, a_.repeat_frames,
+                                     a_.padding_frames);
     *first = 0;
     if (frame == kPadded) return nullptr;
     if (frame == -1) return &a_.before;
@@ -279,15 +280,6 @@ class ConvParts {
   std::vector<float> bias_;
   Layout layouts_[4];
 };
-
-// Whether every place sees one pixel of x, in order: a product of matrices.
-bool is_product(const svdit_conv_args &a) {
-  return a.kernel_frames == 1 && a.kernel_height == 1 && a.kernel_width == 1 &&
-         a.stride_frames == 1 && a.stride_height == 1 && a.stride_width == 1 &&
-         a.pad_frames == 0 && a.pad_top == 0 && a.pad_bottom == 0 && a.pad_left == 0 &&
-         a.pad_right == 0 && a.repeat == 1 && a.repeat_frames == SVDIT_FRAMES_ONCE &&
-         a.before.data == nullptr;
-}
 
 }  // namespace
 

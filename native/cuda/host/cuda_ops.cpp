@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "backend/conv.h"
 #include "base/error.h"
 #include "cuda/host/device.h"
 #include "cuda/kernels/kernels.h"
@@ -13,6 +14,12 @@ namespace {
 constexpr uint64_t kWorkspaceBytes = uint64_t{32} << 20;
 constexpr int kBlocksPerProcessor = 8;  // of 256 threads: as many as are resident
 
+void require_workspace(const void *workspace) {
+  if (workspace == nullptr) fail(SVDIT_INVALID_ARGUMENT, "workspace is NULL; CUDA needs one");
+  if (reinterpret_cast<uintptr_t>(workspace) % 256 != 0)
+    fail(SVDIT_INVALID_ARGUMENT, "workspace is not a multiple of 256 bytes");
+}
+
 }  // namespace
 
 CudaOperations::CudaOperations(int device, int multiprocessors)
@@ -21,8 +28,10 @@ CudaOperations::CudaOperations(int device, int multiprocessors)
   cudaFuncAttributes attributes;
   for (int shape = 0; shape < kNormShapeCount; ++shape)
     check(cudaFuncGetAttributes(&attributes, norm_kernel(shape)), "loading the norm kernels");
-  for (const void *kernel : {convert_kernel(), residual_kernel(), rope_kernel(), rope_halves_kernel(),
-                             multiply_kernel(), transpose_kernel(), softmax_kernel()})
+  for (const void *kernel :
+       {convert_kernel(), residual_kernel(), rope_kernel(), rope_halves_kernel(), multiply_kernel(),
+        transpose_kernel(), softmax_kernel(), gather_kernel(), affine_kernel(), spread_kernel(),
+        group_sum_kernel(), group_fold_kernel()})
     check(cudaFuncGetAttributes(&attributes, kernel), "loading a denoiser's kernels");
 }
 
@@ -103,6 +112,53 @@ void CudaOperations::convert(const svdit_convert_args &args, svdit_stream stream
   launch_each(convert_kernel(), prepare_convert(args), stream);
 }
 
+// Gathers what the kernel sees at some places, multiplies that with the weights, and goes on to the
+// next ones.
+void CudaOperations::conv(const svdit_conv_args &args, svdit_stream stream) {
+  require_workspace(args.workspace);
+  svdit_linear_args product{};
+  product.struct_bytes = sizeof product;
+  product.x = args.x;
+  product.weight = args.weight;
+  product.bias = args.bias;
+  product.y = args.y;
+  // The product's own workspace is the second half.
+  const uint64_t half = args.workspace_bytes / 2 / 256 * 256;
+  char *const gathered = static_cast<char *>(args.workspace);
+  product.workspace = gathered + half;
+  product.workspace_bytes = half;
+  if (is_product(args)) {
+    linear(product, stream);
+    return;
+  }
+  const int64_t at_once = places_at_once(args, half);
+  product.x.data = gathered;
+  product.x.columns = product.x.row_stride = args.weight.columns;
+  product.x.extent_bytes = half;
+  const int64_t y_row = args.y.row_stride * (args.y.element_type == SVDIT_FP32 ? 4 : 2);
+  for (int64_t first = 0; first < args.y.rows; first += at_once) {
+    const int64_t places = std::min(at_once, args.y.rows - first);
+    launch_each(gather_kernel(), prepare_gather(args, gathered, first, places), stream);
+    product.x.rows = product.y.rows = places;
+    product.y.data = static_cast<char *>(args.y.data) + first * y_row;
+    product.y.extent_bytes = args.y.extent_bytes - first * y_row;
+    linear(product, stream);
+  }
+}
+
+void CudaOperations::group_norm(const svdit_group_norm_args &args, svdit_stream stream) {
+  require_workspace(args.workspace);
+  const GroupNormLaunch launch = prepare_group_norm(args);
+  launch_groups(group_sum_kernel(), int64_t{launch.sum.groups} * launch.sum.splits, launch.sum,
+                stream);
+  launch_groups(group_fold_kernel(), launch.fold.groups, launch.fold, stream);
+  launch_each(affine_kernel(), launch.affine, stream);
+}
+
+void CudaOperations::spread(const svdit_spread_args &args, svdit_stream stream) {
+  launch_each(spread_kernel(), prepare_spread(args), stream);
+}
+
 void CudaOperations::multiply(const svdit_multiply_args &args, svdit_stream stream) {
   launch_each(multiply_kernel(), prepare_multiply(args), stream);
 }
@@ -131,6 +187,16 @@ void CudaOperations::launch(const NormLaunch &launch, svdit_stream stream) const
                          static_cast<size_t>(shape.shared_bytes()),
                          static_cast<cudaStream_t>(stream)),
         "launching a norm");
+}
+
+template <class Params>
+void CudaOperations::launch_groups(const void *kernel, int64_t blocks, Params params,
+                                   svdit_stream stream) const {
+  const OnDevice on(device_, stream);
+  void *arguments[] = {&params};
+  check(cudaLaunchKernel(kernel, dim3(static_cast<unsigned>(blocks)), dim3(kEachThreads),
+                         arguments, kGroupShared, static_cast<cudaStream_t>(stream)),
+        "launching a group norm");
 }
 
 template <class Params>

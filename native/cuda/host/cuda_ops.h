@@ -30,12 +30,17 @@ class CudaOperations final : public Operations {
   void norm_rope(const svdit_norm_args &first, const svdit_rope_args &second,
                  svdit_stream stream) override;
   void convert(const svdit_convert_args &args, svdit_stream stream) override;
+  void conv(const svdit_conv_args &args, svdit_stream stream) override;
+  void group_norm(const svdit_group_norm_args &args, svdit_stream stream) override;
+  void spread(const svdit_spread_args &args, svdit_stream stream) override;
   void softmax(const svdit_softmax_args &args, svdit_stream stream) override;
   void multiply(const svdit_multiply_args &args, svdit_stream stream) override;
   void transpose(const svdit_transpose_args &args, svdit_stream stream) override;
 
  private:
   void launch(const NormLaunch &launch, svdit_stream stream) const;
+  template <class Params>
+  void launch_groups(const void *kernel, int64_t blocks, Params params, svdit_stream stream) const;
   template <class Params>
   void launch_each(const void *kernel, Params params, svdit_stream stream) const;
 

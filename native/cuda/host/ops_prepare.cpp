@@ -101,6 +101,7 @@ NormLaunch prepare_norm(const svdit_norm_args &args) {
   p.group = static_cast<int32_t>(args.group_columns);
   p.epsilon = args.epsilon;
   p.rms = args.kind == SVDIT_NORM_RMS;
+  p.silu = args.activation == SVDIT_ACTIVATION_SILU;
   p.whole_pieces = (groups == 1 || p.group % kPiece == 0) &&
                    all_aligned(args.x, args.y, args.weight, args.bias, args.scale, args.shift);
   return launch;

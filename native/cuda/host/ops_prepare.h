@@ -31,6 +31,21 @@ ConvertParams prepare_convert(const svdit_convert_args &args);
 ConvertParams prepare_bias(const svdit_matrix &y, const svdit_matrix &bias, uint32_t activation);
 ResidualParams prepare_residual(const svdit_residual_args &args);
 RopeParams prepare_rope(const svdit_rope_args &args);
+SpreadParams prepare_spread(const svdit_spread_args &args);
+
+// Gathers places first .. first + places - 1 of a convolution's output into `to`.
+GatherParams prepare_gather(const svdit_conv_args &args, void *to, int64_t first, int64_t places);
+// How many places are gathered at a time into so many bytes; throws INVALID_ARGUMENT where they are
+// too few.
+int64_t places_at_once(const svdit_conv_args &args, uint64_t bytes);
+
+// The three launches of a group norm, which keep what they find in its workspace.
+struct GroupNormLaunch {
+  GroupSumParams sum;
+  GroupFoldParams fold;
+  AffineParams affine;
+};
+GroupNormLaunch prepare_group_norm(const svdit_group_norm_args &args);
 RopeHalvesParams prepare_rope_halves(const svdit_rope_args &args);
 MultiplyParams prepare_multiply(const svdit_multiply_args &args);
 TransposeParams prepare_transpose(const svdit_transpose_args &args);

@@ -54,6 +54,12 @@ const void *norm_kernel(int shape);
 const void *convert_kernel();   // ConvertParams
 const void *residual_kernel();  // ResidualParams
 const void *rope_kernel();      // RopeParams
+const void *gather_kernel();    // GatherParams
+const void *affine_kernel();    // AffineParams
+const void *spread_kernel();    // SpreadParams
+// With kGroupShared bytes of shared memory; a block for each group and split, and for each group.
+const void *group_sum_kernel();   // GroupSumParams
+const void *group_fold_kernel();  // GroupFoldParams
 const void *rope_halves_kernel();  // RopeHalvesParams
 const void *multiply_kernel();     // MultiplyParams
 const void *transpose_kernel();    // TransposeParams

@@ -3,6 +3,7 @@
 #include <utility>
 
 #include "cuda/kernels/kernels.h"
+#include "cuda/kernels/ops_clip.cuh"
 #include "cuda/kernels/ops_each.cuh"
 #include "cuda/kernels/ops_norm.cuh"
 #include "cuda/kernels/ops_softmax.cuh"
@@ -25,6 +26,11 @@ const void *norm_kernel(int shape) {
 const void *convert_kernel() { return reinterpret_cast<const void *>(convert_rows); }
 const void *residual_kernel() { return reinterpret_cast<const void *>(residual_rows); }
 const void *rope_kernel() { return reinterpret_cast<const void *>(rope_rows); }
+const void *gather_kernel() { return reinterpret_cast<const void *>(gather_places); }
+const void *affine_kernel() { return reinterpret_cast<const void *>(affine_rows); }
+const void *spread_kernel() { return reinterpret_cast<const void *>(spread_rows); }
+const void *group_sum_kernel() { return reinterpret_cast<const void *>(group_sums); }
+const void *group_fold_kernel() { return reinterpret_cast<const void *>(group_fold); }
 const void *rope_halves_kernel() { return reinterpret_cast<const void *>(rope_halves_rows); }
 const void *multiply_kernel() { return reinterpret_cast<const void *>(multiply_rows); }
 const void *transpose_kernel() { return reinterpret_cast<const void *>(transpose_rows); }

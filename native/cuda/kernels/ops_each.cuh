@@ -36,10 +36,6 @@ __device__ __forceinline__ void each_pair_of_piece(const RopeHalvesParams &p, co
   }
 }
 
-__device__ __forceinline__ float sigmoid(float x) {
-  return 1.0f / (1.0f + ptx::exp2_approx(-1.44269504f * x));
-}
-
 __device__ __forceinline__ void activate(Piece &v, std::uint32_t activation) {
   if (activation == SVDIT_ACTIVATION_SILU) {
 #pragma unroll

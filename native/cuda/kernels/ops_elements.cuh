@@ -15,6 +15,10 @@ using Piece = float[kPiece];
 
 __device__ __forceinline__ float float_of(std::uint32_t bits) { return std::bit_cast<float>(bits); }
 
+__device__ __forceinline__ float sigmoid(float x) {
+  return 1.0f / (1.0f + ptx::exp2_approx(-1.44269504f * x));
+}
+
 struct Bf16Element {
   static constexpr int kBytes = 2;
   static __device__ __forceinline__ void unpack(std::uint32_t two, float &low, float &high) {

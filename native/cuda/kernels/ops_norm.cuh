@@ -176,6 +176,10 @@ struct Norm {
 #pragma unroll
         for (int e = 0; e < kPiece; ++e) v[i][e] += by[e];
       }
+      if (p.silu) {
+#pragma unroll
+        for (int e = 0; e < kPiece; ++e) v[i][e] *= sigmoid(v[i][e]);
+      }
       if (rotated) rotate(v[i], p.rotary, place.row, column, count, whole);
       write_piece(v[i], row, p.y.type, column, count, whole);
     }

@@ -44,7 +44,7 @@ struct NormParams {
   Rotary rotary;
   int32_t rows, groups, group;  // a row is groups x group columns
   float epsilon;
-  bool rms;
+  bool rms, silu;     // silu: of the result
   bool whole_pieces;  // all pieces but a row's short last one begin at a multiple of 16 bytes
 };
 
@@ -71,6 +71,66 @@ struct ResidualParams {
 struct RopeParams {
   RowsView x;
   Rotary rotary;
+  int32_t columns;
+  uint32_t pieces_per_row, pieces;
+  bool whole_pieces;
+};
+
+// What a convolution's kernel sees at places first .. : rows [places, kernel rows x kernel columns x
+// kernel frames x channels] without gaps, of x's type. Strides are in bytes.
+struct GatherParams {
+  RowsView x;
+  const char *before, *earlier;  // NULL: there is none
+  int64_t before_stride, earlier_stride;
+  char *to;
+  int64_t first;
+  int32_t channels, height, width;  // of x
+  int32_t kernel_frames, kernel_height, kernel_width;
+  int32_t stride_frames, stride_height, stride_width;
+  int32_t pad_frames, kept, pad_top, pad_left;
+  int32_t repeat, seen_height, seen_width;  // the latter two: repeated, not padded
+  int32_t out_height, out_width;
+  uint32_t repeat_frames, padding, padding_frames;
+  uint32_t pieces_per_tap, pieces;  // the latter of all places
+  bool whole_pieces;                // pieces are 16 bytes at multiples of 16 bytes, else an element
+};
+
+// Partial statistics of a group norm: of each group in each split of the rows its mean and the sum
+// of squared deviations from it, as partial[(split * groups + group) * 2 ..].
+struct GroupSumParams {
+  RowsView x;
+  float *partial;
+  int64_t rows;
+  int32_t group, groups, splits;
+};
+
+// factor and offset of each channel from them.
+struct GroupFoldParams {
+  const float *partial;
+  RowVector weight, bias;
+  float *factor, *offset;
+  int64_t rows;
+  int32_t group, groups, splits;
+  float epsilon;
+};
+
+// y = SiLU((x * factor + offset) * scale + shift), the last two of the nearest pixel of a map.
+struct AffineParams {
+  RowsView x, y;
+  const float *factor, *offset;
+  RowsView scale, shift;  // data NULL: there are none
+  int32_t frames, height, width, map_frames, map_height, map_width;
+  bool silu;
+  int32_t columns;
+  uint32_t pieces_per_row, pieces;
+  bool whole_pieces;
+};
+
+// y += x with channels dealt out to pixels; see svdit_spread_args.
+struct SpreadParams {
+  RowsView x, y;
+  int32_t height, width;  // of x
+  int32_t factor_frames, factor, first, channels;  // channels: of x
   int32_t columns;
   uint32_t pieces_per_row, pieces;
   bool whole_pieces;
@@ -125,6 +185,8 @@ inline constexpr NormShape kNormShapes[] = {{8, 1},   {16, 1},  {32, 2}, {32, 6}
 inline constexpr int kNormShapeCount = sizeof kNormShapes / sizeof kNormShapes[0];
 inline constexpr int kEachThreads = 256;  // of the other kernels
 inline constexpr int kSoftmaxSharedBytes = 2 * (kEachThreads / 32) * 4;  // two sums over warps
+// What the warps of a block of a group norm's statistics exchange: two sums each.
+inline constexpr int kGroupShared = 2 * (kEachThreads / 32) * 4;
 
 }  // namespace svdit::cuda
 

@@ -47,6 +47,11 @@ Table::Table() {
   add<cuda::ConvertParams>(cuda::convert_kernel());
   add<cuda::ResidualParams>(cuda::residual_kernel());
   add<cuda::RopeParams>(cuda::rope_kernel());
+  add<cuda::GatherParams>(cuda::gather_kernel());
+  add<cuda::AffineParams>(cuda::affine_kernel());
+  add<cuda::SpreadParams>(cuda::spread_kernel());
+  add<cuda::GroupSumParams>(cuda::group_sum_kernel());
+  add<cuda::GroupFoldParams>(cuda::group_fold_kernel());
 }
 
 }  // namespace
