@@ -174,10 +174,7 @@ public record RunMemory(long weights, long converted, long activations, long att
       throw new OutOfNativeMemoryException(
           "%s needs %s, and %s %s; fewer frames, a smaller picture or bf16 take less"
               .formatted(
-                  what,
-                  size(bytes),
-                  cpu ? host.reason() : "the device has left",
-                  size(available)));
+                  what, size(bytes), cpu ? host.reason() : "the device has left", size(available)));
     }
   }
 

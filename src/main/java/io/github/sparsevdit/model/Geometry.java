@@ -59,9 +59,7 @@ public interface Geometry {
    */
   long activationBytes(ElementType type, Sequence sequence, int text, int image);
 
-  /**
-   * Channels of the image latents that a forward pass takes beside the noisy ones; 0 for none.
-   */
+  /** Channels of the image latents that a forward pass takes beside the noisy ones; 0 for none. */
   default int imageLatentChannels() {
     return 0;
   }

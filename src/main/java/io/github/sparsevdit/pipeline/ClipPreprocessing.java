@@ -12,13 +12,26 @@ import java.util.Set;
  * What CLIP's vision encoder is given of a picture: its shorter side resized, the middle cut out,
  * mean and deviation of each channel taken out.
  */
-record ClipPreprocessing(int shortest, int cropHeight, int cropWidth, float[] mean, float[] deviation) {
+record ClipPreprocessing(
+    int shortest, int cropHeight, int cropWidth, float[] mean, float[] deviation) {
   private static final String FILE = "preprocessor_config.json";
   private static final int BICUBIC = 3; // of Pillow's filters
   private static final Set<String> KNOWN =
-      Set.of("image_processor_type", "feature_extractor_type", "processor_class", "data_format",
-          "input_data_format", "device", "return_tensors", "default_to_square", "do_pad", "disable_grouping",
-          "pad_size", "_valid_processor_keys", "image_seq_length", "size_divisor");
+      Set.of(
+          "image_processor_type",
+          "feature_extractor_type",
+          "processor_class",
+          "data_format",
+          "input_data_format",
+          "device",
+          "return_tensors",
+          "default_to_square",
+          "do_pad",
+          "disable_grouping",
+          "pad_size",
+          "_valid_processor_keys",
+          "image_seq_length",
+          "size_divisor");
 
   /** Reads preprocessor_config.json; what is not followed is refused by name. */
   static ClipPreprocessing read(Path folder) {

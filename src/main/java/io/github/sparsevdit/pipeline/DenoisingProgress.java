@@ -27,7 +27,9 @@ public interface DenoisingProgress {
   /** A step is done; {@code step + 1} of {@code steps} are. */
   default void step(int step, int steps) {}
 
-  /** Called before every block and within stages; true ends the run with a CancellationException. */
+  /**
+   * Called before every block and within stages; true ends the run with a CancellationException.
+   */
   default boolean cancelled() {
     return false;
   }

@@ -100,8 +100,7 @@ public final class Generator implements AutoCloseable {
           PipelineParts.Place place = place(checkpoint, backend, options, parts);
           TextEncoder encoder = opened.add(encoder(place, options, parts));
           Geometry geometry = Denoisers.geometry(checkpoint);
-          ImageEncoder images =
-              parts == null ? null : parts.images().make(place, geometry);
+          ImageEncoder images = parts == null ? null : parts.images().make(place, geometry);
           if (images != null) {
             opened.add(images);
           }

@@ -69,8 +69,7 @@ final class HunyuanPrompts extends PromptNetworks {
 
       private float[] pooled(String text) {
         try (ClipTextEncoder clip =
-            ClipTextEncoder.open(
-                place.of("text_encoder_2"), null, place.backend(), place.type())) {
+            ClipTextEncoder.open(place.of("text_encoder_2"), null, place.backend(), place.type())) {
           return clip.pooled(clipTokenizer.encode(text)).toFloats();
         }
       }

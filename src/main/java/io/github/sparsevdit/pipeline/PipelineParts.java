@@ -15,14 +15,16 @@ import java.util.List;
  * @param transformer diffusers' class of the denoiser
  * @param vaeType what its VAE computes in unless asked otherwise; null for the denoiser's type
  */
-record PipelineParts(
-    String transformer, ElementType vaeType, Prompts prompts, Images images) {
+record PipelineParts(String transformer, ElementType vaeType, Prompts prompts, Images images) {
   static final List<PipelineParts> ALL =
       List.of(
           new PipelineParts(
               "WanTransformer3DModel", ElementType.FP32, WanPrompts::new, WanImages::of),
           new PipelineParts(
-              "HunyuanVideoTransformer3DModel", null, HunyuanPrompts::new, (place, geometry) -> null),
+              "HunyuanVideoTransformer3DModel",
+              null,
+              HunyuanPrompts::new,
+              (place, geometry) -> null),
           new PipelineParts(
               "CogVideoXTransformer3DModel", null, CogVideoXPrompts::new, CogVideoXImages::of));
 

@@ -414,8 +414,7 @@ public final class PreparedRun {
   }
 
   private Tensor noise(String prompt) {
-    Tensor noise =
-        options.noise() != null ? options.noise() : generator.encoder().noise(prompt);
+    Tensor noise = options.noise() != null ? options.noise() : generator.encoder().noise(prompt);
     boolean fits =
         noise == null || noise.type() == ElementType.FP32 && Arrays.equals(noise.shape(), latents);
     if (!fits) {
@@ -443,13 +442,13 @@ public final class PreparedRun {
     Runner.Result result = runner.run(inputs, policy, UnaryOperator.identity(), options.resume());
     generator.transformer().releaseBuffers(); // room for the VAE
     return new Generated(
-            result.latents(),
-            latents.clone(),
-            decode(result.latents()),
-            framesPerSecond,
-            result.seconds(),
-            result.attentionSeconds(),
-            result.density());
+        result.latents(),
+        latents.clone(),
+        decode(result.latents()),
+        framesPerSecond,
+        result.seconds(),
+        result.attentionSeconds(),
+        result.density());
   }
 
   private Video decode(float[] values) {

@@ -93,8 +93,7 @@ abstract class PromptNetworks implements TextEncoder {
   /** A tensor that is valid as long as this is open. */
   final Tensor stored(float[] values, long... shape) {
     Tensor tensor =
-        Tensor.of(
-            arena.allocate((long) values.length * Float.BYTES, 64), ElementType.FP32, shape);
+        Tensor.of(arena.allocate((long) values.length * Float.BYTES, 64), ElementType.FP32, shape);
     return tensor.copyFrom(values);
   }
 

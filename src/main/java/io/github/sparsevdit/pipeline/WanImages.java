@@ -37,8 +37,7 @@ final class WanImages implements ImageEncoder {
 
   static ImageEncoder of(PipelineParts.Place place, Geometry geometry) {
     Path index = place.of("model_index.json");
-    boolean expands =
-        place.has("vae") && Json.read(index).bool("expand_timesteps", false);
+    boolean expands = place.has("vae") && Json.read(index).bool("expand_timesteps", false);
     boolean takesImages = expands || geometry.imageLatentChannels() > 0;
     return takesImages && place.has("vae") ? new WanImages(place, geometry, expands) : null;
   }
@@ -74,8 +73,7 @@ final class WanImages implements ImageEncoder {
         int frames = Math.toIntExact((latents[1] - 1) * vae.sizes().frames() + 1);
         Tensor video = encoded(vae, images.first(), images.last(), frames, latents);
         parts.put(
-            Part.LATENTS,
-            withMask(video, vae.sizes().frames(), images.last() != null, latents));
+            Part.LATENTS, withMask(video, vae.sizes().frames(), images.last() != null, latents));
       }
     }
     if (geometry.usualImage() > 0) {

@@ -116,7 +116,8 @@ public final class SearchCommand implements Callable<Integer> {
     }
     try (Backend backend = backendOptions.open()) {
       if (CheckpointFolder.isOne(source)) {
-        try (Checkpoint checkpoint = Checkpoint.open(source, backend, runs, PromptList.of(prompts));
+        try (Checkpoint checkpoint =
+                Checkpoint.open(source, backend, runs, PromptList.of(prompts));
             CalibrationSource points = checkpoint.calibration()) {
           console.err().println("memory: " + memory(checkpoint, options));
           search(backend, points, options);

@@ -75,8 +75,7 @@ record PipelineCase(Path path) implements ReferenceCase {
         : List.of(prompt.text());
   }
 
-  private GenerateOptions options(
-      Json arguments, Json description, TensorSource tensors, int row) {
+  private GenerateOptions options(Json arguments, Json description, TensorSource tensors, int row) {
     arguments.only(
         "prompt",
         "negative_prompt",

@@ -56,8 +56,10 @@ public record Picture(int width, int height, byte[] rgb) {
   /** Turned and mirrored as EXIF's orientation 1 to 8 says. */
   Picture turned(int orientation) {
     boolean transposed = orientation >= 5;
-    boolean fromRight = orientation == 2 || orientation == 3 || orientation == 7 || orientation == 8;
-    boolean fromBelow = orientation == 3 || orientation == 4 || orientation == 6 || orientation == 7;
+    boolean fromRight =
+        orientation == 2 || orientation == 3 || orientation == 7 || orientation == 8;
+    boolean fromBelow =
+        orientation == 3 || orientation == 4 || orientation == 6 || orientation == 7;
     if (orientation == 1) {
       return this;
     }
