@@ -12,6 +12,7 @@ import io.github.sparsevdit.internal.Resources;
 import io.github.sparsevdit.model.Geometry;
 import io.github.sparsevdit.model.VideoTransformer;
 import io.github.sparsevdit.model.families.Families;
+import io.github.sparsevdit.model.vae.Tiling;
 import io.github.sparsevdit.pattern.ModelShape;
 import io.github.sparsevdit.pattern.Policy;
 import io.github.sparsevdit.tensor.ElementType;
@@ -117,7 +118,7 @@ public final class Generator implements AutoCloseable {
     ElementType usual = parts == null ? null : parts.vaeType();
     ElementType type = usual == null ? options.type() : usual;
     return new PipelineParts.Place(
-        folder, backend, options.type(), options.vaeType() == null ? type : options.vaeType());
+        folder, backend, options.type(), options.vaeType() == null ? type : options.vaeType(), options.vaeTiling() ? Tiling.DEFAULT : Tiling.NONE);
   }
 
   private static TextEncoder encoder(

@@ -13,6 +13,7 @@ public final class OpenOptions {
   private String variant;
   private Path base;
   private ElementType vaeType;
+  private boolean vaeTiling;
   private int textTokens;
   private Path embeddings;
   private TextEncoder textEncoder;
@@ -33,6 +34,7 @@ public final class OpenOptions {
     changed.variant = variant;
     changed.base = base;
     changed.vaeType = vaeType;
+    changed.vaeTiling = vaeTiling;
     changed.textTokens = textTokens;
     changed.embeddings = embeddings;
     changed.textEncoder = textEncoder;
@@ -70,6 +72,14 @@ public final class OpenOptions {
    */
   public OpenOptions withVaeType(ElementType vaeType) {
     return changed(options -> options.vaeType = vaeType);
+  }
+
+  /**
+   * Whether the VAE decodes large pictures in overlapping tiles, as diffusers' {@code
+   * enable_tiling} has it: that takes less memory, and the result differs a little.
+   */
+  public OpenOptions withVaeTiling(boolean vaeTiling) {
+    return changed(options -> options.vaeTiling = vaeTiling);
   }
 
   /** Tokens a text is padded or cut to; 0 for the published number of the family. */
@@ -132,6 +142,11 @@ public final class OpenOptions {
   /** See {@link #withVaeType}. */
   public ElementType vaeType() {
     return vaeType;
+  }
+
+  /** See {@link #withVaeTiling}. */
+  public boolean vaeTiling() {
+    return vaeTiling;
   }
 
   /** See {@link #withTextTokens}. */

@@ -2,7 +2,11 @@ package io.github.sparsevdit.pipeline;
 
 import io.github.sparsevdit.Backend;
 import io.github.sparsevdit.checkpoint.CheckpointFolder;
+import io.github.sparsevdit.checkpoint.Denoisers;
 import io.github.sparsevdit.model.Geometry;
+import io.github.sparsevdit.model.VaeSizes;
+import io.github.sparsevdit.model.vae.Tiling;
+import io.github.sparsevdit.model.vae.Vae;
 import io.github.sparsevdit.tensor.ElementType;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -29,7 +33,33 @@ record PipelineParts(String transformer, ElementType vaeType, Prompts prompts, I
               "CogVideoXTransformer3DModel", null, CogVideoXPrompts::new, CogVideoXImages::of));
 
   /** Where the parts are, and what they compute in. */
-  record Place(CheckpointFolder folder, Backend backend, ElementType type, ElementType vaeType) {
+  record Place(
+      CheckpointFolder folder,
+      Backend backend,
+      ElementType type,
+      ElementType vaeType,
+      Tiling tiling) {
+    Vae vae() {
+      return Vae.open(of("vae"), null, backend, vaeType);
+    }
+
+    /** The shape [3, frames, height, width] that latents [channels, frames, …] become. */
+    long[] video(long[] latents, Geometry geometry) {
+      VaeSizes sizes =
+          Denoisers.vaeSizes(of("vae").resolve("config.json"), geometry.className());
+      return new long[] {
+        3,
+        (latents[1] - 1) * sizes.frames() + 1,
+        latents[2] * sizes.pixels(),
+        latents[3] * sizes.pixels()
+      };
+    }
+
+    /** What encoding a video takes of memory. */
+    long encodingBytes(long[] video) {
+      return Vae.encodingMemory(of("vae"), backend.kind(), vaeType, video, tiling).total();
+    }
+
     Path of(String component) {
       return folder.path().resolve(component);
     }

@@ -1,10 +1,10 @@
 package io.github.sparsevdit.pipeline;
 
 import io.github.sparsevdit.model.vae.Vae;
+import io.github.sparsevdit.model.vae.VaeListener;
 import io.github.sparsevdit.tensor.ElementType;
 import io.github.sparsevdit.tensor.Tensor;
 import java.lang.foreign.Arena;
-import java.util.concurrent.CancellationException;
 
 /** A pipeline's own VAE: opened to decode a run's latents, and closed after. */
 final class VaeDecoder implements LatentDecoder {
@@ -24,24 +24,18 @@ final class VaeDecoder implements LatentDecoder {
   @Override
   public Video decode(Tensor latents, DenoisingProgress progress) {
     try (Arena arena = Arena.ofShared();
-        Vae vae = Vae.open(place.of("vae"), null, place.backend(), place.vaeType())) {
-      Tensor channelsFirst = framesFirst ? copy(latents.transpose(0, 1), arena) : latents;
-      Tensor video =
-          vae.decode(
-              vae.denormalise(channelsFirst),
-              null,
-              (done, of) -> {
-                progress.stage(DenoisingProgress.Stage.DECODING, done, of);
-                if (progress.cancelled()) {
-                  throw new CancellationException("cancelled while the video was decoded");
-                }
-              });
-      return Video.ofPixelLatents(
-          video.toFloats(),
-          Math.toIntExact(video.size(0)),
-          Math.toIntExact(video.size(1)),
-          Math.toIntExact(video.size(2)),
-          Math.toIntExact(video.size(3)));
+        Vae vae = place.vae()) {
+      Tensor ordered = copy(framesFirst ? latents.transpose(0, 1) : latents, arena);
+      vae.denormalise(ordered);
+      VaeListener listener = Stages.listener(progress, DenoisingProgress.Stage.DECODING);
+      try (Tensor video = vae.decode(ordered, place.tiling(), listener)) {
+        return Video.ofPixelLatents(
+            video.toFloats(),
+            Math.toIntExact(video.size(0)),
+            Math.toIntExact(video.size(1)),
+            Math.toIntExact(video.size(2)),
+            Math.toIntExact(video.size(3)));
+      }
     }
   }
 
@@ -58,7 +52,9 @@ final class VaeDecoder implements LatentDecoder {
       channelsFirst[0] = latents[1];
       channelsFirst[1] = latents[0];
     }
-    return Vae.memory(place.of("vae"), null, place.vaeType(), channelsFirst).needed();
+    return Vae.decodingMemory(
+            place.of("vae"), place.backend().kind(), place.vaeType(), channelsFirst, place.tiling())
+        .total();
   }
 
   @Override

@@ -6,7 +6,9 @@ import io.github.sparsevdit.internal.media.Resampling;
 import io.github.sparsevdit.model.Conditioning.Part;
 import io.github.sparsevdit.model.Geometry;
 import io.github.sparsevdit.model.text.ClipVisionEncoder;
+import io.github.sparsevdit.model.vae.Encoded;
 import io.github.sparsevdit.model.vae.Vae;
+import io.github.sparsevdit.model.vae.VaeListener;
 import io.github.sparsevdit.tensor.ElementType;
 import io.github.sparsevdit.tensor.Tensor;
 import java.lang.foreign.Arena;
@@ -59,53 +61,55 @@ final class WanImages implements ImageEncoder {
 
   @Override
   public long memoryBytes(long[] latents) {
-    return Vae.memory(place.of("vae"), null, place.vaeType(), latents).needed();
+    return place.encodingBytes(video(latents));
+  }
+
+  /** What is encoded: the whole video, or its first frame. */
+  private long[] video(long[] latents) {
+    long[] video = place.video(latents, geometry);
+    video[1] = firstFrames ? 1 : video[1];
+    return video;
   }
 
   @Override
   public Map<Part, Tensor> encode(Images images, long[] latents, DenoisingProgress progress) {
     Map<Part, Tensor> parts = new EnumMap<>(Part.class);
-    progress.stage(DenoisingProgress.Stage.IMAGE, 0, 1);
-    try (Vae vae = Vae.open(place.of("vae"), null, place.backend(), place.vaeType())) {
-      if (firstFrames) {
-        parts.put(Part.FIRST_FRAMES, stored(encoded(vae, images.first(), null, 1, latents)));
-      } else {
-        int frames = Math.toIntExact((latents[1] - 1) * vae.sizes().frames() + 1);
-        Tensor video = encoded(vae, images.first(), images.last(), frames, latents);
-        parts.put(
-            Part.LATENTS, withMask(video, vae.sizes().frames(), images.last() != null, latents));
-      }
+    try (Vae vae = place.vae()) {
+      Tensor encoded = encoded(vae, images, video(latents), progress);
+      parts.put(
+          firstFrames ? Part.FIRST_FRAMES : Part.LATENTS,
+          firstFrames ? encoded : withMask(encoded, images.last() != null, latents));
     }
     if (geometry.usualImage() > 0) {
       parts.put(Part.IMAGE, features(images.first()));
     }
-    progress.stage(DenoisingProgress.Stage.IMAGE, 1, 1);
     return parts;
   }
 
-  /** The normalised mean of a video that begins with the picture, and may end with another. */
-  private Tensor encoded(Vae vae, Picture first, Picture last, int frames, long[] latents) {
-    int pixels = vae.sizes().pixels();
-    int height = Math.toIntExact(latents[2] * pixels);
-    int width = Math.toIntExact(latents[3] * pixels);
+  /** The normalised mean of a video that begins with a picture, and may end with another. */
+  private Tensor encoded(Vae vae, Images images, long[] shape, DenoisingProgress progress) {
     try (Arena temporary = Arena.ofShared()) {
+      long elements = shape[0] * shape[1] * shape[2] * shape[3];
       Tensor video =
           Tensor.of(
-              temporary.allocate(3L * frames * height * width * Float.BYTES, 64),
+              temporary.allocate(elements * Float.BYTES, 64),
               ElementType.FP32,
-              3,
-              frames,
-              height,
-              width); // zeros, which are grey
-      put(video, 0, first, height, width);
-      if (last != null) {
-        put(video, frames - 1, last, height, width);
+              shape); // zeros, which are grey
+      put(video, 0, images.first());
+      if (images.last() != null) {
+        put(video, shape[1] - 1, images.last());
       }
-      return vae.normalise(vae.encode(video, null).mean());
+      VaeListener listener = Stages.listener(progress, DenoisingProgress.Stage.IMAGE);
+      try (Encoded encoded = vae.encode(video, place.tiling(), listener)) {
+        vae.normalise(encoded.mean());
+        return stored(encoded.mean().toFloats(), encoded.mean().shape());
+      }
     }
   }
 
-  private static void put(Tensor video, int frame, Picture picture, int height, int width) {
+  private static void put(Tensor video, long frame, Picture picture) {
+    int height = Math.toIntExact(video.size(2));
+    int width = Math.toIntExact(video.size(3));
     float[] planes =
         Resampling.LANCZOS.resize(picture, width, height).planes(TO_PLUS_MINUS_1, MINUS_1);
     int size = height * width;
@@ -118,7 +122,8 @@ final class WanImages implements ImageEncoder {
   }
 
   /** Before the latents a channel for each frame of a latent one: 1 where the frame is known. */
-  private Tensor withMask(Tensor video, int each, boolean last, long[] latents) {
+  private Tensor withMask(Tensor video, boolean last, long[] latents) {
+    int each = Math.toIntExact(geometry.imageLatentChannels() - video.size(0));
     int plane = Math.toIntExact(latents[2] * latents[3]);
     int frames = Math.toIntExact(latents[1]);
     float[] values = video.toFloats();
@@ -132,8 +137,7 @@ final class WanImages implements ImageEncoder {
       Arrays.fill(all, begin, begin + plane, 1);
     }
     System.arraycopy(values, 0, all, each * frames * plane, values.length);
-    long channels = each + video.size(0);
-    return stored(all, channels, latents[1], latents[2], latents[3]);
+    return stored(all, geometry.imageLatentChannels(), latents[1], latents[2], latents[3]);
   }
 
   private Tensor features(Picture picture) {
@@ -143,10 +147,6 @@ final class WanImages implements ImageEncoder {
       Tensor features = encoder.encode(pixels);
       return stored(features.toFloats(), features.shape());
     }
-  }
-
-  private Tensor stored(Tensor tensor) {
-    return stored(tensor.toFloats(), tensor.shape());
   }
 
   private Tensor stored(float[] values, long... shape) {

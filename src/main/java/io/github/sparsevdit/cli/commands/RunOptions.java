@@ -140,6 +140,13 @@ final class RunOptions {
   ElementType vaeType;
 
   @Option(
+      names = "--vae-tiling",
+      description =
+          "Decode large pictures in overlapping tiles, as diffusers' enable_tiling does: less memory,"
+              + " and a slightly different video.")
+  boolean vaeTiling;
+
+  @Option(
       names = "--text-tokens",
       paramLabel = "N",
       description =
@@ -189,6 +196,7 @@ final class RunOptions {
             .withVariant(variant)
             .withBase(base)
             .withVaeType(computable(vaeType))
+            .withVaeTiling(vaeTiling)
             .withTextTokens(tokens())
             .withEmbeddings(embeddings);
     for (String lora : loras) {
