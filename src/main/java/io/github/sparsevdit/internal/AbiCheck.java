@@ -6,8 +6,10 @@ import io.github.sparsevdit.bindings.SvditHeader;
 import io.github.sparsevdit.bindings.svdit_attention_args;
 import io.github.sparsevdit.bindings.svdit_backend_info;
 import io.github.sparsevdit.bindings.svdit_backend_options;
+import io.github.sparsevdit.bindings.svdit_conv_args;
 import io.github.sparsevdit.bindings.svdit_convert_args;
 import io.github.sparsevdit.bindings.svdit_error;
+import io.github.sparsevdit.bindings.svdit_group_norm_args;
 import io.github.sparsevdit.bindings.svdit_layout_entry;
 import io.github.sparsevdit.bindings.svdit_linear_args;
 import io.github.sparsevdit.bindings.svdit_matrix;
@@ -19,6 +21,7 @@ import io.github.sparsevdit.bindings.svdit_residual_args;
 import io.github.sparsevdit.bindings.svdit_rope_args;
 import io.github.sparsevdit.bindings.svdit_run;
 import io.github.sparsevdit.bindings.svdit_sequence;
+import io.github.sparsevdit.bindings.svdit_spread_args;
 import io.github.sparsevdit.bindings.svdit_sweep_args;
 import io.github.sparsevdit.bindings.svdit_tensor;
 import java.lang.foreign.Arena;
@@ -156,6 +159,9 @@ final class AbiCheck {
         svdit_norm_args.layout(),
         svdit_rope_args.layout(),
         svdit_residual_args.layout(),
-        svdit_convert_args.layout());
+        svdit_convert_args.layout(),
+        svdit_conv_args.layout(),
+        svdit_group_norm_args.layout(),
+        svdit_spread_args.layout());
   }
 }

@@ -14,6 +14,7 @@ import java.util.List;
 import java.util.Locale;
 import java.util.Set;
 import java.util.TreeSet;
+import java.util.function.Predicate;
 
 /**
  * A checkpoint's weights as a denoiser takes them: each by name, with the shape it must have. One
@@ -26,7 +27,7 @@ public final class Weights implements AutoCloseable {
   private final TensorSource source;
   private final Backend backend;
   private final ElementType type;
-  private final Family family;
+  private final Predicate<String> inFp32;
   private final String where;
   private final Operations operations;
   private final Set<String> taken = new HashSet<>();
@@ -41,10 +42,24 @@ public final class Weights implements AutoCloseable {
    */
   public Weights(
       TensorSource source, Backend backend, ElementType type, Family family, String where) {
+    this(source, backend, type, family::inFp32, where);
+  }
+
+  /**
+   * The same for a network that is no family's denoiser.
+   *
+   * @param inFp32 which weights stay FP32
+   */
+  public Weights(
+      TensorSource source,
+      Backend backend,
+      ElementType type,
+      Predicate<String> inFp32,
+      String where) {
     this.source = source;
     this.backend = backend;
     this.type = type;
-    this.family = family;
+    this.inFp32 = inFp32;
     this.where = where;
     try {
       operations = new Operations(backend);
@@ -82,8 +97,65 @@ public final class Weights implements AutoCloseable {
     return layer(typeOf(name), mapped(name + ".weight", shape).view(outputs, inputs), name);
   }
 
+  /**
+   * A convolution on clips: {@code name.weight} [outputs, inputs, …kernel], where the kernel has
+   * frames, rows and columns or only the last two, laid out as [outputs, rows · columns · frames ·
+   * inputs].
+   */
+  public Linear convolution(String name, long outputs, long inputs, long... kernel) {
+    Tensor stored = mapped(name + ".weight", shape(outputs, inputs, kernel));
+    Tensor inputsLast =
+        kernel.length == 2
+            ? stored.transpose(1, 2).transpose(2, 3)
+            : stored.transpose(1, 3).transpose(2, 4).transpose(3, 4);
+    long row = stored.elements() / outputs;
+    ElementType as = typeOf(name);
+    Tensor weight;
+    if (!onDevice() && stored.type() == as) {
+      weight = buffer(as, inputsLast.shape()).copyFrom(inputsLast).view(outputs, row);
+    } else {
+      weight = buffer(as, outputs, row);
+      try (Tensor laidOut = backend.allocatePinned(stored.type(), inputsLast.shape())) {
+        operations.load(laidOut.copyFrom(inputsLast).view(outputs, row), weight);
+        operations.close(); // what loading took
+        backend.synchronize();
+      }
+    }
+    return new Linear(weight, as(as, mapped(name + ".bias", outputs)), stored);
+  }
+
+  /** Notes that a tensor of this shape belongs to the network, and checks that it is there. */
+  public void expect(String name, long... shape) {
+    mapped(name, shape);
+  }
+
+  /** Notes the same of a convolution's weight and bias. */
+  public void expectConvolution(String name, long outputs, long inputs, long... kernel) {
+    mapped(name + ".weight", shape(outputs, inputs, kernel));
+    mapped(name + ".bias", outputs);
+  }
+
+  private static long[] shape(long outputs, long inputs, long... kernel) {
+    long[] shape = new long[kernel.length + 2];
+    shape[0] = outputs;
+    shape[1] = inputs;
+    System.arraycopy(kernel, 0, shape, 2, kernel.length);
+    return shape;
+  }
+
+  /** A tensor that no file holds, in the type that is computed in. */
+  public Tensor constant(float[] values, long... shape) {
+    try (Tensor host = backend.allocatePinned(ElementType.FP32, shape)) {
+      Tensor constant = buffer(type, shape);
+      operations.load(host.copyFrom(values), constant);
+      operations.close();
+      backend.synchronize();
+      return constant;
+    }
+  }
+
   private ElementType typeOf(String name) {
-    return family.inFp32(name) ? ElementType.FP32 : type;
+    return inFp32.test(name) ? ElementType.FP32 : type;
   }
 
   private Linear layer(ElementType as, Tensor stored, String name) {
