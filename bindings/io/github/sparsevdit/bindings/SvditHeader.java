@@ -5,7 +5,7 @@ package io.github.sparsevdit.bindings;
 /** The header these bindings were generated from. */
 public final class SvditHeader {
     /** SHA-256 of svdit.h, 64 lower-case hex digits; the library carries the same. */
-    public static final String SHA256 = "43c7e91eeb6e17cc3719b38cdd2ca677f4343de2f74324d33470ad8bd2014dc8";
+    public static final String SHA256 = "734a2a2dcfd855f2660a3abdc9c818c91a6bcbcd6a959ccf0bc76a7bb2c90772";
 
     private SvditHeader() {}
 }

@@ -147,7 +147,7 @@ public final class ClipOperations extends Operations {
 
   /**
    * y += x with each pixel's channels dealt out to factorFrames frames of factor · factor pixels;
-   * y begins with the frame {@code first} of those. Wan 2.2's shortcut around an upsampling
+   * y begins with the frame {@code first} of those, and may end before the last. Wan 2.2's shortcut around an upsampling
    * (diffusers: DupUp3D).
    */
   public void spread(
@@ -169,6 +169,11 @@ public final class ClipOperations extends Operations {
     svdit_spread_args.factor(spread, factor);
     svdit_spread_args.first(spread, first);
     run(HeldCall.SPREAD, spread, null);
+  }
+
+  /** Frees what loading took. */
+  public void freeStaging() {
+    super.close();
   }
 
   private boolean useWorkspace() {

@@ -143,10 +143,10 @@ public final class Weights implements AutoCloseable {
     return shape;
   }
 
-  /** A tensor that no file holds, in the type that is computed in. */
-  public Tensor constant(float[] values, long... shape) {
+  /** A tensor that no file holds. */
+  public Tensor constant(ElementType as, float[] values, long... shape) {
     try (Tensor host = backend.allocatePinned(ElementType.FP32, shape)) {
-      Tensor constant = buffer(type, shape);
+      Tensor constant = buffer(as, shape);
       operations.load(host.copyFrom(values), constant);
       operations.close();
       backend.synchronize();
