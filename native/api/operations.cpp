@@ -565,7 +565,7 @@ svdit_status svdit_spread(svdit_backend *backend, const svdit_spread_args *args,
 }
 
 svdit_status svdit_softmax(svdit_backend *backend, const svdit_softmax_args *args,
-                      svdit_stream stream, svdit_error *error) {
+                           svdit_stream stream, svdit_error *error) {
   return guarded(error, [&] {
     require(args, "svdit_softmax_args");
     Operations &operations = operations_of(backend);
@@ -575,7 +575,7 @@ svdit_status svdit_softmax(svdit_backend *backend, const svdit_softmax_args *arg
 }
 
 svdit_status svdit_multiply(svdit_backend *backend, const svdit_multiply_args *args,
-                      svdit_stream stream, svdit_error *error) {
+                            svdit_stream stream, svdit_error *error) {
   return guarded(error, [&] {
     require(args, "svdit_multiply_args");
     Operations &operations = operations_of(backend);
@@ -585,7 +585,7 @@ svdit_status svdit_multiply(svdit_backend *backend, const svdit_multiply_args *a
 }
 
 svdit_status svdit_transpose(svdit_backend *backend, const svdit_transpose_args *args,
-                      svdit_stream stream, svdit_error *error) {
+                             svdit_stream stream, svdit_error *error) {
   return guarded(error, [&] {
     require(args, "svdit_transpose_args");
     Operations &operations = operations_of(backend);
