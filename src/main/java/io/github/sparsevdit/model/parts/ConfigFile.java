@@ -38,6 +38,11 @@ public final class ConfigFile {
     return entries.toString();
   }
 
+  /** The configuration as JSON. */
+  public String json() {
+    return root.toString();
+  }
+
   /** Where it came from, for messages. */
   public String where() {
     return where;

@@ -202,7 +202,7 @@ public final class Weights implements AutoCloseable {
   private void requireRoom() {
     long bytes = 0;
     for (String name : source.names()) {
-      bytes += source.tensor(name).elements() * type.bytes();
+      bytes += Arrays.stream(source.shape(name)).reduce(1, (a, b) -> a * b) * type.bytes();
     }
     long free = backend.info().memoryFreeBytes();
     if (bytes > free) {
