@@ -38,6 +38,11 @@ public final class ConfigFile {
     return entries.toString();
   }
 
+  /** An entry that is itself a configuration. */
+  public ConfigFile object(String key) {
+    return new ConfigFile(where + ": " + key, require(key));
+  }
+
   /** The configuration as JSON. */
   public String json() {
     return root.toString();

@@ -14,6 +14,7 @@ import java.util.List;
 import java.util.Locale;
 import java.util.Set;
 import java.util.TreeSet;
+import java.util.function.Predicate;
 
 /**
  * A checkpoint's weights as a denoiser takes them: each by name, with the shape it must have. One
@@ -26,7 +27,7 @@ public final class Weights implements AutoCloseable {
   private final TensorSource source;
   private final Backend backend;
   private final ElementType type;
-  private final Family family;
+  private final Predicate<String> inFp32;
   private final String where;
   private final Operations operations;
   private final Set<String> taken = new HashSet<>();
@@ -41,10 +42,24 @@ public final class Weights implements AutoCloseable {
    */
   public Weights(
       TensorSource source, Backend backend, ElementType type, Family family, String where) {
+    this(source, backend, type, family::inFp32, where);
+  }
+
+  /**
+   * The same of a network that is no denoiser.
+   *
+   * @param inFp32 which weights, by name, stay FP32
+   */
+  public Weights(
+      TensorSource source,
+      Backend backend,
+      ElementType type,
+      Predicate<String> inFp32,
+      String where) {
     this.source = source;
     this.backend = backend;
     this.type = type;
-    this.family = family;
+    this.inFp32 = inFp32;
     this.where = where;
     try {
       operations = new Operations(backend);
@@ -83,7 +98,7 @@ public final class Weights implements AutoCloseable {
   }
 
   private ElementType typeOf(String name) {
-    return family.inFp32(name) ? ElementType.FP32 : type;
+    return inFp32.test(name) ? ElementType.FP32 : type;
   }
 
   private Linear layer(ElementType as, Tensor stored, String name) {
