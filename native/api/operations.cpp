@@ -165,7 +165,11 @@ svdit_norm_args checked(const svdit_norm_args *args) {
 
 void check(const svdit_rope_args *args) {
   require_struct(args, "svdit_rope_args");
-  require_zero(args->reserved, 0, "svdit_rope_args");
+  require_zero(args->reserved, args->reserved0, "svdit_rope_args");
+  if (args->pairs > SVDIT_PAIRS_HALVES) {
+    fail(SVDIT_INVALID_ARGUMENT, "pairs is %u; expected INTERLEAVED (0) or HALVES (1)",
+         args->pairs);
+  }
   check_matrix(args->x, "x");
   if (args->head_dim < 2 || args->head_dim % 2 != 0 || args->x.columns % args->head_dim != 0) {
     fail(SVDIT_INVALID_ARGUMENT,
@@ -214,8 +218,55 @@ void check_handed_on(const svdit_norm_args &norm, const svdit_rope_args &rope) {
                           (x.rows == 1 || x.row_stride == y.row_stride) &&
                           at == from + row * row_bytes && row + x.rows <= (uint64_t)y.rows;
   if (!rows_of_it) fail(SVDIT_INVALID_ARGUMENT, "rope.x is not rows of norm.y");
+  if (rope.pairs != SVDIT_PAIRS_INTERLEAVED)
+    fail(SVDIT_INVALID_ARGUMENT, "rope.pairs is %u; expected INTERLEAVED (0) after a norm",
+         rope.pairs);
   check_apart(y, "norm.y", rope.cosine, "rope.cosine");
   check_apart(y, "norm.y", rope.sine, "rope.sine");
+}
+
+// ---- attention with a bias ----
+
+void check(const svdit_softmax_args *a) {
+  require_struct(a, "svdit_softmax_args");
+  require_zero(a->reserved, 0, "svdit_softmax_args");
+  check_matrix(a->x, "x");
+  check_shape(a->y, "y", a->x.rows, a->x.columns);
+  check_in_place(a->y, a->x);
+  if (a->bias.data != nullptr) {
+    check_shape(a->bias, "bias", a->x.rows, a->x.columns);
+    check_type(a->bias, "bias", SVDIT_FP32);
+    check_apart(a->y, "y", a->bias, "bias");
+  }
+  if (a->valid < 1 || a->valid > a->x.columns) {
+    fail(SVDIT_INVALID_ARGUMENT, "valid is %" PRId64 "; expected 1 to x's %" PRId64 " columns",
+         a->valid, a->x.columns);
+  }
+  if (a->group < 0 || a->first_row < 0 || (a->group == 0 && a->first_row != 0)) {
+    fail(SVDIT_INVALID_ARGUMENT,
+         "group is %" PRId64 " and first_row %" PRId64
+         "; expected at least 0, and first_row 0 without a group",
+         a->group, a->first_row);
+  }
+}
+
+void check(const svdit_multiply_args *a) {
+  require_struct(a, "svdit_multiply_args");
+  require_zero(a->reserved, a->reserved0, "svdit_multiply_args");
+  check_matrix(a->a, "a");
+  check_shape(a->b, "b", a->a.rows, a->a.columns);
+  check_shape(a->y, "y", a->a.rows, a->a.columns);
+  check_in_place(a->y, a->a);
+  check_in_place(a->y, a->b);
+}
+
+void check(const svdit_transpose_args *a) {
+  require_struct(a, "svdit_transpose_args");
+  require_zero(a->reserved, a->reserved0, "svdit_transpose_args");
+  check_matrix(a->x, "x");
+  check_shape(a->y, "y", a->x.columns, a->x.rows);
+  check_type(a->y, "y", a->x.element_type);
+  check_apart(a->y, "y", a->x, "x");
 }
 
 // ---- a video autoencoder's ----
@@ -480,8 +531,8 @@ svdit_status svdit_convert(svdit_backend *backend, const svdit_convert_args *arg
     require_struct(args, "svdit_convert_args");
     require_zero(args->reserved, 0, "svdit_convert_args");
     Operations &operations = operations_of(backend);
-    check_activation(args->activation, SVDIT_ACTIVATION_GELU_ERF,
-                     "NONE (0), GELU_TANH (1), SILU (2) or GELU_ERF (3)");
+    check_activation(args->activation, SVDIT_ACTIVATION_QUICK_GELU,
+                     "NONE (0), GELU_TANH (1), SILU (2), GELU_ERF (3) or QUICK_GELU (4)");
     check_matrix(args->x, "x");
     check_shape(args->y, "y", args->x.rows, args->x.columns);
     check_in_place(args->y, args->x);
@@ -516,5 +567,35 @@ svdit_status svdit_spread(svdit_backend *backend, const svdit_spread_args *args,
     Operations &operations = operations_of(backend);
     check(args);
     operations.spread(*args, stream);
+  });
+}
+
+svdit_status svdit_softmax(svdit_backend *backend, const svdit_softmax_args *args,
+                           svdit_stream stream, svdit_error *error) {
+  return guarded(error, [&] {
+    require(args, "svdit_softmax_args");
+    Operations &operations = operations_of(backend);
+    check(args);
+    operations.softmax(*args, stream);
+  });
+}
+
+svdit_status svdit_multiply(svdit_backend *backend, const svdit_multiply_args *args,
+                            svdit_stream stream, svdit_error *error) {
+  return guarded(error, [&] {
+    require(args, "svdit_multiply_args");
+    Operations &operations = operations_of(backend);
+    check(args);
+    operations.multiply(*args, stream);
+  });
+}
+
+svdit_status svdit_transpose(svdit_backend *backend, const svdit_transpose_args *args,
+                             svdit_stream stream, svdit_error *error) {
+  return guarded(error, [&] {
+    require(args, "svdit_transpose_args");
+    Operations &operations = operations_of(backend);
+    check(args);
+    operations.transpose(*args, stream);
   });
 }

@@ -40,6 +40,10 @@ class Operations {
   virtual void conv(const svdit_conv_args &args, svdit_stream stream) = 0;
   virtual void group_norm(const svdit_group_norm_args &args, svdit_stream stream) = 0;
   virtual void spread(const svdit_spread_args &args, svdit_stream stream) = 0;
+
+  virtual void softmax(const svdit_softmax_args &args, svdit_stream stream) = 0;
+  virtual void multiply(const svdit_multiply_args &args, svdit_stream stream) = 0;
+  virtual void transpose(const svdit_transpose_args &args, svdit_stream stream) = 0;
 };
 
 }  // namespace svdit

@@ -484,7 +484,8 @@ enum {
   SVDIT_ACTIVATION_NONE = 0,
   SVDIT_ACTIVATION_GELU_TANH = 1,
   SVDIT_ACTIVATION_SILU = 2,
-  SVDIT_ACTIVATION_GELU_ERF = 3 /* svdit_convert only */
+  SVDIT_ACTIVATION_GELU_ERF = 3,  /* svdit_convert only */
+  SVDIT_ACTIVATION_QUICK_GELU = 4 /* x sigmoid(1.702 x); svdit_convert only */
 };
 
 /* y = activation(x weight^T + bias), accumulated in fp32. x [n, in], weight [out, in] as stored in a checkpoint, y
@@ -526,14 +527,19 @@ typedef struct svdit_norm_args {
 SVDIT_API svdit_status svdit_norm(svdit_backend *backend, const svdit_norm_args *args, svdit_stream stream,
                                   svdit_error *error);
 
-/* Rotary position embedding in place on x [tokens, heads * head_dim]: interleaved pairs (a, b) become (a cos - b sin, b
-   cos + a sin), with cosine and sine FP32 [tokens, head_dim / 2], the same for every head. */
+/* Which of a head's numbers are a pair: 2 i and 2 i + 1, or i and i + head_dim / 2. */
+enum { SVDIT_PAIRS_INTERLEAVED = 0, SVDIT_PAIRS_HALVES = 1 };
+
+/* Rotary position embedding in place on x [tokens, heads * head_dim]: pairs (a, b) become (a cos - b sin, b cos + a
+   sin), with cosine and sine FP32 [tokens, head_dim / 2], the same for every head. */
 typedef struct svdit_rope_args {
   uint32_t struct_bytes;
   int32_t head_dim;
   svdit_matrix x;
   svdit_matrix cosine, sine;
-  uint64_t reserved[4];
+  uint32_t pairs; /* SVDIT_PAIRS_*; of svdit_norm_rope: INTERLEAVED */
+  uint32_t reserved0;
+  uint64_t reserved[3];
 } svdit_rope_args;
 SVDIT_API svdit_status svdit_rope(svdit_backend *backend, const svdit_rope_args *args, svdit_stream stream,
                                   svdit_error *error);
@@ -653,6 +659,48 @@ typedef struct svdit_spread_args {
 } svdit_spread_args;
 SVDIT_API svdit_status svdit_spread(svdit_backend *backend, const svdit_spread_args *args, svdit_stream stream,
                                     svdit_error *error);
+
+/* ---- attention with a bias, from products: what text encoders and autoencoders need ---------- */
+
+/*
+ * y = the softmax of each row of scale * x + bias over the columns that the row sees, 0 in the others. All rows see the
+ * first valid columns; with group > 0 row r sees of those only the columns below ((first_row + r) / group + 1) * group:
+ * group 1 is causal, a larger one lets the rows of a group see each other. Computed in fp32; y may be x where their
+ * types agree.
+ */
+typedef struct svdit_softmax_args {
+  uint32_t struct_bytes;
+  float scale;
+  svdit_matrix x;
+  svdit_matrix bias; /* data NULL = none; else FP32, of x's shape */
+  svdit_matrix y;    /* of x's shape */
+  int64_t valid;     /* 1 to columns */
+  int64_t first_row; /* of x among all rows; 0 with group 0 */
+  int64_t group;     /* 0 = every row sees all valid columns */
+  uint64_t reserved[4];
+} svdit_softmax_args;
+SVDIT_API svdit_status svdit_softmax(svdit_backend *backend, const svdit_softmax_args *args, svdit_stream stream,
+                                     svdit_error *error);
+
+/* y = a * b, element by element; all of one shape. y may be a or b where their types agree. */
+typedef struct svdit_multiply_args {
+  uint32_t struct_bytes;
+  uint32_t reserved0;
+  svdit_matrix a, b, y;
+  uint64_t reserved[4];
+} svdit_multiply_args;
+SVDIT_API svdit_status svdit_multiply(svdit_backend *backend, const svdit_multiply_args *args, svdit_stream stream,
+                                      svdit_error *error);
+
+/* y [columns, rows] = x [rows, columns] transposed; of one type, and apart. */
+typedef struct svdit_transpose_args {
+  uint32_t struct_bytes;
+  uint32_t reserved0;
+  svdit_matrix x, y;
+  uint64_t reserved[4];
+} svdit_transpose_args;
+SVDIT_API svdit_status svdit_transpose(svdit_backend *backend, const svdit_transpose_args *args, svdit_stream stream,
+                                       svdit_error *error);
 
 #ifdef __cplusplus
 }

@@ -229,7 +229,8 @@ RopeRows rope_rows(const svdit_rope_args &args) {
           static_cast<const float *>(args.cosine.data),
           static_cast<const float *>(args.sine.data),
           args.cosine.row_stride,
-          args.sine.row_stride};
+          args.sine.row_stride,
+          args.pairs == SVDIT_PAIRS_HALVES};
 }
 
 ResidualRows residual_rows(const svdit_residual_args &args) {
@@ -313,6 +314,62 @@ void CpuOperations::convert(const svdit_convert_args &args, svdit_stream stream)
                             args.x.columns,    args.activation};
   each_rows(args.x.rows, args.x.columns,
             [&](int64_t begin, int64_t end) { kernels_.convert(rows, begin, end); });
+}
+
+void CpuOperations::softmax(const svdit_softmax_args &args, svdit_stream stream) {
+  require_no_stream(stream);
+  const SoftmaxRows rows = {args.x.data,          static_cast<const float *>(args.bias.data),
+                            args.y.data,          args.x.row_stride,
+                            args.bias.row_stride, args.y.row_stride,
+                            args.x.element_type,  args.y.element_type,
+                            args.x.columns,       args.valid,
+                            args.first_row,       args.group,
+                            args.scale};
+  each_rows(args.x.rows, args.x.columns,
+            [&](int64_t begin, int64_t end) { kernels_.softmax(rows, begin, end); });
+}
+
+void CpuOperations::multiply(const svdit_multiply_args &args, svdit_stream stream) {
+  require_no_stream(stream);
+  const MultiplyRows rows = {args.a.data,         args.b.data,         args.y.data,
+                             args.a.row_stride,   args.b.row_stride,   args.y.row_stride,
+                             args.a.element_type, args.b.element_type, args.y.element_type,
+                             args.a.columns};
+  each_rows(args.a.rows, args.a.columns,
+            [&](int64_t begin, int64_t end) { kernels_.multiply(rows, begin, end); });
+}
+
+namespace {
+
+// Squares of this side, so that a cache line that is written is written whole before it is evicted.
+constexpr int64_t kSide = 32;
+
+template <typename T>
+void transpose_rows(const svdit_matrix &x, const svdit_matrix &y, int64_t begin, int64_t end) {
+  const T *from = static_cast<const T *>(x.data);
+  T *to = static_cast<T *>(y.data);
+  for (int64_t row = begin; row < end; row += kSide) {
+    for (int64_t column = 0; column < y.columns; column += kSide) {
+      const int64_t last_row = std::min(row + kSide, end);
+      const int64_t last_column = std::min(column + kSide, y.columns);
+      for (int64_t r = row; r < last_row; ++r)
+        for (int64_t c = column; c < last_column; ++c)
+          to[r * y.row_stride + c] = from[c * x.row_stride + r];
+    }
+  }
+}
+
+}  // namespace
+
+void CpuOperations::transpose(const svdit_transpose_args &args, svdit_stream stream) {
+  require_no_stream(stream);
+  each_rows(args.y.rows, args.y.columns, [&](int64_t begin, int64_t end) {
+    if (args.x.element_type == SVDIT_FP32) {
+      transpose_rows<uint32_t>(args.x, args.y, begin, end);
+    } else {
+      transpose_rows<uint16_t>(args.x, args.y, begin, end);
+    }
+  });
 }
 
 }  // namespace svdit::cpu

@@ -32,6 +32,9 @@ class CpuOperations final : public Operations {
   void conv(const svdit_conv_args &args, svdit_stream stream) override;
   void group_norm(const svdit_group_norm_args &args, svdit_stream stream) override;
   void spread(const svdit_spread_args &args, svdit_stream stream) override;
+  void softmax(const svdit_softmax_args &args, svdit_stream stream) override;
+  void multiply(const svdit_multiply_args &args, svdit_stream stream) override;
+  void transpose(const svdit_transpose_args &args, svdit_stream stream) override;
 
  private:
   // Calls rows_of(begin, end) for ranges that cover all rows, on several threads where the work is

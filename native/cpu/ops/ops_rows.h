@@ -31,6 +31,7 @@ struct RopeRows {
   int64_t heads, head_dim;
   const float *cosine, *sine;
   int64_t cosine_stride, sine_stride;
+  bool halves;  // pairs are the halves of a head, and not neighbours
 };
 
 struct ResidualRows {
@@ -72,6 +73,26 @@ struct AffineRows {
   bool silu;
 };
 
+// y = softmax(scale x + bias) over the columns a row sees; see svdit_softmax_args.
+struct SoftmaxRows {
+  const void *x;
+  const float *bias;  // nullptr = 0
+  void *y;
+  int64_t x_stride, bias_stride, y_stride;
+  uint32_t x_type, y_type;
+  int64_t columns, valid, first_row, group;
+  float scale;
+};
+
+// y = a * b.
+struct MultiplyRows {
+  const void *a, *b;
+  void *y;
+  int64_t a_stride, b_stride, y_stride;
+  uint32_t a_type, b_type, y_type;
+  int64_t columns;
+};
+
 // A tier's table, named in its row of cpu/tiers.def.
 struct RowKernels {
   void (*norm)(const NormRows &, int64_t row_begin, int64_t row_end);
@@ -80,6 +101,8 @@ struct RowKernels {
   void (*convert)(const ConvertRows &, int64_t row_begin, int64_t row_end);
   void (*sum)(const SumRows &, int64_t row_begin, int64_t row_end);
   void (*affine)(const AffineRows &, int64_t row_begin, int64_t row_end);
+  void (*softmax)(const SoftmaxRows &, int64_t row_begin, int64_t row_end);
+  void (*multiply)(const MultiplyRows &, int64_t row_begin, int64_t row_end);
 };
 
 // The baseline's; the other tiers' are found through cpu/tiers.h.

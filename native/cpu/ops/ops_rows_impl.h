@@ -127,6 +127,8 @@ inline Floats activate(Floats x) {
     for (int i = 0; i < kLanes; ++i)
       x[i] = static_cast<float>(0.5 * x[i] * __builtin_erfc(-0.70710678118654752 * x[i]));
     return x;
+  } else if constexpr (kActivation == SVDIT_ACTIVATION_QUICK_GELU) {
+    return x * sigmoid(1.702f * x);
   } else {
     return x;
   }
@@ -264,11 +266,32 @@ inline void rope_row(X *x, int64_t heads, int64_t head_dim, const float *cosine,
   }
 }
 
+template <typename X>
+inline void rope_row_halves(X *x, int64_t heads, int64_t head_dim, const float *cosine,
+                            const float *sine) {
+  const int64_t half = head_dim / 2;
+  each_vector(half, [&](int64_t i, int64_t count) {
+    const Floats cos = read(cosine + i, count), sin = read(sine + i, count);
+    for (int64_t h = 0; h < heads; ++h) {
+      X *p = x + h * head_dim + i;
+      const Floats a = read(p, count), b = read(p + half, count);
+      write(p, a * cos - b * sin, count);
+      write(p + half, b * cos + a * sin, count);
+    }
+  });
+}
+
 void rope(const RopeRows &a, int64_t row_begin, int64_t row_end) {
   with_type(a.x_type, [&](auto *x_type) {
     for (int64_t row = row_begin; row < row_end; ++row) {
-      rope_row(static_cast<decltype(x_type)>(a.x) + row * a.x_stride, a.heads, a.head_dim,
-               a.cosine + row * a.cosine_stride, a.sine + row * a.sine_stride);
+      auto *x = static_cast<decltype(x_type)>(a.x) + row * a.x_stride;
+      const float *cosine = a.cosine + row * a.cosine_stride;
+      const float *sine = a.sine + row * a.sine_stride;
+      if (a.halves) {
+        rope_row_halves(x, a.heads, a.head_dim, cosine, sine);
+      } else {
+        rope_row(x, a.heads, a.head_dim, cosine, sine);
+      }
     }
   });
 }
@@ -307,9 +330,73 @@ void convert(const ConvertRows &a, int64_t row_begin, int64_t row_end) {
     convert_activated<SVDIT_ACTIVATION_GELU_TANH>(a, row_begin, row_end);
   } else if (a.activation == SVDIT_ACTIVATION_GELU_ERF) {
     convert_activated<SVDIT_ACTIVATION_GELU_ERF>(a, row_begin, row_end);
+  } else if (a.activation == SVDIT_ACTIVATION_QUICK_GELU) {
+    convert_activated<SVDIT_ACTIVATION_QUICK_GELU>(a, row_begin, row_end);
   } else {
     convert_activated<SVDIT_ACTIVATION_NONE>(a, row_begin, row_end);
   }
+}
+
+template <typename X, typename Y>
+inline void softmax_row(const X *x, const float *bias, Y *y, int64_t seen, int64_t columns,
+                        float scale) {
+  auto score = [&](int64_t i, int64_t count) {
+    Floats v = read(x + i, count) * scale;
+    if (bias != nullptr) v += read(bias + i, count);
+    return v;
+  };
+  Floats largest = splat(-__builtin_inff());
+  each_vector(seen, [&](int64_t i, int64_t count) {
+    const Floats v = score(i, count);
+    for (int64_t lane = 0; count < kLanes && lane < count; ++lane)
+      largest[lane] = v[lane] > largest[lane] ? v[lane] : largest[lane];
+    if (count == kLanes) largest = v > largest ? v : largest;
+  });
+  float most = largest[0];
+  for (int i = 1; i < kLanes; ++i) most = largest[i] > most ? largest[i] : most;
+  // The sum is of what is stored before it is rounded, as attention's kernels have it.
+  Floats sums = {};
+  each_vector(seen, [&](int64_t i, int64_t count) {
+    const Floats e = exponential(score(i, count) - most);
+    if (count == kLanes) sums += e;
+    for (int64_t lane = 0; count < kLanes && lane < count; ++lane) sums[lane] += e[lane];
+  });
+  const float whole = 1.0f / sum(sums);
+  each_vector(seen, [&](int64_t i, int64_t count) {
+    write(y + i, exponential(score(i, count) - most) * whole, count);
+  });
+  each_vector(columns - seen,
+              [&](int64_t i, int64_t count) { write(y + seen + i, Floats{}, count); });
+}
+
+void softmax(const SoftmaxRows &a, int64_t row_begin, int64_t row_end) {
+  with_types(a.x_type, a.y_type, [&](auto *x_type, auto *y_type) {
+    for (int64_t row = row_begin; row < row_end; ++row) {
+      int64_t seen = a.valid;
+      if (a.group > 0) {
+        const int64_t limit = ((a.first_row + row) / a.group + 1) * a.group;
+        seen = limit < seen ? limit : seen;
+      }
+      softmax_row(static_cast<decltype(x_type)>(const_cast<void *>(a.x)) + row * a.x_stride,
+                  a.bias == nullptr ? nullptr : a.bias + row * a.bias_stride,
+                  static_cast<decltype(y_type)>(a.y) + row * a.y_stride, seen, a.columns, a.scale);
+    }
+  });
+}
+
+void multiply(const MultiplyRows &a, int64_t row_begin, int64_t row_end) {
+  with_types(a.a_type, a.b_type, [&](auto *a_type, auto *b_type) {
+    with_type(a.y_type, [&](auto *y_type) {
+      for (int64_t row = row_begin; row < row_end; ++row) {
+        const auto *x = static_cast<decltype(a_type)>(const_cast<void *>(a.a)) + row * a.a_stride;
+        const auto *z = static_cast<decltype(b_type)>(const_cast<void *>(a.b)) + row * a.b_stride;
+        auto *y = static_cast<decltype(y_type)>(a.y) + row * a.y_stride;
+        each_vector(a.columns, [&](int64_t i, int64_t count) {
+          write(y + i, read(x + i, count) * read(z + i, count), count);
+        });
+      }
+    });
+  });
 }
 
 // Sums of a few rows in fp32, of those in double: many rows lose nothing.
@@ -352,7 +439,7 @@ void affine(const AffineRows &a, int64_t row_begin, int64_t row_end) {
 
 }  // namespace
 
-extern const RowKernels SVDIT_ROW_KERNELS = {norm,    rope,        residual,
-                                             convert, sum_columns, affine};
+extern const RowKernels SVDIT_ROW_KERNELS = {norm,        rope,   residual, convert,
+                                             sum_columns, affine, softmax,  multiply};
 
 }  // namespace svdit::cpu

@@ -29,8 +29,9 @@ CudaOperations::CudaOperations(int device, int multiprocessors)
   for (int shape = 0; shape < kNormShapeCount; ++shape)
     check(cudaFuncGetAttributes(&attributes, norm_kernel(shape)), "loading the norm kernels");
   for (const void *kernel :
-       {convert_kernel(), residual_kernel(), rope_kernel(), gather_kernel(), affine_kernel(),
-        spread_kernel(), group_sum_kernel(), group_fold_kernel()})
+       {convert_kernel(), residual_kernel(), rope_kernel(), rope_halves_kernel(), multiply_kernel(),
+        transpose_kernel(), softmax_kernel(), gather_kernel(), affine_kernel(), spread_kernel(),
+        group_sum_kernel(), group_fold_kernel()})
     check(cudaFuncGetAttributes(&attributes, kernel), "loading a denoiser's kernels");
 }
 
@@ -96,7 +97,11 @@ void CudaOperations::norm_rope(const svdit_norm_args &first, const svdit_rope_ar
 }
 
 void CudaOperations::rope(const svdit_rope_args &args, svdit_stream stream) {
-  launch_each(rope_kernel(), prepare_rope(args), stream);
+  if (args.pairs == SVDIT_PAIRS_HALVES) {
+    launch_each(rope_halves_kernel(), prepare_rope_halves(args), stream);
+  } else {
+    launch_each(rope_kernel(), prepare_rope(args), stream);
+  }
 }
 
 void CudaOperations::residual(const svdit_residual_args &args, svdit_stream stream) {
@@ -152,6 +157,24 @@ void CudaOperations::group_norm(const svdit_group_norm_args &args, svdit_stream 
 
 void CudaOperations::spread(const svdit_spread_args &args, svdit_stream stream) {
   launch_each(spread_kernel(), prepare_spread(args), stream);
+}
+
+void CudaOperations::multiply(const svdit_multiply_args &args, svdit_stream stream) {
+  launch_each(multiply_kernel(), prepare_multiply(args), stream);
+}
+
+void CudaOperations::transpose(const svdit_transpose_args &args, svdit_stream stream) {
+  launch_each(transpose_kernel(), prepare_transpose(args), stream);
+}
+
+void CudaOperations::softmax(const svdit_softmax_args &args, svdit_stream stream) {
+  SoftmaxParams params = prepare_softmax(args);
+  const OnDevice on(device_, stream);
+  void *arguments[] = {&params};
+  check(cudaLaunchKernel(softmax_kernel(), dim3(static_cast<unsigned>(params.rows)),
+                         dim3(kEachThreads), arguments, kSoftmaxSharedBytes,
+                         static_cast<cudaStream_t>(stream)),
+        "launching a softmax");
 }
 
 void CudaOperations::launch(const NormLaunch &launch, svdit_stream stream) const {

@@ -169,4 +169,49 @@ RopeParams prepare_rope(const svdit_rope_args &args) {
   return p;
 }
 
+RopeHalvesParams prepare_rope_halves(const svdit_rope_args &args) {
+  RopeHalvesParams p{};
+  p.x = view_of(args.x);
+  p.rotary = rotary_of(args, 0);
+  count_pieces(args.x.rows, args.x.columns / 2, &p);
+  return p;
+}
+
+MultiplyParams prepare_multiply(const svdit_multiply_args &args) {
+  MultiplyParams p{};
+  p.a = view_of(args.a);
+  p.b = view_of(args.b);
+  p.y = view_of(args.y);
+  p.whole_pieces = all_aligned(args.a, args.b, args.y);
+  count_pieces(args.a.rows, args.a.columns, &p);
+  return p;
+}
+
+TransposeParams prepare_transpose(const svdit_transpose_args &args) {
+  TransposeParams p{};
+  p.x = view_of(args.x);
+  p.y = view_of(args.y);
+  require_columns(args.x.columns);
+  count_pieces(args.y.rows, args.y.columns, &p);
+  return p;
+}
+
+SoftmaxParams prepare_softmax(const svdit_softmax_args &args) {
+  SoftmaxParams p{};
+  p.x = view_of(args.x);
+  p.y = view_of(args.y);
+  if (args.bias.data != nullptr) p.bias = view_of(args.bias);
+  p.first_row = args.first_row;
+  p.group = args.group;
+  p.scale = args.scale;
+  require_columns(args.x.columns);
+  if (args.x.rows > INT32_MAX)
+    fail(SVDIT_UNSUPPORTED, "the CUDA kernels do not count %" PRId64 " rows", args.x.rows);
+  p.rows = static_cast<int32_t>(args.x.rows);
+  p.columns = static_cast<int32_t>(args.x.columns);
+  p.valid = static_cast<int32_t>(args.valid);
+  p.whole_pieces = all_aligned(args.x, args.y, args.bias);
+  return p;
+}
+
 }  // namespace svdit::cuda

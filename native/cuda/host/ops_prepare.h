@@ -46,6 +46,10 @@ struct GroupNormLaunch {
   AffineParams affine;
 };
 GroupNormLaunch prepare_group_norm(const svdit_group_norm_args &args);
+RopeHalvesParams prepare_rope_halves(const svdit_rope_args &args);
+MultiplyParams prepare_multiply(const svdit_multiply_args &args);
+TransposeParams prepare_transpose(const svdit_transpose_args &args);
+SoftmaxParams prepare_softmax(const svdit_softmax_args &args);
 
 }  // namespace svdit::cuda
 

@@ -60,6 +60,11 @@ const void *spread_kernel();    // SpreadParams
 // With kGroupShared bytes of shared memory; a block for each group and split, and for each group.
 const void *group_sum_kernel();   // GroupSumParams
 const void *group_fold_kernel();  // GroupFoldParams
+const void *rope_halves_kernel();  // RopeHalvesParams
+const void *multiply_kernel();     // MultiplyParams
+const void *transpose_kernel();    // TransposeParams
+// A softmax's takes SoftmaxParams, a block of kEachThreads for each row, and kSoftmaxSharedBytes.
+const void *softmax_kernel();
 
 }  // namespace svdit::cuda
 

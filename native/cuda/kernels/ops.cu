@@ -6,6 +6,7 @@
 #include "cuda/kernels/ops_clip.cuh"
 #include "cuda/kernels/ops_each.cuh"
 #include "cuda/kernels/ops_norm.cuh"
+#include "cuda/kernels/ops_softmax.cuh"
 
 namespace svdit::cuda {
 namespace {
@@ -30,5 +31,9 @@ const void *affine_kernel() { return reinterpret_cast<const void *>(affine_rows)
 const void *spread_kernel() { return reinterpret_cast<const void *>(spread_rows); }
 const void *group_sum_kernel() { return reinterpret_cast<const void *>(group_sums); }
 const void *group_fold_kernel() { return reinterpret_cast<const void *>(group_fold); }
+const void *rope_halves_kernel() { return reinterpret_cast<const void *>(rope_halves_rows); }
+const void *multiply_kernel() { return reinterpret_cast<const void *>(multiply_rows); }
+const void *transpose_kernel() { return reinterpret_cast<const void *>(transpose_rows); }
+const void *softmax_kernel() { return reinterpret_cast<const void *>(softmax_rows); }
 
 }  // namespace svdit::cuda

@@ -136,6 +136,39 @@ struct SpreadParams {
   bool whole_pieces;
 };
 
+// The same where pairs are the halves of a head: pieces are of single pairs, over all heads.
+struct RopeHalvesParams {
+  RowsView x;
+  Rotary rotary;
+  int32_t columns;  // pairs of a row
+  uint32_t pieces_per_row, pieces;
+};
+
+// y = a * b.
+struct MultiplyParams {
+  RowsView a, b, y;
+  int32_t columns;
+  uint32_t pieces_per_row, pieces;
+  bool whole_pieces;
+};
+
+// y = x transposed; pieces are of y's rows.
+struct TransposeParams {
+  RowsView x, y;
+  int32_t columns;  // of y
+  uint32_t pieces_per_row, pieces;
+};
+
+// y = softmax(scale x + bias) of each row over the columns it sees; a block takes a row.
+struct SoftmaxParams {
+  RowsView x, y;
+  RowsView bias;  // data NULL: none
+  int64_t first_row, group;
+  float scale;
+  int32_t rows, columns, valid;
+  bool whole_pieces;
+};
+
 // How threads share a norm's groups: `lanes` threads take a group, `pieces` of it each at most.
 struct NormShape {
   int lanes, pieces;
@@ -151,6 +184,7 @@ inline constexpr NormShape kNormShapes[] = {{8, 1},   {16, 1},  {32, 2}, {32, 6}
                                             {128, 3}, {128, 5}, {256, 4}};
 inline constexpr int kNormShapeCount = sizeof kNormShapes / sizeof kNormShapes[0];
 inline constexpr int kEachThreads = 256;  // of the other kernels
+inline constexpr int kSoftmaxSharedBytes = 2 * (kEachThreads / 32) * 4;  // two sums over warps
 // What the warps of a block of a group norm's statistics exchange: two sums each.
 inline constexpr int kGroupShared = 2 * (kEachThreads / 32) * 4;
 

@@ -8,6 +8,7 @@ module io.github.sparsevdit {
   requires com.fasterxml.jackson.databind;
   requires jdk.jfr;
   // The command line's, which an application that embeds the library does not need.
+  requires static ai.djl.tokenizers;
   requires static info.picocli;
   requires static java.desktop;
   requires static jcodec;

@@ -3401,5 +3401,215 @@ public class Svdit {
            throw new AssertionError("should not reach here", ex$);
         }
     }
+    private static final int SVDIT_ACTIVATION_QUICK_GELU = (int)4L;
+    /**
+     * {@snippet lang=c :
+     * enum <anonymous>.SVDIT_ACTIVATION_QUICK_GELU = 4
+     * }
+     */
+    public static int SVDIT_ACTIVATION_QUICK_GELU() {
+        return SVDIT_ACTIVATION_QUICK_GELU;
+    }
+    private static final int SVDIT_PAIRS_INTERLEAVED = (int)0L;
+    /**
+     * {@snippet lang=c :
+     * enum <anonymous>.SVDIT_PAIRS_INTERLEAVED = 0
+     * }
+     */
+    public static int SVDIT_PAIRS_INTERLEAVED() {
+        return SVDIT_PAIRS_INTERLEAVED;
+    }
+    private static final int SVDIT_PAIRS_HALVES = (int)1L;
+    /**
+     * {@snippet lang=c :
+     * enum <anonymous>.SVDIT_PAIRS_HALVES = 1
+     * }
+     */
+    public static int SVDIT_PAIRS_HALVES() {
+        return SVDIT_PAIRS_HALVES;
+    }
+
+    private static class svdit_softmax {
+        public static final FunctionDescriptor DESC = FunctionDescriptor.of(
+            Svdit.C_INT,
+            Svdit.C_POINTER,
+            Svdit.C_POINTER,
+            Svdit.C_POINTER,
+            Svdit.C_POINTER
+        );
+
+        public static final MemorySegment ADDR = Svdit.findOrThrow("svdit_softmax");
+
+        public static final MethodHandle HANDLE = Linker.nativeLinker().downcallHandle(ADDR, DESC);
+    }
+
+    /**
+     * Function descriptor for:
+     * {@snippet lang=c :
+     * svdit_status svdit_softmax(svdit_backend *backend, const svdit_softmax_args *args, svdit_stream stream, svdit_error *error)
+     * }
+     */
+    public static FunctionDescriptor svdit_softmax$descriptor() {
+        return svdit_softmax.DESC;
+    }
+
+    /**
+     * Downcall method handle for:
+     * {@snippet lang=c :
+     * svdit_status svdit_softmax(svdit_backend *backend, const svdit_softmax_args *args, svdit_stream stream, svdit_error *error)
+     * }
+     */
+    public static MethodHandle svdit_softmax$handle() {
+        return svdit_softmax.HANDLE;
+    }
+
+    /**
+     * Address for:
+     * {@snippet lang=c :
+     * svdit_status svdit_softmax(svdit_backend *backend, const svdit_softmax_args *args, svdit_stream stream, svdit_error *error)
+     * }
+     */
+    public static MemorySegment svdit_softmax$address() {
+        return svdit_softmax.ADDR;
+    }
+
+    /**
+     * {@snippet lang=c :
+     * svdit_status svdit_softmax(svdit_backend *backend, const svdit_softmax_args *args, svdit_stream stream, svdit_error *error)
+     * }
+     */
+    public static int svdit_softmax(MemorySegment backend, MemorySegment args, MemorySegment stream, MemorySegment error) {
+        var mh$ = svdit_softmax.HANDLE;
+        try {
+            if (TRACE_DOWNCALLS) {
+                traceDowncall("svdit_softmax", backend, args, stream, error);
+            }
+            return (int)mh$.invokeExact(backend, args, stream, error);
+        } catch (Throwable ex$) {
+           throw new AssertionError("should not reach here", ex$);
+        }
+    }
+
+    private static class svdit_multiply {
+        public static final FunctionDescriptor DESC = FunctionDescriptor.of(
+            Svdit.C_INT,
+            Svdit.C_POINTER,
+            Svdit.C_POINTER,
+            Svdit.C_POINTER,
+            Svdit.C_POINTER
+        );
+
+        public static final MemorySegment ADDR = Svdit.findOrThrow("svdit_multiply");
+
+        public static final MethodHandle HANDLE = Linker.nativeLinker().downcallHandle(ADDR, DESC);
+    }
+
+    /**
+     * Function descriptor for:
+     * {@snippet lang=c :
+     * svdit_status svdit_multiply(svdit_backend *backend, const svdit_multiply_args *args, svdit_stream stream, svdit_error *error)
+     * }
+     */
+    public static FunctionDescriptor svdit_multiply$descriptor() {
+        return svdit_multiply.DESC;
+    }
+
+    /**
+     * Downcall method handle for:
+     * {@snippet lang=c :
+     * svdit_status svdit_multiply(svdit_backend *backend, const svdit_multiply_args *args, svdit_stream stream, svdit_error *error)
+     * }
+     */
+    public static MethodHandle svdit_multiply$handle() {
+        return svdit_multiply.HANDLE;
+    }
+
+    /**
+     * Address for:
+     * {@snippet lang=c :
+     * svdit_status svdit_multiply(svdit_backend *backend, const svdit_multiply_args *args, svdit_stream stream, svdit_error *error)
+     * }
+     */
+    public static MemorySegment svdit_multiply$address() {
+        return svdit_multiply.ADDR;
+    }
+
+    /**
+     * {@snippet lang=c :
+     * svdit_status svdit_multiply(svdit_backend *backend, const svdit_multiply_args *args, svdit_stream stream, svdit_error *error)
+     * }
+     */
+    public static int svdit_multiply(MemorySegment backend, MemorySegment args, MemorySegment stream, MemorySegment error) {
+        var mh$ = svdit_multiply.HANDLE;
+        try {
+            if (TRACE_DOWNCALLS) {
+                traceDowncall("svdit_multiply", backend, args, stream, error);
+            }
+            return (int)mh$.invokeExact(backend, args, stream, error);
+        } catch (Throwable ex$) {
+           throw new AssertionError("should not reach here", ex$);
+        }
+    }
+
+    private static class svdit_transpose {
+        public static final FunctionDescriptor DESC = FunctionDescriptor.of(
+            Svdit.C_INT,
+            Svdit.C_POINTER,
+            Svdit.C_POINTER,
+            Svdit.C_POINTER,
+            Svdit.C_POINTER
+        );
+
+        public static final MemorySegment ADDR = Svdit.findOrThrow("svdit_transpose");
+
+        public static final MethodHandle HANDLE = Linker.nativeLinker().downcallHandle(ADDR, DESC);
+    }
+
+    /**
+     * Function descriptor for:
+     * {@snippet lang=c :
+     * svdit_status svdit_transpose(svdit_backend *backend, const svdit_transpose_args *args, svdit_stream stream, svdit_error *error)
+     * }
+     */
+    public static FunctionDescriptor svdit_transpose$descriptor() {
+        return svdit_transpose.DESC;
+    }
+
+    /**
+     * Downcall method handle for:
+     * {@snippet lang=c :
+     * svdit_status svdit_transpose(svdit_backend *backend, const svdit_transpose_args *args, svdit_stream stream, svdit_error *error)
+     * }
+     */
+    public static MethodHandle svdit_transpose$handle() {
+        return svdit_transpose.HANDLE;
+    }
+
+    /**
+     * Address for:
+     * {@snippet lang=c :
+     * svdit_status svdit_transpose(svdit_backend *backend, const svdit_transpose_args *args, svdit_stream stream, svdit_error *error)
+     * }
+     */
+    public static MemorySegment svdit_transpose$address() {
+        return svdit_transpose.ADDR;
+    }
+
+    /**
+     * {@snippet lang=c :
+     * svdit_status svdit_transpose(svdit_backend *backend, const svdit_transpose_args *args, svdit_stream stream, svdit_error *error)
+     * }
+     */
+    public static int svdit_transpose(MemorySegment backend, MemorySegment args, MemorySegment stream, MemorySegment error) {
+        var mh$ = svdit_transpose.HANDLE;
+        try {
+            if (TRACE_DOWNCALLS) {
+                traceDowncall("svdit_transpose", backend, args, stream, error);
+            }
+            return (int)mh$.invokeExact(backend, args, stream, error);
+        } catch (Throwable ex$) {
+           throw new AssertionError("should not reach here", ex$);
+        }
+    }
 }
 

@@ -20,7 +20,9 @@ import java.util.stream.*;
  *     svdit_matrix x;
  *     svdit_matrix cosine;
  *     svdit_matrix sine;
- *     uint64_t reserved[4];
+ *     uint32_t pairs;
+ *     uint32_t reserved0;
+ *     uint64_t reserved[3];
  * }
  * }
  */
@@ -36,7 +38,9 @@ public class svdit_rope_args {
         svdit_matrix.layout().withName("x"),
         svdit_matrix.layout().withName("cosine"),
         svdit_matrix.layout().withName("sine"),
-        MemoryLayout.sequenceLayout(4, Svdit.C_LONG).withName("reserved")
+        Svdit.C_INT.withName("pairs"),
+        Svdit.C_INT.withName("reserved0"),
+        MemoryLayout.sequenceLayout(3, Svdit.C_LONG).withName("reserved")
     ).withName("svdit_rope_args");
 
     /**
@@ -266,12 +270,100 @@ public class svdit_rope_args {
         MemorySegment.copy(fieldValue, 0L, struct, sine$OFFSET, sine$LAYOUT.byteSize());
     }
 
+    private static final OfInt pairs$LAYOUT = (OfInt)$LAYOUT.select(groupElement("pairs"));
+
+    /**
+     * Layout for field:
+     * {@snippet lang=c :
+     * uint32_t pairs
+     * }
+     */
+    public static final OfInt pairs$layout() {
+        return pairs$LAYOUT;
+    }
+
+    private static final long pairs$OFFSET = $LAYOUT.byteOffset(groupElement("pairs"));
+
+    /**
+     * Offset for field:
+     * {@snippet lang=c :
+     * uint32_t pairs
+     * }
+     */
+    public static final long pairs$offset() {
+        return pairs$OFFSET;
+    }
+
+    /**
+     * Getter for field:
+     * {@snippet lang=c :
+     * uint32_t pairs
+     * }
+     */
+    public static int pairs(MemorySegment struct) {
+        return struct.get(pairs$LAYOUT, pairs$OFFSET);
+    }
+
+    /**
+     * Setter for field:
+     * {@snippet lang=c :
+     * uint32_t pairs
+     * }
+     */
+    public static void pairs(MemorySegment struct, int fieldValue) {
+        struct.set(pairs$LAYOUT, pairs$OFFSET, fieldValue);
+    }
+
+    private static final OfInt reserved0$LAYOUT = (OfInt)$LAYOUT.select(groupElement("reserved0"));
+
+    /**
+     * Layout for field:
+     * {@snippet lang=c :
+     * uint32_t reserved0
+     * }
+     */
+    public static final OfInt reserved0$layout() {
+        return reserved0$LAYOUT;
+    }
+
+    private static final long reserved0$OFFSET = $LAYOUT.byteOffset(groupElement("reserved0"));
+
+    /**
+     * Offset for field:
+     * {@snippet lang=c :
+     * uint32_t reserved0
+     * }
+     */
+    public static final long reserved0$offset() {
+        return reserved0$OFFSET;
+    }
+
+    /**
+     * Getter for field:
+     * {@snippet lang=c :
+     * uint32_t reserved0
+     * }
+     */
+    public static int reserved0(MemorySegment struct) {
+        return struct.get(reserved0$LAYOUT, reserved0$OFFSET);
+    }
+
+    /**
+     * Setter for field:
+     * {@snippet lang=c :
+     * uint32_t reserved0
+     * }
+     */
+    public static void reserved0(MemorySegment struct, int fieldValue) {
+        struct.set(reserved0$LAYOUT, reserved0$OFFSET, fieldValue);
+    }
+
     private static final SequenceLayout reserved$LAYOUT = (SequenceLayout)$LAYOUT.select(groupElement("reserved"));
 
     /**
      * Layout for field:
      * {@snippet lang=c :
-     * uint64_t reserved[4]
+     * uint64_t reserved[3]
      * }
      */
     public static final SequenceLayout reserved$layout() {
@@ -283,7 +375,7 @@ public class svdit_rope_args {
     /**
      * Offset for field:
      * {@snippet lang=c :
-     * uint64_t reserved[4]
+     * uint64_t reserved[3]
      * }
      */
     public static final long reserved$offset() {
@@ -293,7 +385,7 @@ public class svdit_rope_args {
     /**
      * Getter for field:
      * {@snippet lang=c :
-     * uint64_t reserved[4]
+     * uint64_t reserved[3]
      * }
      */
     public static MemorySegment reserved(MemorySegment struct) {
@@ -303,19 +395,19 @@ public class svdit_rope_args {
     /**
      * Setter for field:
      * {@snippet lang=c :
-     * uint64_t reserved[4]
+     * uint64_t reserved[3]
      * }
      */
     public static void reserved(MemorySegment struct, MemorySegment fieldValue) {
         MemorySegment.copy(fieldValue, 0L, struct, reserved$OFFSET, reserved$LAYOUT.byteSize());
     }
 
-    private static long[] reserved$DIMS = { 4 };
+    private static long[] reserved$DIMS = { 3 };
 
     /**
      * Dimensions for array field:
      * {@snippet lang=c :
-     * uint64_t reserved[4]
+     * uint64_t reserved[3]
      * }
      */
     public static long[] reserved$dimensions() {
@@ -326,7 +418,7 @@ public class svdit_rope_args {
     /**
      * Indexed getter for field:
      * {@snippet lang=c :
-     * uint64_t reserved[4]
+     * uint64_t reserved[3]
      * }
      */
     public static long reserved(MemorySegment struct, long index0) {
@@ -336,7 +428,7 @@ public class svdit_rope_args {
     /**
      * Indexed setter for field:
      * {@snippet lang=c :
-     * uint64_t reserved[4]
+     * uint64_t reserved[3]
      * }
      */
     public static void reserved(MemorySegment struct, long index0, long fieldValue) {

@@ -122,7 +122,7 @@ class LayeringTest {
   static final ArchRule ONLY_THE_COMMAND_LINE_USES_ITS_LIBRARIES =
       classes()
           .that()
-          .resideOutsideOfPackages(CLI, ROOT + ".internal.media..")
+          .resideOutsideOfPackages(CLI, ROOT + ".internal.media..", MODEL + ".text..")
           .should()
           .onlyDependOnClassesThat()
           .resideInAnyPackage(ROOT + "..", "java..", "jdk.jfr..", "com.fasterxml.jackson..");

@@ -1,31 +1,53 @@
 package io.github.sparsevdit.checkpoint;
 
+import io.github.sparsevdit.model.families.Families;
 import io.github.sparsevdit.model.parts.ConfigFile;
+import io.github.sparsevdit.model.parts.Family;
+import io.github.sparsevdit.tensor.ElementType;
+import io.github.sparsevdit.tensor.Safetensors;
+import io.github.sparsevdit.tensor.TensorSource;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.regex.Pattern;
 
 /**
- * Where things are in a checkpoint's folder in diffusers' layout: a pipeline's ({@code
- * model_index.json}, {@code transformer/}, and in Wan2.2 {@code transformer_2/}) or a transformer's
- * alone ({@code config.json}). Beside a {@code model_index.json} with a {@code transformer/}, a
- * {@code config.json} says nothing of the transformer. Immutable.
+ * Where things are in a checkpoint: a pipeline's folder in diffusers' layout ({@code
+ * model_index.json}, {@code transformer/}, and in Wan2.2 {@code transformer_2/}), a transformer's
+ * alone ({@code config.json}, in diffusers' layout or the original repository's), or one file of
+ * weights, as ComfyUI has them. Also in a Hugging Face cache: the folder {@code
+ * models--OWNER--NAME}, or OWNER/NAME where no such path exists. Beside a {@code model_index.json}
+ * with a {@code transformer/}, a {@code config.json} says nothing of the transformer. Immutable.
  */
 public final class CheckpointFolder {
   private static final String FIRST = "transformer";
   private static final String SECOND = "transformer_2";
   private static final String CONFIG = "config.json";
   private static final String INDEX = "model_index.json";
+  private static final String WEIGHTS = ".safetensors";
+  private static final Pattern OTHER_WEIGHTS = Pattern.compile(".+\\.(pt|pth|bin|ckpt|gguf)");
 
   private final Path path;
   private final String variant;
   private final boolean pipeline;
+  private final Path file; // of the transformer; null where it has a folder
+  private final List<Lora> loras;
+  private final List<Lora> secondLoras;
 
-  private CheckpointFolder(Path path, String variant, boolean pipeline) {
+  private CheckpointFolder(
+      Path path,
+      String variant,
+      boolean pipeline,
+      Path file,
+      List<Lora> loras,
+      List<Lora> secondLoras) {
     this.path = path;
     this.variant = variant;
     this.pipeline = pipeline;
+    this.file = file;
+    this.loras = List.copyOf(loras);
+    this.secondLoras = List.copyOf(secondLoras);
   }
 
   /** A folder whose weights have no variant, or only one. */
@@ -34,33 +56,95 @@ public final class CheckpointFolder {
   }
 
   /**
-   * A folder with a transformer or a pipeline.
+   * A folder with a transformer or a pipeline, or a file of a transformer's weights.
    *
    * @param variant of the weights, as diffusers names them ("bf16"); null for those without one,
    *     else the only one there is
-   * @throws IllegalArgumentException if it has neither
+   * @throws IllegalArgumentException if it is none of these
    */
   public static CheckpointFolder of(Path path, String variant) {
-    boolean own = Files.exists(path.resolve(CONFIG));
-    boolean inner = Files.exists(path.resolve(FIRST).resolve(CONFIG));
-    if (!own && !inner) {
-      throw new IllegalArgumentException(
-          path
-              + " is no checkpoint: it has neither config.json nor transformer/config.json"
-              + (Files.exists(path.resolve(INDEX))
-                  ? ", though there is a model_index.json: download the transformer too"
-                  : ""));
+    Path located = HuggingFaceCache.locate(path);
+    if (Files.isRegularFile(located) && isWeights(located)) {
+      return new CheckpointFolder(located, variant, false, located, List.of(), List.of());
     }
-    return new CheckpointFolder(
-        path, variant, inner && (!own || Files.exists(path.resolve(INDEX))));
+    boolean own = Files.exists(located.resolve(CONFIG));
+    boolean inner = Files.exists(located.resolve(FIRST).resolve(CONFIG));
+    if (!own && !inner) {
+      throw new IllegalArgumentException(refusal(path, located));
+    }
+    boolean pipeline = inner && (!own || Files.exists(located.resolve(INDEX)));
+    return new CheckpointFolder(located, variant, pipeline, null, List.of(), List.of());
   }
 
-  /** Whether a folder has a transformer or a pipeline. */
+  private static boolean isWeights(Path file) {
+    return file.getFileName().toString().endsWith(WEIGHTS);
+  }
+
+  private static String refusal(Path path, Path located) {
+    String name = path.getFileName() == null ? "" : path.getFileName().toString();
+    if (Files.isRegularFile(located) && OTHER_WEIGHTS.matcher(name).matches()) {
+      return "%s is %s; convert it to safetensors, or download the model's folder in diffusers' layout"
+          .formatted(
+              path,
+              name.endsWith(".gguf")
+                  ? "a GGUF file, whose quantised blocks are not read"
+                  : "a pickled file, which can run code when it is read and so is not");
+    }
+    Path cached = HuggingFaceCache.wouldBe(path);
+    if (!Files.exists(located) && cached != null) {
+      return "%s is no checkpoint: there is no such folder, and no %s in the Hugging Face cache; download it with: hf download %s"
+          .formatted(path, cached, path);
+    }
+    return path
+        + " is no checkpoint: it has neither config.json nor transformer/config.json"
+        + (Files.exists(located.resolve(INDEX))
+            ? ", though there is a model_index.json: download the transformer too"
+            : "");
+  }
+
+  /**
+   * The same with all that a file of weights lacks from a folder of the same model: configuration,
+   * scheduler, text encoder, VAE.
+   *
+   * @throws IllegalArgumentException if this is a folder itself
+   */
+  public CheckpointFolder withBase(Path folder) {
+    if (file == null) {
+      throw new IllegalArgumentException(
+          "%s is a folder, and has its own configuration; a base (%s) is for a single file of weights"
+              .formatted(path, folder));
+    }
+    CheckpointFolder base = of(folder, null);
+    if (base.file != null) {
+      throw new IllegalArgumentException(folder + " is no folder; a base has a config.json");
+    }
+    return new CheckpointFolder(base.path, variant, base.pipeline, file, loras, secondLoras);
+  }
+
+  /**
+   * The same with LoRA files merged into the weights.
+   *
+   * @param second into those of a second network (Wan2.2)
+   * @throws IllegalArgumentException if there is no second network for them
+   */
+  public CheckpointFolder withLoras(List<Lora> first, List<Lora> second) {
+    if (!second.isEmpty() && transformers().size() == 1) {
+      throw new IllegalArgumentException(
+          "%s is for a second network, and %s has one network"
+              .formatted(second.getFirst().file(), path));
+    }
+    return new CheckpointFolder(path, variant, pipeline, file, first, second);
+  }
+
+  /** Whether a path is a transformer or a pipeline. */
   public static boolean isOne(Path path) {
-    return Files.exists(path.resolve(CONFIG)) || Files.exists(path.resolve(FIRST).resolve(CONFIG));
+    Path located = HuggingFaceCache.locate(path);
+    return Files.exists(located.resolve(CONFIG))
+        || Files.exists(located.resolve(FIRST).resolve(CONFIG))
+        || Files.isRegularFile(located) && isWeights(located);
   }
 
-  /** The folder itself. */
+  /** The folder itself: a base's where there is one; of a file alone the file. */
   public Path path() {
     return path;
   }
@@ -70,14 +154,52 @@ public final class CheckpointFolder {
     return variant;
   }
 
-  /** The transformer's folder: the first one's where there are two. */
+  /** Where the transformer's weights are, a folder or a file: the first one's of two. */
   public Path transformer() {
+    return file != null ? file : home();
+  }
+
+  private Path home() {
     return pipeline ? path.resolve(FIRST) : path;
   }
 
-  /** The transformer's config.json. */
-  public Path config() {
-    return transformer().resolve(CONFIG);
+  /** The transformer's config.json, in diffusers' words. */
+  public String transformerJson() {
+    return transformerConfig(transformer()).json();
+  }
+
+  /** The same of one of {@link #transformers}. */
+  ConfigFile transformerConfig(Path transformer) {
+    boolean alone = file != null && path.equals(file);
+    if (alone) {
+      return OtherLayout.config(file, variant, null);
+    }
+    Path home = file == null ? transformer : home();
+    ConfigFile config = ConfigFile.read(home.resolve(CONFIG));
+    boolean other =
+        config.has("_class_name") && Families.ofOtherClass(config.text("_class_name")) != null;
+    return other ? OtherLayout.config(home, variant, config) : config;
+  }
+
+  /**
+   * Opens a transformer's weights under diffusers' names, with LoRA files merged. The caller closes
+   * them.
+   *
+   * @param transformer one of {@link #transformers}
+   * @param type what is computed in: E4M3 weights are expanded to it
+   */
+  public TensorSource weights(Path transformer, ElementType type) {
+    Family family = Families.of(transformerConfig(transformer));
+    Safetensors stored = Safetensors.open(transformer, variant);
+    TensorSource renamed;
+    try {
+      renamed = OtherLayout.renamed(Fp8Tensors.over(stored, type));
+    } catch (RuntimeException | Error failure) {
+      stored.close();
+      throw failure;
+    }
+    boolean first = transformer.equals(transformer());
+    return MergedTensors.over(renamed, first ? loras : secondLoras, family, type);
   }
 
   /** The scheduler's configuration; null where the folder does not say which one to use. */
@@ -89,7 +211,7 @@ public final class CheckpointFolder {
   /** Whether the folder is a pipeline without a VAE, whose latents are the video's pixels. */
   public boolean inPixels() {
     Path index = path.resolve(INDEX);
-    return Files.exists(index) && !ConfigFile.read(index).names("vae");
+    return file == null && Files.exists(index) && !ConfigFile.read(index).names("vae");
   }
 
   /** The pipeline's model_index.json; null for a transformer alone, or where there is none. */
@@ -103,10 +225,10 @@ public final class CheckpointFolder {
     return path.resolve(SECOND);
   }
 
-  /** The folders of all networks that are there. */
+  /** Where the weights of all networks are that are there. */
   public List<Path> transformers() {
     List<Path> all = new ArrayList<>(List.of(transformer()));
-    if (pipeline && Files.exists(second().resolve(CONFIG))) {
+    if (file == null && pipeline && Files.exists(second().resolve(CONFIG))) {
       all.add(second());
     }
     return all;
@@ -114,9 +236,14 @@ public final class CheckpointFolder {
 
   /**
    * What to call the model of a folder: the folder's name; of a network in a pipeline the
-   * pipeline's; in a Hugging Face cache ({@code models--OWNER--NAME/snapshots/COMMIT}) NAME.
+   * pipeline's; in a Hugging Face cache ({@code models--OWNER--NAME/snapshots/COMMIT}) NAME; of a
+   * file of weights its own, without the ending.
    */
   public static String name(Path path) {
+    if (isWeights(path.toAbsolutePath())) {
+      String file = last(path);
+      return file.substring(0, file.length() - WEIGHTS.length());
+    }
     Path folder = path.toAbsolutePath().normalize();
     String name = last(folder);
     if ((name.equals(FIRST) || name.equals(SECOND)) && folder.getParent() != null) {

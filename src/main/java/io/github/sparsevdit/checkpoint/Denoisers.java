@@ -10,7 +10,6 @@ import io.github.sparsevdit.model.parts.ConfigFile;
 import io.github.sparsevdit.model.parts.Family;
 import io.github.sparsevdit.model.parts.Weights;
 import io.github.sparsevdit.tensor.ElementType;
-import io.github.sparsevdit.tensor.Safetensors;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
@@ -42,7 +41,7 @@ public final class Denoisers {
     Path home = folder.transformer();
     Path index = folder.index();
     if (index == null) {
-      return network(home, folder.variant(), backend, type);
+      return network(folder, home, backend, type);
     }
     ConfigFile pipeline = ConfigFile.read(index);
     pipeline.listsAreKnown();
@@ -69,7 +68,7 @@ public final class Denoisers {
       CheckpointFolder folder, Path index, ConfigFile pipeline, Backend backend, ElementType type) {
     Path home = folder.transformer();
     if (!pipeline.has("boundary_ratio")) {
-      return network(home, folder.variant(), backend, type);
+      return network(folder, home, backend, type);
     }
     double ratio = pipeline.number("boundary_ratio");
     if (!(ratio > 0 && ratio < 1)) {
@@ -86,9 +85,9 @@ public final class Denoisers {
               + second.resolve("config.json")
               + " is missing");
     }
-    BaseTransformer<?> high = network(home, folder.variant(), backend, type);
+    BaseTransformer<?> high = network(folder, home, backend, type);
     try {
-      BaseTransformer<?> low = network(second, folder.variant(), backend, type);
+      BaseTransformer<?> low = network(folder, second, backend, type);
       try {
         return new TwoNetworks(high.name, high, low, ratio * TRAIN_TIMESTEPS);
       } catch (RuntimeException | Error failure) {
@@ -104,11 +103,16 @@ public final class Denoisers {
   /**
    * The sizes of a checkpoint's denoiser.
    *
-   * @param path a transformer's folder, a pipeline's, which has one in transformer/, or a
-   *     config.json
+   * @param path what {@link CheckpointFolder#of(Path)} takes, or a config.json
    */
   public static Geometry geometry(Path path) {
-    return geometry(ConfigFile.read(configFile(path)));
+    boolean json = Files.isRegularFile(path) && path.toString().endsWith(".json");
+    return json ? geometry(ConfigFile.read(path)) : geometry(CheckpointFolder.of(path));
+  }
+
+  /** The same of an open checkpoint. */
+  public static Geometry geometry(CheckpointFolder folder) {
+    return geometry(folder.transformerConfig(folder.transformer()));
   }
 
   /** The same of a config.json's text; where it came from is for messages. */
@@ -118,11 +122,6 @@ public final class Denoisers {
 
   private static Geometry geometry(ConfigFile config) {
     return Families.of(config).geometry().apply(config);
-  }
-
-  /** The config.json that {@link #geometry(Path)} reads. */
-  public static Path configFile(Path path) {
-    return Files.isDirectory(path) ? CheckpointFolder.of(path).config() : path;
   }
 
   /**
@@ -156,13 +155,13 @@ public final class Denoisers {
     }
   }
 
-  /** Opens one transformer's folder. */
+  /** Opens one transformer of a checkpoint. */
   private static BaseTransformer<?> network(
-      Path home, String variant, Backend backend, ElementType type) {
-    ConfigFile config = ConfigFile.read(home.resolve("config.json"));
+      CheckpointFolder folder, Path home, Backend backend, ElementType type) {
+    ConfigFile config = folder.transformerConfig(home);
     Family family = Families.of(config);
     Weights weights =
-        new Weights(Safetensors.open(home, variant), backend, type, family, home.toString());
+        new Weights(folder.weights(home, type), backend, type, family, home.toString());
     return network(CheckpointFolder.name(home), config, weights, backend);
   }
 

@@ -23,24 +23,46 @@ public final class PlannedFolder {
   private final Geometry geometry;
   private final List<String> assumed;
 
-  private PlannedFolder(Path path, List<String> assumed) {
+  private final CheckpointFolder folder; // null of a config.json alone
+
+  private PlannedFolder(Path path, CheckpointFolder folder, List<String> assumed) {
     this.path = path;
+    this.folder = folder;
     this.assumed = assumed;
-    geometry = Denoisers.geometry(path);
-    Path home = Denoisers.configFile(path).toAbsolutePath().normalize().getParent();
+    geometry = folder == null ? Denoisers.geometry(path) : Denoisers.geometry(folder);
+    pipeline = folder == null ? around(path.toAbsolutePath().getParent()) : pipeline(folder);
+  }
+
+  private static Path pipeline(CheckpointFolder folder) {
+    boolean whole = Files.isDirectory(folder.path().resolve("transformer"));
+    return whole ? folder.path() : around(folder.transformer());
+  }
+
+  /** The pipeline in which a transformer's folder lies; null where it stands alone. */
+  private static Path around(Path transformer) {
+    Path home = transformer.toAbsolutePath().normalize();
     Path name = home.getFileName();
-    boolean inside = name != null && name.toString().matches("transformer(_2)?");
-    pipeline = inside ? home.getParent() : null;
+    return name != null && name.toString().matches("transformer(_2)?") ? home.getParent() : null;
   }
 
   /**
-   * Reads a pipeline's folder, a transformer's, or a config.json.
+   * Reads what {@link CheckpointFolder#of(Path)} takes, or a config.json.
    *
    * @param assumed receives what the files do not say
    */
   public static ModelProfile read(Path path, List<String> assumed) {
+    boolean json = Files.isRegularFile(path) && path.toString().endsWith(".json");
+    return read(path, json ? null : CheckpointFolder.of(path), assumed);
+  }
+
+  /** The same of an open checkpoint. */
+  public static ModelProfile read(CheckpointFolder folder, List<String> assumed) {
+    return read(folder.path(), folder, assumed);
+  }
+
+  private static ModelProfile read(Path path, CheckpointFolder folder, List<String> assumed) {
     try {
-      return new PlannedFolder(path, assumed).profile();
+      return new PlannedFolder(path, folder, assumed).profile();
     } catch (IOException e) {
       throw new UncheckedIOException("cannot read " + path + ": " + e, e);
     }
@@ -56,11 +78,13 @@ public final class PlannedFolder {
       assumed.add("a usual run like that of %s, which has the same sizes".formatted(like.title()));
     }
     return new ModelProfile(
-        Files.isDirectory(path) ? CheckpointFolder.name(path) : path.getFileName().toString(),
+        folder == null
+            ? path.getFileName().toString()
+            : CheckpointFolder.name(folder.transformer()),
         path.toString(),
         networks,
         geometry,
-        Files.readString(Denoisers.configFile(path)),
+        folder == null ? Files.readString(path) : folder.transformerJson(),
         vae[0],
         vae[1],
         geometry.usualText(),
@@ -71,7 +95,7 @@ public final class PlannedFolder {
 
   /** A part of a pipeline is planned alone, a pipeline with all networks that take turns. */
   private int networks() throws IOException {
-    boolean whole = pipeline != null && path.toAbsolutePath().normalize().equals(pipeline);
+    boolean whole = pipeline != null && folder != null && folder.path().equals(pipeline);
     if (!whole) {
       return 1;
     }
@@ -107,7 +131,7 @@ public final class PlannedFolder {
 
   /** Frames and pixels of a latent. */
   private int[] vae(ModelProfile like) throws IOException {
-    if (Files.isDirectory(path) && CheckpointFolder.of(path).inPixels()) {
+    if (folder != null && folder.inPixels()) {
       return new int[] {1, 1};
     }
     Path file = pipeline == null ? null : pipeline.resolve("vae/config.json");

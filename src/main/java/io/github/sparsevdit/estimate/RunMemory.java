@@ -14,7 +14,7 @@ import io.github.sparsevdit.pattern.Policy;
 import io.github.sparsevdit.pattern.Schedule;
 import io.github.sparsevdit.pattern.Sequence;
 import io.github.sparsevdit.tensor.ElementType;
-import io.github.sparsevdit.tensor.Safetensors;
+import io.github.sparsevdit.tensor.TensorSource;
 import java.nio.file.Path;
 import java.util.Collections;
 import java.util.IdentityHashMap;
@@ -79,17 +79,16 @@ public record RunMemory(long weights, long converted, long activations, long att
       int text,
       int threads) {
     Denoisers.requireComputable(type);
-    Geometry geometry = Denoisers.geometry(folder.path());
+    Geometry geometry = Denoisers.geometry(folder);
     Family family = Families.of(geometry.className());
     Sequence sequence = geometry.sequence(latents[0], latents[1], latents[2], text);
     long weights = 0;
     long converted = 0;
     for (Path home : folder.transformers()) {
-      try (Safetensors source = Safetensors.open(home, folder.variant())) {
+      try (TensorSource source = folder.weights(home, type)) {
         for (String name : source.names()) {
-          weights += source.bytes(name).byteSize();
-          converted += convertedBytes(source, name, family, type);
-          converted += source.aligned(name) ? 0 : source.bytes(name).byteSize();
+          weights += source.storedBytes(name);
+          converted += source.copiedBytes(name, family.inFp32(name) ? ElementType.FP32 : type);
         }
       }
     }
@@ -198,22 +197,6 @@ public record RunMemory(long weights, long converted, long activations, long att
     return bytes < 1_000_000_000L
         ? String.format(Locale.ROOT, "%.0f MB", bytes * 1e-6)
         : String.format(Locale.ROOT, "%.1f GB", bytes * 1e-9);
-  }
-
-  /** 0 for a weight that is used where it is mapped. */
-  private static long convertedBytes(
-      Safetensors source, String name, Family family, ElementType type) {
-    ElementType wanted = family.inFp32(name) ? ElementType.FP32 : type;
-    long[] shape = source.shape(name);
-    String dtype = wanted == ElementType.FP32 ? "F32" : "BF16";
-    if (source.dtype(name).equals(dtype)) {
-      return 0;
-    }
-    long elements = 1;
-    for (long size : shape) {
-      elements *= size;
-    }
-    return elements * wanted.bytes();
   }
 
   /** The workspace of a call in E4M3, which all plans share: q, k and v rounded, as BF16. */

@@ -8,6 +8,12 @@ import io.github.sparsevdit.bindings.svdit_backend_info;
 import io.github.sparsevdit.bindings.svdit_backend_options;
 import io.github.sparsevdit.bindings.svdit_conv_args;
 import io.github.sparsevdit.bindings.svdit_convert_args;
+import io.github.sparsevdit.bindings.svdit_transpose_args;
+import io.github.sparsevdit.bindings.svdit_multiply_args;
+import io.github.sparsevdit.bindings.svdit_softmax_args;
+import io.github.sparsevdit.bindings.svdit_spread_args;
+import io.github.sparsevdit.bindings.svdit_group_norm_args;
+import io.github.sparsevdit.bindings.svdit_conv_args;
 import io.github.sparsevdit.bindings.svdit_error;
 import io.github.sparsevdit.bindings.svdit_group_norm_args;
 import io.github.sparsevdit.bindings.svdit_layout_entry;
@@ -162,6 +168,9 @@ final class AbiCheck {
         svdit_convert_args.layout(),
         svdit_conv_args.layout(),
         svdit_group_norm_args.layout(),
-        svdit_spread_args.layout());
+        svdit_spread_args.layout(),
+        svdit_softmax_args.layout(),
+        svdit_multiply_args.layout(),
+        svdit_transpose_args.layout());
   }
 }

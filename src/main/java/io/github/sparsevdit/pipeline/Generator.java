@@ -64,8 +64,8 @@ public final class Generator implements AutoCloseable {
     this.type = type;
     this.encoder = encoder;
     this.decoder = decoder;
-    geometry = Denoisers.geometry(folder.path());
-    profile = PlannedFolder.read(folder.path(), new ArrayList<>());
+    geometry = Denoisers.geometry(folder);
+    profile = PlannedFolder.read(folder, new ArrayList<>());
     config = GenerationConfig.read(folder.path());
   }
 
@@ -83,6 +83,13 @@ public final class Generator implements AutoCloseable {
   public static Generator open(Path folder, Backend backend, OpenOptions options) {
     Denoisers.requireComputable(options.type());
     CheckpointFolder checkpoint = CheckpointFolder.of(folder, options.variant());
+    if (options.base() != null) {
+      checkpoint = checkpoint.withBase(options.base());
+    }
+    return open(checkpoint.withLoras(options.loras(), options.secondLoras()), backend, options);
+  }
+
+  private static Generator open(CheckpointFolder checkpoint, Backend backend, OpenOptions options) {
     return Resources.make(
         opened -> {
           TextEncoder encoder = opened.add(encoder(checkpoint, backend, options));
@@ -120,8 +127,7 @@ public final class Generator implements AutoCloseable {
             LatentDecoder.Provider.class,
             provider -> provider.open(folder, backend, options.type()));
     boolean pixels =
-        folder.inPixels()
-            && Denoisers.geometry(folder.path()).latentChannels() == PixelDecoder.CHANNELS;
+        folder.inPixels() && Denoisers.geometry(folder).latentChannels() == PixelDecoder.CHANNELS;
     return found == null && pixels ? new PixelDecoder() : found;
   }
 

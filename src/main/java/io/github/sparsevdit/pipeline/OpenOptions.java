@@ -1,54 +1,136 @@
 package io.github.sparsevdit.pipeline;
 
+import io.github.sparsevdit.checkpoint.Lora;
 import io.github.sparsevdit.tensor.ElementType;
 import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.function.Consumer;
 
-/**
- * How a {@link Generator} opens a checkpoint. Immutable.
- *
- * @param type that the denoiser computes in: BF16 or FP32
- * @param variant of the weights, as diffusers names them ("fp16"); null for those without one, else
- *     the only one there is
- * @param embeddings a file of prompt embeddings (calibration/README.md describes it); null for
- *     {@code prompt_embeds.safetensors} in the folder
- * @param textEncoder for the prompts, which the generator then closes; null for what {@link
- *     TextEncoder} says
- * @param latentDecoder for the latents, which the generator then closes; null for what {@link
- *     LatentDecoder} says
- */
-public record OpenOptions(
-    ElementType type,
-    String variant,
-    Path embeddings,
-    TextEncoder textEncoder,
-    LatentDecoder latentDecoder) {
+/** How a {@link Generator} opens a checkpoint. Immutable. */
+public final class OpenOptions {
+  private ElementType type = ElementType.BF16;
+  private String variant;
+  private Path base;
+  private Path embeddings;
+  private TextEncoder textEncoder;
+  private LatentDecoder latentDecoder;
+  private List<Lora> loras = List.of();
+  private List<Lora> secondLoras = List.of();
+
+  private OpenOptions() {}
+
   /** BF16, and all else from the folder. */
   public static OpenOptions defaults() {
-    return new OpenOptions(ElementType.BF16, null, null, null, null);
+    return new OpenOptions();
   }
 
-  /** The same with another element type. */
+  private OpenOptions changed(Consumer<OpenOptions> change) {
+    OpenOptions changed = new OpenOptions();
+    changed.type = type;
+    changed.variant = variant;
+    changed.base = base;
+    changed.embeddings = embeddings;
+    changed.textEncoder = textEncoder;
+    changed.latentDecoder = latentDecoder;
+    changed.loras = loras;
+    changed.secondLoras = secondLoras;
+    change.accept(changed);
+    return changed;
+  }
+
+  /** What the networks compute in: BF16 or FP32. */
   public OpenOptions withType(ElementType type) {
-    return new OpenOptions(type, variant, embeddings, textEncoder, latentDecoder);
+    return changed(options -> options.type = type);
   }
 
-  /** The same with a variant of the weights. */
+  /**
+   * The variant of the weights, as diffusers names them ("fp16"); null for those without one, else
+   * the only one there is.
+   */
   public OpenOptions withVariant(String variant) {
-    return new OpenOptions(type, variant, embeddings, textEncoder, latentDecoder);
+    return changed(options -> options.variant = variant);
   }
 
-  /** The same with a file of embeddings. */
+  /**
+   * A folder of the same model in diffusers' layout, for a single file of weights: configuration,
+   * scheduler, text encoder and VAE are taken from it. Null for none.
+   */
+  public OpenOptions withBase(Path base) {
+    return changed(options -> options.base = base);
+  }
+
+  /** A LoRA file more to merge into the weights, with its scale. */
+  public OpenOptions withLora(Path file, double scale) {
+    return changed(options -> options.loras = and(loras, file, scale));
+  }
+
+  /** The same for the second network of a checkpoint with two (Wan2.2). */
+  public OpenOptions withSecondLora(Path file, double scale) {
+    return changed(options -> options.secondLoras = and(secondLoras, file, scale));
+  }
+
+  private static List<Lora> and(List<Lora> loras, Path file, double scale) {
+    List<Lora> all = new ArrayList<>(loras);
+    all.add(new Lora(file, scale));
+    return List.copyOf(all);
+  }
+
+  /**
+   * A file of prompt embeddings (calibration/README.md describes it); null for {@code
+   * prompt_embeds.safetensors} in a folder without a text encoder.
+   */
   public OpenOptions withEmbeddings(Path embeddings) {
-    return new OpenOptions(type, variant, embeddings, textEncoder, latentDecoder);
+    return changed(options -> options.embeddings = embeddings);
   }
 
-  /** The same with a text encoder. */
+  /** For the prompts; the generator closes it. Null for what {@link TextEncoder} says. */
   public OpenOptions withTextEncoder(TextEncoder textEncoder) {
-    return new OpenOptions(type, variant, embeddings, textEncoder, latentDecoder);
+    return changed(options -> options.textEncoder = textEncoder);
   }
 
-  /** The same with a decoder. */
+  /** For the latents; the generator closes it. Null for what {@link LatentDecoder} says. */
   public OpenOptions withLatentDecoder(LatentDecoder latentDecoder) {
-    return new OpenOptions(type, variant, embeddings, textEncoder, latentDecoder);
+    return changed(options -> options.latentDecoder = latentDecoder);
+  }
+
+  /** See {@link #withType}. */
+  public ElementType type() {
+    return type;
+  }
+
+  /** See {@link #withVariant}. */
+  public String variant() {
+    return variant;
+  }
+
+  /** See {@link #withBase}. */
+  public Path base() {
+    return base;
+  }
+
+  /** See {@link #withLora}. */
+  public List<Lora> loras() {
+    return loras;
+  }
+
+  /** See {@link #withSecondLora}. */
+  public List<Lora> secondLoras() {
+    return secondLoras;
+  }
+
+  /** See {@link #withEmbeddings}. */
+  public Path embeddings() {
+    return embeddings;
+  }
+
+  /** See {@link #withTextEncoder}. */
+  public TextEncoder textEncoder() {
+    return textEncoder;
+  }
+
+  /** See {@link #withLatentDecoder}. */
+  public LatentDecoder latentDecoder() {
+    return latentDecoder;
   }
 }

@@ -137,9 +137,24 @@ public final class Safetensors implements TensorSource {
     return entry(name).dtype();
   }
 
-  /** Elements along each dimension. */
+  @Override
   public long[] shape(String name) {
     return entry(name).shape().clone();
+  }
+
+  @Override
+  public long storedBytes(String name) {
+    return bytes(name).byteSize();
+  }
+
+  @Override
+  public long copiedBytes(String name, ElementType type) {
+    long elements = 1;
+    for (long size : entry(name).shape()) {
+      elements *= size;
+    }
+    long converted = TYPES.get(dtype(name)) == type ? 0 : elements * type.bytes();
+    return converted + (aligned(name) ? 0 : storedBytes(name));
   }
 
   /** The bytes of a tensor of any dtype, read-only. */

@@ -29,6 +29,7 @@ final class SafetensorsLayout {
       Pattern.compile("(?<model>.+?)" + OF_VARIANT + "\\.safetensors");
   private static final Pattern SHARD =
       Pattern.compile(".+-\\d{5}-of-\\d{5}(\\.[^.]+)?\\.safetensors");
+  private static final Pattern OTHER_WEIGHTS = Pattern.compile(".+\\.(pt|pth|bin|ckpt|gguf)");
   private static final long MAX_INDEX_BYTES = 100_000_000;
 
   private SafetensorsLayout() {}
@@ -78,6 +79,15 @@ final class SafetensorsLayout {
     if (models.isEmpty()) {
       boolean shards =
           files.stream().anyMatch(f -> SHARD.matcher(f.getFileName().toString()).matches());
+      List<String> pickled =
+          files.stream()
+              .map(file -> file.getFileName().toString())
+              .filter(name -> OTHER_WEIGHTS.matcher(name).matches())
+              .toList();
+      if (!shards && !pickled.isEmpty()) {
+        return "%s holds no *.safetensors, only %s, which is not read; download the model's safetensors, or convert it"
+            .formatted(path, pickled.getFirst());
+      }
       return shards
           ? "%s has shards of a model and no index; download its %s.safetensors.index.json"
               .formatted(path, DIFFUSERS)
@@ -156,7 +166,8 @@ final class SafetensorsLayout {
 
   private static List<Path> list(Path folder) {
     try (Stream<Path> files = Files.list(folder)) {
-      return files.sorted().toList();
+      // A Hugging Face cache has links, whose file may be gone.
+      return files.filter(Files::exists).sorted().toList();
     } catch (IOException e) {
       throw new UncheckedIOException("cannot list " + folder + ": " + e, e);
     }

@@ -19,6 +19,26 @@ public interface TensorSource extends AutoCloseable {
    */
   Tensor tensor(String name);
 
+  /** Elements along each dimension of a tensor. */
+  default long[] shape(String name) {
+    return tensor(name).shape();
+  }
+
+  /** The bytes of a tensor as it is stored. */
+  default long storedBytes(String name) {
+    Tensor tensor = tensor(name);
+    return tensor.elements() * tensor.type().bytes();
+  }
+
+  /**
+   * The bytes that a tensor takes in an element type beside those it is stored in: 0 where it is
+   * used in place.
+   */
+  default long copiedBytes(String name, ElementType type) {
+    Tensor tensor = tensor(name);
+    return tensor.type() == type ? 0 : tensor.elements() * type.bytes();
+  }
+
   /** What else the source says about itself. */
   Map<String, String> metadata();
 

@@ -120,13 +120,69 @@ final class RunOptions {
   String variant;
 
   @Option(
+      names = "--base",
+      paramLabel = "FOLDER",
+      description =
+          "For a single file of weights: a folder of the same model in diffusers' layout, from which"
+              + " configuration, scheduler, text encoder and VAE are taken.")
+  Path base;
+
+  @Option(
+      names = "--lora",
+      paramLabel = "FILE[:SCALE]",
+      description = "A LoRA file to merge into the weights; may be repeated (default scale: 1).")
+  List<String> loras = List.of();
+
+  @Option(
+      names = "--lora-2",
+      paramLabel = "FILE[:SCALE]",
+      description = "The same for the second network of Wan2.2.")
+  List<String> secondLoras = List.of();
+
+  @Option(
       names = "--any-memory",
       description = "Run even if the memory that is left seems too little.")
   boolean anyMemory;
 
   /** How the checkpoint is opened. */
   OpenOptions openOptions() {
-    return OpenOptions.defaults().withType(type).withVariant(variant).withEmbeddings(embeddings);
+    OpenOptions options =
+        OpenOptions.defaults()
+            .withType(type)
+            .withVariant(variant)
+            .withBase(base)
+            .withEmbeddings(embeddings);
+    for (String lora : loras) {
+      options = options.withLora(loraFile(lora), loraScale("--lora", lora));
+    }
+    for (String lora : secondLoras) {
+      options = options.withSecondLora(loraFile(lora), loraScale("--lora-2", lora));
+    }
+    return options;
+  }
+
+  /** What stands before the last colon, or all. */
+  private static Path loraFile(String lora) {
+    int colon = lora.lastIndexOf(':');
+    return Path.of(colon < 0 ? lora : lora.substring(0, colon));
+  }
+
+  private static double loraScale(String option, String lora) {
+    int colon = lora.lastIndexOf(':');
+    if (colon < 0) {
+      return 1;
+    }
+    try {
+      double scale = Double.parseDouble(lora.substring(colon + 1));
+      if (Double.isFinite(scale)) {
+        return scale;
+      }
+    } catch (NumberFormatException e) {
+      // refused below, as what is not finite is
+    }
+    throw new CommandFailure(
+        "%s %s: expected FILE:SCALE with a finite number, such as style.safetensors:0.8"
+            .formatted(option, lora));
   }
 
   /** How it runs. */

@@ -1,20 +1,39 @@
 package io.github.sparsevdit.eval.cases;
 
+import io.github.sparsevdit.internal.io.Json;
 import io.github.sparsevdit.tensor.Safetensors;
 import io.github.sparsevdit.tensor.TensorSource;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.Map;
 import java.util.Optional;
+import java.util.Set;
 
 /**
- * Cases computed by diffusers: a checkpoint's folder with a {@code case.safetensors}, and files
- * whose metadata tell of a pipeline (a run, whose checkpoint lies in {@code ../denoisers}) or of a
- * scheduler's steps.
+ * Cases computed by diffusers: a denoiser in another layout ({@code layouts}), a checkpoint's
+ * folder with a {@code case.safetensors}, and files whose metadata tell of a pipeline (a run, whose
+ * checkpoint lies in {@code ../denoisers}) or of a scheduler's steps.
  */
 final class ModelCases implements CaseFamily {
+  private static final Set<String> LAYOUTS = Set.of("plain", "file", "fp8", "lora");
+
+  /** What a case file says of itself; null where nothing. */
+  private static Json description(Path file) {
+    try (TensorSource tensors = Safetensors.open(file)) {
+      String description = tensors.metadata().get("case");
+      return description == null ? null : Json.parse(file + ": case", description, 8);
+    }
+  }
+
   @Override
   public Optional<ReferenceCase> open(Path path) {
+    Path own = path.resolve(LayoutCase.CASE);
+    if (Files.isRegularFile(own)) {
+      Json description = description(own);
+      if (description != null && LAYOUTS.contains(description.text("kind", ""))) {
+        return Optional.of(new LayoutCase(path, description));
+      }
+    }
     if (Files.exists(path.resolve("config.json"))
         && Files.exists(path.resolve("case.safetensors"))) {
       return Optional.of(new DenoiserCase(path));
@@ -25,6 +44,9 @@ final class ModelCases implements CaseFamily {
     Map<String, String> metadata;
     try (TensorSource tensors = Safetensors.open(path)) {
       metadata = tensors.metadata();
+      if (tensors.names().equals(Fp8ValuesCase.TENSORS)) {
+        return Optional.of(new Fp8ValuesCase(path));
+      }
     } catch (IllegalArgumentException notReadable) {
       return Optional.empty();
     }

@@ -7,6 +7,7 @@ import io.github.sparsevdit.model.parts.ConfigFile;
 import io.github.sparsevdit.model.parts.Family;
 import io.github.sparsevdit.model.wan.Wan;
 import java.util.List;
+import java.util.Set;
 import java.util.function.Function;
 import java.util.stream.Collectors;
 
@@ -28,6 +29,23 @@ public final class Families {
                 new UnsupportedException(
                     "%s: model class %s is not supported; %s are"
                         .formatted(config.where(), className, names(Family::transformer))));
+  }
+
+  /** The family whose denoiser another repository gives that class; null where none does. */
+  public static Family ofOtherClass(String className) {
+    return ALL.stream()
+        .filter(family -> family.otherNames() != null)
+        .filter(family -> family.otherNames().className().equals(className))
+        .findFirst()
+        .orElse(null);
+  }
+
+  /** The family to which another repository's names of weights belong; null where to none. */
+  public static Family ofOtherNames(Set<String> names) {
+    return ALL.stream()
+        .filter(family -> family.otherNames() != null && family.otherNames().areThese(names))
+        .findFirst()
+        .orElse(null);
   }
 
   /** The family of a denoiser's class, which must be one of theirs. */

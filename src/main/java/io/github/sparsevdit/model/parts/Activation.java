@@ -8,5 +8,7 @@ public enum Activation {
   /** x / (1 + e^−x). */
   SILU,
   /** 0.5 x (1 + erf(x / √2)); {@link Operations#convert} only. */
-  GELU_ERF
+  GELU_ERF,
+  /** x / (1 + e^(−1.702 x)); {@link Operations#convert} only. */
+  QUICK_GELU
 }

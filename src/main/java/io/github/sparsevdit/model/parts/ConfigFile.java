@@ -39,6 +39,16 @@ public final class ConfigFile {
     return entries.toString();
   }
 
+  /** An entry that is itself a configuration. */
+  public ConfigFile object(String key) {
+    return new ConfigFile(where + ": " + key, require(key));
+  }
+
+  /** The configuration as JSON. */
+  public String json() {
+    return root.toString();
+  }
+
   /** Where it came from, for messages. */
   public String where() {
     return where;

@@ -25,6 +25,7 @@ import java.util.function.Function;
  * @param vaeSizes reads the sizes out of a VAE's config.json
  * @param geometry reads the sizes out of the denoiser's config.json
  * @param maker makes the denoiser
+ * @param otherNames what another repository calls its weights; null where only diffusers' are read
  */
 public record Family(
     String name,
@@ -37,7 +38,36 @@ public record Family(
     Defaults defaults,
     Function<ConfigFile, VaeSizes> vaeSizes,
     Function<ConfigFile, Geometry> geometry,
-    Maker maker) {
+    Maker maker,
+    OtherNames otherNames) {
+  /** A family whose weights are read in diffusers' layout alone. */
+  public Family(
+      String name,
+      String transformer,
+      String vae,
+      boolean framesFirst,
+      boolean givesSigmas,
+      Set<String> otherSchedulers,
+      List<String> inFp32,
+      Defaults defaults,
+      Function<ConfigFile, VaeSizes> vaeSizes,
+      Function<ConfigFile, Geometry> geometry,
+      Maker maker) {
+    this(
+        name,
+        transformer,
+        vae,
+        framesFirst,
+        givesSigmas,
+        otherSchedulers,
+        inFp32,
+        defaults,
+        vaeSizes,
+        geometry,
+        maker,
+        null);
+  }
+
   /**
    * What a run takes where neither caller nor checkpoint says otherwise.
    *

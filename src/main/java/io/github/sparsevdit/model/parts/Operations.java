@@ -5,9 +5,12 @@ import io.github.sparsevdit.Backend;
 import io.github.sparsevdit.bindings.Svdit;
 import io.github.sparsevdit.bindings.svdit_convert_args;
 import io.github.sparsevdit.bindings.svdit_linear_args;
+import io.github.sparsevdit.bindings.svdit_multiply_args;
 import io.github.sparsevdit.bindings.svdit_norm_args;
 import io.github.sparsevdit.bindings.svdit_residual_args;
 import io.github.sparsevdit.bindings.svdit_rope_args;
+import io.github.sparsevdit.bindings.svdit_softmax_args;
+import io.github.sparsevdit.bindings.svdit_transpose_args;
 import io.github.sparsevdit.cuda.CudaStream;
 import io.github.sparsevdit.cuda.DeviceBuffer;
 import io.github.sparsevdit.internal.Access;
@@ -40,6 +43,9 @@ public class Operations implements AutoCloseable {
   private final MemorySegment rope = svdit_rope_args.allocate(arena);
   private final MemorySegment residual = svdit_residual_args.allocate(arena);
   private final MemorySegment convert = svdit_convert_args.allocate(arena);
+  private final MemorySegment softmax = svdit_softmax_args.allocate(arena);
+  private final MemorySegment multiply = svdit_multiply_args.allocate(arena);
+  private final MemorySegment transpose = svdit_transpose_args.allocate(arena);
 
   /**
    * Opens the backend's matrix library if it has none yet; BackendUnavailableException where there
@@ -54,6 +60,9 @@ public class Operations implements AutoCloseable {
     svdit_rope_args.struct_bytes(rope, (int) svdit_rope_args.sizeof());
     svdit_residual_args.struct_bytes(residual, (int) svdit_residual_args.sizeof());
     svdit_convert_args.struct_bytes(convert, (int) svdit_convert_args.sizeof());
+    svdit_softmax_args.struct_bytes(softmax, (int) svdit_softmax_args.sizeof());
+    svdit_multiply_args.struct_bytes(multiply, (int) svdit_multiply_args.sizeof());
+    svdit_transpose_args.struct_bytes(transpose, (int) svdit_transpose_args.sizeof());
   }
 
   /** Gives what follows to a stream; null for the default one. CUDA only. */
@@ -207,7 +216,8 @@ public class Operations implements AutoCloseable {
       RotaryTable table) {
     calls.describe();
     describeNorm(kind, x, weight, bias, null, null, group, epsilon, x);
-    describeRope(rotated, headDim, table);
+    describeRope(
+        rotated, headDim, table.cosine(), table.sine(), Svdit.SVDIT_PAIRS_INTERLEAVED());
     run(HeldCall.NORM_ROPE, norm, rope);
   }
 
@@ -234,15 +244,29 @@ public class Operations implements AutoCloseable {
   /** Rotates the pairs of each head of x [tokens, heads · headDim] in place. */
   void rope(Tensor x, int headDim, RotaryTable table) {
     calls.describe();
-    describeRope(x, headDim, table);
+    describeRope(x, headDim, table.cosine(), table.sine(), Svdit.SVDIT_PAIRS_INTERLEAVED());
     run(HeldCall.ROPE, rope, null);
   }
 
-  private void describeRope(Tensor x, int headDim, RotaryTable table) {
+  /**
+   * The same where a pair is a number of a head's first half and one of its second, as Llama has
+   * it.
+   *
+   * @param cosine FP32 [tokens, headDim / 2]
+   * @param sine as cosine
+   */
+  public void ropeHalves(Tensor x, int headDim, Tensor cosine, Tensor sine) {
+    calls.describe();
+    describeRope(x, headDim, cosine, sine, Svdit.SVDIT_PAIRS_HALVES());
+    run(HeldCall.ROPE, rope, null);
+  }
+
+  private void describeRope(Tensor x, int headDim, Tensor cosine, Tensor sine, int pairs) {
     svdit_rope_args.head_dim(rope, headDim);
+    svdit_rope_args.pairs(rope, pairs);
     calls.written(rope, svdit_rope_args.x$offset(), x);
-    calls.matrix(rope, svdit_rope_args.cosine$offset(), table.cosine());
-    calls.matrix(rope, svdit_rope_args.sine$offset(), table.sine());
+    calls.matrix(rope, svdit_rope_args.cosine$offset(), cosine);
+    calls.matrix(rope, svdit_rope_args.sine$offset(), sine);
   }
 
   /** y += gate · x; gate is an FP32 row, or null for 1; y is FP32 or of x's type. */
@@ -303,6 +327,52 @@ public class Operations implements AutoCloseable {
     calls.matrix(convert, svdit_convert_args.x$offset(), x);
     calls.written(convert, svdit_convert_args.y$offset(), y);
     run(HeldCall.CONVERT, convert, null);
+  }
+
+  /**
+   * y = softmax(scale x + bias) of each row over its first valid columns, 0 in the others.
+   *
+   * @param bias FP32, of x's shape; null for none
+   * @param y of x's shape; may be x
+   */
+  public void softmax(Tensor x, float scale, Tensor bias, long valid, Tensor y) {
+    softmax(x, scale, bias, valid, 0, 0, y);
+  }
+
+  /**
+   * The same where rows come in groups that see their own columns and those before: row r of all
+   * rows sees the columns below (r / group + 1) group.
+   *
+   * @param firstRow which of all rows x begins with
+   */
+  public void softmax(
+      Tensor x, float scale, Tensor bias, long valid, long firstRow, long group, Tensor y) {
+    calls.describe();
+    svdit_softmax_args.scale(softmax, scale);
+    svdit_softmax_args.valid(softmax, valid);
+    svdit_softmax_args.first_row(softmax, firstRow);
+    svdit_softmax_args.group(softmax, group);
+    calls.matrix(softmax, svdit_softmax_args.x$offset(), x);
+    calls.matrix(softmax, svdit_softmax_args.bias$offset(), bias);
+    calls.written(softmax, svdit_softmax_args.y$offset(), y);
+    run(HeldCall.SOFTMAX, softmax, null);
+  }
+
+  /** y = a · b, element by element; y may be a or b. */
+  public void multiply(Tensor a, Tensor b, Tensor y) {
+    calls.describe();
+    calls.matrix(multiply, svdit_multiply_args.a$offset(), a);
+    calls.matrix(multiply, svdit_multiply_args.b$offset(), b);
+    calls.written(multiply, svdit_multiply_args.y$offset(), y);
+    run(HeldCall.MULTIPLY, multiply, null);
+  }
+
+  /** y [columns, rows] = x [rows, columns] transposed; of one type. */
+  public void transpose(Tensor x, Tensor y) {
+    calls.describe();
+    calls.matrix(transpose, svdit_transpose_args.x$offset(), x);
+    calls.written(transpose, svdit_transpose_args.y$offset(), y);
+    run(HeldCall.TRANSPOSE, transpose, null);
   }
 
   /** Makes the call that is described, of one operation or of two in one. */

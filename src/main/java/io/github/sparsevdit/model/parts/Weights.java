@@ -46,9 +46,9 @@ public final class Weights implements AutoCloseable {
   }
 
   /**
-   * The same for a network that is no family's denoiser.
+   * The same of a network that is no denoiser.
    *
-   * @param inFp32 which weights stay FP32
+   * @param inFp32 which weights, by name, stay FP32
    */
   public Weights(
       TensorSource source,
@@ -274,7 +274,7 @@ public final class Weights implements AutoCloseable {
   private void requireRoom() {
     long bytes = 0;
     for (String name : source.names()) {
-      bytes += source.tensor(name).elements() * type.bytes();
+      bytes += Arrays.stream(source.shape(name)).reduce(1, (a, b) -> a * b) * type.bytes();
     }
     long free = backend.info().memoryFreeBytes();
     if (bytes > free) {

@@ -285,7 +285,7 @@ final class Canvas implements AutoCloseable {
         Tensor w = weights.rows().slice(0, 0, last - first).slice(1, 0, seen);
         Tensor queries = q.rows().slice(0, first, last);
         ops.linear(queries, k.rows().slice(0, 0, seen), null, Activation.NONE, s);
-        ops.softmax(s, null, scale, seen, first, group, w);
+        ops.softmax(s, scale, null, seen, first, group, w);
         ops.linear(
             w,
             turned.rows().slice(1, 0, seen),

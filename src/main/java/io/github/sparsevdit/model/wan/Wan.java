@@ -25,7 +25,8 @@ public final class Wan {
                   vae.count("scale_factor_temporal", 4, 1),
                   vae.count("scale_factor_spatial", 8, 1)),
           config -> new WanGeometry(WanConfig.of(config)),
-          WanTransformer::new);
+          WanTransformer::new,
+          new WanNames());
 
   private Wan() {}
 

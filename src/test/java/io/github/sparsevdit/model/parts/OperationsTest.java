@@ -110,7 +110,7 @@ class OperationsTest {
       case SILU -> x / (1 + Math.exp(-x));
       case GELU_TANH ->
           0.5 * x * (1 + Math.tanh(Math.sqrt(2 / Math.PI) * (x + 0.044715 * x * x * x)));
-      case GELU_ERF -> throw new IllegalArgumentException("follows no product");
+      case GELU_ERF, QUICK_GELU -> throw new IllegalArgumentException("follows no product");
     };
   }
 
