@@ -270,7 +270,7 @@ final class Canvas implements AutoCloseable {
     int pixels = Math.toIntExact(q.pixels());
     int group = causal ? q.height() * q.width() : 0;
     int channels = q.channels();
-    int chunk = (int) Math.clamp(SCORE_BYTES / (4L * pixels), 1, pixels);
+    int chunk = Math.clamp(SCORE_BYTES / (4L * pixels), 1, pixels);
     Clip turned = take(1, 1, channels, pixels);
     Clip scores = take(ElementType.FP32, 1, 1, chunk, pixels);
     Clip weights = type == ElementType.FP32 ? scores : take(1, 1, chunk, pixels);

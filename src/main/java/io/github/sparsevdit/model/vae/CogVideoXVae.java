@@ -198,8 +198,8 @@ final class CogVideoXVae extends VaeNetwork {
       int pixels = config.pixels();
       int height = or(tiling.minHeight(), config.sampleHeight() / 2);
       int width = or(tiling.minWidth(), config.sampleWidth() / 2);
-      double overlapHeight = or(tiling.overlapHeight(), OVERLAP_HEIGHT);
-      double overlapWidth = or(tiling.overlapWidth(), OVERLAP_WIDTH);
+      double overlapHeight = orElse(tiling.overlapHeight(), OVERLAP_HEIGHT);
+      double overlapWidth = orElse(tiling.overlapWidth(), OVERLAP_WIDTH);
       int inHeight = decodes ? height / pixels : height;
       int inWidth = decodes ? width / pixels : width;
       if (!tiling.spatial() || in.height() <= inHeight && in.width() <= inWidth) {
@@ -245,7 +245,7 @@ final class CogVideoXVae extends VaeNetwork {
           blendWidth);
     }
 
-    private static double or(Double value, double otherwise) {
+    private static double orElse(Double value, double otherwise) {
       return value == null ? otherwise : value;
     }
 
