@@ -162,11 +162,11 @@ void test_refusals() {
     auto convert = new_args<svdit_convert_args>();
     convert.x = p.x.matrix();
     convert.y = p.y.matrix();
-    convert.activation = 4;
+    convert.activation = 5;
     expect_status(
         SVDIT_INVALID_ARGUMENT,
         [&](svdit_error *e) { return svdit_convert(backend, &convert, nullptr, e); },
-        "activation is 4");
+        "activation is 5");
     auto linear = new_args<svdit_linear_args>();
     linear.x = p.x.matrix();
     linear.activation = SVDIT_ACTIVATION_GELU_ERF;
@@ -174,6 +174,91 @@ void test_refusals() {
         SVDIT_INVALID_ARGUMENT,
         [&](svdit_error *e) { return svdit_linear(backend, &linear, nullptr, e); },
         "activation is 3");
+  });
+}
+
+void test_transpose() {
+  report.run("a transpose of every type, of whole squares and ragged ones", [] {
+    const int64_t sizes[][2] = {{1, 1}, {1, 65}, {32, 64}, {33, 31}, {70, 129}};
+    for (const auto &[rows, columns] : sizes) {
+      for (uint32_t type : {SVDIT_BF16, SVDIT_FP16, SVDIT_FP32}) {
+        const int64_t bytes = type == SVDIT_FP32 ? 4 : 2;
+        const int64_t x_stride = columns + 3, y_stride = rows + 5;
+        std::vector<char> x((size_t)(rows * x_stride * bytes)),
+            y((size_t)(columns * y_stride * bytes), 0x5a);
+        for (size_t i = 0; i < x.size(); ++i) x[i] = (char)(i * 7 + i / 251);
+        auto args = new_args<svdit_transpose_args>();
+        const auto describe = [&](svdit_matrix *m, std::vector<char> &of, int64_t r, int64_t c,
+                                  int64_t stride) {
+          m->data = of.data();
+          m->extent_bytes = of.size();
+          m->rows = r, m->columns = c, m->row_stride = stride;
+          m->element_type = type;
+        };
+        describe(&args.x, x, rows, columns, x_stride);
+        describe(&args.y, y, columns, rows, y_stride);
+        expect_ok([&](svdit_error *e) { return svdit_transpose(backend, &args, nullptr, e); });
+        for (int64_t c = 0; c < columns; ++c) {
+          for (int64_t r = 0; r < y_stride; ++r) {
+            const char *got = &y[(size_t)((c * y_stride + r) * bytes)];
+            const char gap[4] = {0x5a, 0x5a, 0x5a, 0x5a};
+            const char *want = r < rows ? &x[(size_t)((r * x_stride + c) * bytes)] : gap;
+            EXPECT(std::memcmp(got, want, (size_t)bytes) == 0, "[%lld, %lld] of %lld x %lld",
+                   (long long)c, (long long)r, (long long)columns, (long long)rows);
+          }
+        }
+      }
+    }
+  });
+}
+
+void test_attention_refusals() {
+  report.run("softmaxes, products and transposes that do not fit are refused", [] {
+    Floats x(4, 6, 1), y(4, 6, 2), turned(6, 4, 3);
+    const std::vector<float> before = y.values;
+    auto softmax = new_args<svdit_softmax_args>();
+    const auto refused = [&](const char *word) {
+      expect_status(
+          SVDIT_INVALID_ARGUMENT,
+          [&](svdit_error *e) { return svdit_softmax(backend, &softmax, nullptr, e); }, word);
+      EXPECT(y.values == before, "%s: written", word);
+    };
+    softmax.x = x.matrix(), softmax.y = y.matrix(), softmax.scale = 1;
+    refused("valid is 0");
+    softmax.valid = 7;
+    refused("valid is 7");
+    softmax.valid = 6, softmax.first_row = 2;
+    refused("first_row 2");
+    softmax.first_row = 0, softmax.group = -1;
+    refused("group is -1");
+    softmax.group = 0, softmax.bias = x.part(0, 3);
+    refused("bias");
+    softmax.bias = y.matrix();
+    refused("bias");
+    auto multiply = new_args<svdit_multiply_args>();
+    multiply.a = x.matrix(), multiply.b = turned.matrix(), multiply.y = y.matrix();
+    expect_status(
+        SVDIT_INVALID_ARGUMENT,
+        [&](svdit_error *e) { return svdit_multiply(backend, &multiply, nullptr, e); }, "b");
+    auto transpose = new_args<svdit_transpose_args>();
+    transpose.x = x.matrix(), transpose.y = y.matrix();
+    expect_status(
+        SVDIT_INVALID_ARGUMENT,
+        [&](svdit_error *e) { return svdit_transpose(backend, &transpose, nullptr, e); }, "y");
+    auto rope = new_args<svdit_rope_args>();
+    rope.x = y.matrix(), rope.head_dim = 2, rope.pairs = 2;
+    expect_status(
+        SVDIT_INVALID_ARGUMENT,
+        [&](svdit_error *e) { return svdit_rope(backend, &rope, nullptr, e); }, "pairs is 2");
+    EXPECT(y.values == before);
+    Pair p;
+    const auto norm = p.norm();
+    auto rotated = p.rope();
+    rotated.pairs = SVDIT_PAIRS_HALVES;
+    expect_status(
+        SVDIT_INVALID_ARGUMENT,
+        [&](svdit_error *e) { return svdit_norm_rope(backend, &norm, &rotated, nullptr, e); },
+        "rope.pairs is 1");
   });
 }
 
@@ -186,6 +271,8 @@ int main() {
   expect_ok([&](svdit_error *e) { return svdit_backend_open(&options, &backend, e); });
   test_pairs();
   test_refusals();
+  test_transpose();
+  test_attention_refusals();
   svdit_backend_close(backend);
   return report.finish();
 }

@@ -166,8 +166,8 @@ void test_conversions(const Tier &tier) {
 }
 
 void test_activations(const Tier &tier) {
-  for (uint32_t activation :
-       {SVDIT_ACTIVATION_SILU, SVDIT_ACTIVATION_GELU_TANH, SVDIT_ACTIVATION_GELU_ERF}) {
+  for (uint32_t activation : {SVDIT_ACTIVATION_SILU, SVDIT_ACTIVATION_GELU_TANH,
+                              SVDIT_ACTIVATION_GELU_ERF, SVDIT_ACTIVATION_QUICK_GELU}) {
     const int n = 4001;
     std::vector<float> x(n);
     std::vector<uint8_t> y(n * 4);
@@ -179,7 +179,8 @@ void test_activations(const Tier &tier) {
     for (int i = 0; i < n; ++i) {
       const double v = x[i];
       const double expected =
-          activation == SVDIT_ACTIVATION_SILU ? v / (1 + std::exp(-v))
+          activation == SVDIT_ACTIVATION_SILU         ? v / (1 + std::exp(-v))
+          : activation == SVDIT_ACTIVATION_QUICK_GELU ? v / (1 + std::exp(-1.702 * v))
           : activation == SVDIT_ACTIVATION_GELU_ERF
               ? 0.5 * v * std::erfc(-v / std::sqrt(2.0))
               : 0.5 * v * (1 + std::tanh(std::sqrt(2 / M_PI) * (v + 0.044715 * v * v * v)));
@@ -187,9 +188,10 @@ void test_activations(const Tier &tier) {
                                   (std::fabs(expected) + 1e-3));
     }
     expect(worst < 2e-6,
-           std::string(tier.name) + (activation == SVDIT_ACTIVATION_SILU       ? " silu"
-                                     : activation == SVDIT_ACTIVATION_GELU_ERF ? " gelu by erf"
-                                                                               : " gelu"),
+           std::string(tier.name) + (activation == SVDIT_ACTIVATION_SILU         ? " silu"
+                                     : activation == SVDIT_ACTIVATION_QUICK_GELU ? " quick gelu"
+                                     : activation == SVDIT_ACTIVATION_GELU_ERF   ? " gelu by erf"
+                                                                                 : " gelu"),
            worst, 2e-6);
   }
 }
@@ -233,7 +235,8 @@ void test_norm(const Tier &tier, uint32_t x_type, uint32_t y_type, bool rms, int
                                      1e-6f,
                                      rms,
                                      affine ? factor.floats() : nullptr,
-                                     affine ? offset.floats() : nullptr};
+                                     affine ? offset.floats() : nullptr,
+                                     false};
   tier.kernels->norm(work, 1, rows);
   double worst = 0;
   for (int64_t r = 1; r < rows; ++r) {
@@ -255,7 +258,7 @@ void test_norm(const Tier &tier, uint32_t x_type, uint32_t y_type, bool rms, int
          worst, 1);
 }
 
-void test_rope(const Tier &tier, uint32_t type, int64_t heads, int64_t head_dim) {
+void test_rope(const Tier &tier, uint32_t type, int64_t heads, int64_t head_dim, bool halves) {
   std::mt19937 random(static_cast<unsigned>(head_dim));
   const int64_t rows = 4, columns = heads * head_dim;
   Matrix x(rows, columns, columns + 6, type);
@@ -266,15 +269,17 @@ void test_rope(const Tier &tier, uint32_t type, int64_t heads, int64_t head_dim)
   sine.fill(*tier.kernels, random, 1);
   const Matrix before = x;
   tier.kernels->rope({x.bytes(), x.stride, type, heads, head_dim, cosine.floats(), sine.floats(),
-                      cosine.stride, sine.stride},
+                      cosine.stride, sine.stride, halves},
                      0, rows);
+  const int64_t pairs = head_dim / 2, apart = halves ? pairs : 1;
   double worst = 0;
   for (int64_t r = 0; r < rows; ++r) {
-    for (int64_t c = 0; c < columns; c += 2) {
-      const double a = before(r, c), b = before(r, c + 1);
-      const double cos = cosine(r, c % head_dim / 2), sin = sine(r, c % head_dim / 2);
+    for (int64_t p = 0; p < heads * pairs; ++p) {
+      const int64_t i = p % pairs, c = p / pairs * head_dim + (halves ? i : 2 * i);
+      const double a = before(r, c), b = before(r, c + apart);
+      const double cos = cosine(r, i), sin = sine(r, i);
       for (const auto &[got, want] :
-           {std::pair{x(r, c), a * cos - b * sin}, {x(r, c + 1), b * cos + a * sin}}) {
+           {std::pair{x(r, c), a * cos - b * sin}, {x(r, c + apart), b * cos + a * sin}}) {
         const double slack =
             2e-7 * (std::fabs(a) + std::fabs(b)) * (std::fabs(cos) + std::fabs(sin));
         worst = std::max(worst, std::fabs(got - want) / (slack + rounding(want, type)));
@@ -283,7 +288,7 @@ void test_rope(const Tier &tier, uint32_t type, int64_t heads, int64_t head_dim)
   }
   expect(worst <= 1 && x.untouched_but_from(0),
          std::string(tier.name) + " rope " + type_name(type) + " " + std::to_string(heads) + " x " +
-             std::to_string(head_dim),
+             std::to_string(head_dim) + (halves ? " by halves" : ""),
          worst, 1);
 }
 
@@ -314,6 +319,71 @@ void test_residual(const Tier &tier, uint32_t x_type, uint32_t y_type, int64_t c
          worst, 1);
 }
 
+// Rows 1 to 8 of a softmax, whose first rows are not written.
+void test_softmax(const Tier &tier, uint32_t x_type, uint32_t y_type, int64_t columns,
+                  int64_t valid, int64_t first_row, int64_t group, bool biased) {
+  std::mt19937 random(static_cast<unsigned>(columns * 3 + valid));
+  const int64_t rows = 9;
+  const float scale = 0.7f;
+  Matrix x(rows, columns, columns + 3, x_type), y(rows, columns, columns + 1, y_type);
+  Matrix bias(rows, columns, columns + 2, SVDIT_FP32);
+  x.fill(*tier.kernels, random, 4);
+  bias.fill(*tier.kernels, random, 3);
+  tier.kernels->softmax(
+      {x.bytes(), biased ? bias.floats() : nullptr, y.bytes(), x.stride, bias.stride, y.stride,
+       x_type, y_type, columns, valid, first_row, group, scale},
+      1, rows);
+  double worst = 0;
+  for (int64_t r = 1; r < rows; ++r) {
+    // What a row sees, by the definition: of the valid columns those whose group is not after its.
+    std::vector<double> weight(static_cast<size_t>(columns));
+    double sum = 0;
+    for (int64_t c = 0; c < columns; ++c) {
+      const bool seen = c < valid && (group == 0 || c / group <= (first_row + r) / group);
+      if (seen) {
+        weight[c] = std::exp(static_cast<double>(scale) * x(r, c) + (biased ? bias(r, c) : 0));
+      }
+      sum += weight[c];
+    }
+    for (int64_t c = 0; c < columns; ++c) {
+      const double want = weight[c] / sum;
+      // Logits up to 40 carry their rounding into the exponential.
+      const double slack = 6e-6 * want + 1e-37;
+      worst = std::max(worst, std::fabs(y(r, c) - want) / (slack + rounding(want, y_type)));
+    }
+  }
+  expect(worst <= 1 && y.untouched_but_from(1),
+         std::string(tier.name) + " softmax " + type_name(x_type) + " to " + type_name(y_type) +
+             " " + std::to_string(valid) + " of " + std::to_string(columns) + " group " +
+             std::to_string(group) + (biased ? " biased" : ""),
+         worst, 1);
+}
+
+void test_multiply(const Tier &tier, uint32_t a_type, uint32_t b_type, uint32_t y_type) {
+  for (int64_t columns : {1, 16, 77}) {
+    std::mt19937 random(static_cast<unsigned>(columns));
+    Matrix a(3, columns, columns + 2, a_type), b(3, columns, columns + 3, b_type);
+    Matrix y(3, columns, columns + 1, y_type);
+    a.fill(*tier.kernels, random, 2);
+    b.fill(*tier.kernels, random, 2);
+    tier.kernels->multiply({a.bytes(), b.bytes(), y.bytes(), a.stride, b.stride, y.stride, a_type,
+                            b_type, y_type, columns},
+                           1, 3);
+    double worst = 0;
+    for (int64_t r = 1; r < 3; ++r) {
+      for (int64_t c = 0; c < columns; ++c) {
+        const double want = a(r, c) * b(r, c);
+        worst = std::max(
+            worst, std::fabs(y(r, c) - want) / (6e-8 * std::fabs(want) + rounding(want, y_type)));
+      }
+    }
+    expect(worst <= 1 && y.untouched_but_from(1),
+           std::string(tier.name) + " multiply " + type_name(a_type) + " by " + type_name(b_type) +
+               " to " + type_name(y_type) + " " + std::to_string(columns),
+           worst, 1);
+  }
+}
+
 }  // namespace
 
 int main() {
@@ -338,6 +408,13 @@ int main() {
           test_norm(tier, x, y, rms, 1, 5, false);
         }
         for (int64_t columns : {1, 7, 16, 33, 200}) test_convert(tier, x, y, columns);
+        for (int64_t columns : {1, 16, 37, 514}) {
+          test_softmax(tier, x, y, columns, columns, 0, 0, true);
+          test_softmax(tier, x, y, columns, (columns + 1) / 2, 0, 0, false);
+          test_softmax(tier, x, y, columns, columns, 2, 1, false);
+          test_softmax(tier, x, y, columns, std::max<int64_t>(1, columns - 3), 5, 4, true);
+        }
+        for (uint32_t z : types) test_multiply(tier, x, y, z);
       }
       for (uint32_t y : {x, static_cast<uint32_t>(SVDIT_FP32)}) {
         for (int64_t columns : {1, 31, 64, 1000}) {
@@ -345,7 +422,10 @@ int main() {
           test_residual(tier, x, y, columns, false);
         }
       }
-      for (int64_t head_dim : {2, 8, 24, 64, 128, 130}) test_rope(tier, x, 3, head_dim);
+      for (int64_t head_dim : {2, 8, 24, 64, 128, 130}) {
+        test_rope(tier, x, 3, head_dim, false);
+        test_rope(tier, x, 3, head_dim, true);
+      }
     }
   }
   std::printf("%d passed, %d failed\n", passed, failed);

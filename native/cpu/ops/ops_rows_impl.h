@@ -365,9 +365,8 @@ inline void softmax_row(const X *x, const float *bias, Y *y, int64_t seen, int64
   each_vector(seen, [&](int64_t i, int64_t count) {
     write(y + i, exponential(score(i, count) - most) * whole, count);
   });
-  each_vector(columns - seen, [&](int64_t i, int64_t count) {
-    write(y + seen + i, Floats{}, count);
-  });
+  each_vector(columns - seen,
+              [&](int64_t i, int64_t count) { write(y + seen + i, Floats{}, count); });
 }
 
 void softmax(const SoftmaxRows &a, int64_t row_begin, int64_t row_end) {

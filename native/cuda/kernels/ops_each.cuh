@@ -146,8 +146,7 @@ __global__ void __launch_bounds__(kEachThreads)
     for (int e = 0; e < kPiece; ++e) {
       Piece one;
       one[0] = 0;
-      if (e < count)
-        read_piece(one, p.x.data + (column + e) * p.x.stride, p.x.type, row, 1, false);
+      if (e < count) read_piece(one, p.x.data + (column + e) * p.x.stride, p.x.type, row, 1, false);
       v[e] = one[0];
     }
     write_piece(v, p.y.data + row * p.y.stride, p.y.type, column, count, false);

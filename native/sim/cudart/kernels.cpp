@@ -56,6 +56,10 @@ Table::Table() {
   add<cuda::SpreadParams>(cuda::spread_kernel());
   add<cuda::GroupSumParams>(cuda::group_sum_kernel());
   add<cuda::GroupFoldParams>(cuda::group_fold_kernel());
+  add<cuda::RopeHalvesParams>(cuda::rope_halves_kernel());
+  add<cuda::MultiplyParams>(cuda::multiply_kernel());
+  add<cuda::TransposeParams>(cuda::transpose_kernel());
+  add<cuda::SoftmaxParams>(cuda::softmax_kernel());
 }
 
 }  // namespace

@@ -205,7 +205,7 @@ void test_conversions() {
   for (const uint32_t x_type : kTypes) {
     for (const uint32_t y_type : kTypes) {
       report.run(std::string("convert ") + name_of(x_type) + " to " + name_of(y_type), [&] {
-        for (uint32_t activation = 0; activation <= SVDIT_ACTIVATION_GELU_ERF; ++activation) {
+        for (uint32_t activation = 0; activation <= SVDIT_ACTIVATION_QUICK_GELU; ++activation) {
           Both x(x_type, 5, 120, 8), y(y_type, 5, 120, activation % 2 ? 8 : 3);
           x.fill(random, 3);
           y.fill(random);
@@ -220,6 +220,73 @@ void test_conversions() {
         }
       });
     }
+  }
+}
+
+// What attention with a bias is made of, and Llama's rotation.
+void test_attention_parts() {
+  Random random(7);
+  for (const uint32_t x_type : kTypes) {
+    for (const uint32_t y_type : kTypes) {
+      report.run(std::string("softmax ") + name_of(x_type) + " to " + name_of(y_type), [&] {
+        for (const int64_t columns : {5, 128, 3001}) {
+          for (const int64_t group : {0, 1, 3}) {
+            Both x(x_type, 7, columns, 8), y(y_type, 7, columns, group == 1 ? 3 : 8);
+            Both bias(SVDIT_FP32, 7, columns, 8);
+            for (Both *m : {&x, &y, &bias}) m->fill(random, 3);
+            on_both([&](svdit_backend *backend, bool device, svdit_stream s, svdit_error *e) {
+              auto args = new_args<svdit_softmax_args>();
+              args.x = x.on(device);
+              if (group != 1) args.bias = bias.on(device);
+              args.y = y.on(device);
+              args.scale = 0.25f;
+              args.valid = group == 3 ? columns : (columns + 1) / 2;
+              args.first_row = group == 0 ? 0 : 2;
+              args.group = group;
+              return svdit_softmax(backend, &args, s, e);
+            });
+            y.expect_same("softmax", 3e-6);
+          }
+        }
+      });
+    }
+    report.run(std::string("products by element and transposes, ") + name_of(x_type), [&] {
+      Both a(x_type, 9, 70, 8), b(SVDIT_FP32, 9, 70, 4), y(x_type, 9, 70, 3);
+      Both turned(x_type, 70, 9, 2);
+      for (Both *m : {&a, &b, &y, &turned}) m->fill(random);
+      on_both([&](svdit_backend *backend, bool device, svdit_stream s, svdit_error *e) {
+        auto args = new_args<svdit_multiply_args>();
+        args.a = a.on(device);
+        args.b = b.on(device);
+        args.y = y.on(device);
+        return svdit_multiply(backend, &args, s, e);
+      });
+      y.expect_same("product", 1e-6);
+      on_both([&](svdit_backend *backend, bool device, svdit_stream s, svdit_error *e) {
+        auto args = new_args<svdit_transpose_args>();
+        args.x = a.on(device);
+        args.y = turned.on(device);
+        return svdit_transpose(backend, &args, s, e);
+      });
+      turned.expect_same("transpose", 0);
+    });
+    report.run(std::string("rotation by halves, ") + name_of(x_type), [&] {
+      for (const int64_t head_dim : {2, 8, 12, 128}) {
+        Both x(x_type, 5, 3 * head_dim, 3);
+        Both cosine(SVDIT_FP32, 5, head_dim / 2), sine(SVDIT_FP32, 5, head_dim / 2, 1);
+        for (Both *m : {&x, &cosine, &sine}) m->fill(random);
+        on_both([&](svdit_backend *backend, bool device, svdit_stream s, svdit_error *e) {
+          auto args = new_args<svdit_rope_args>();
+          args.head_dim = (int32_t)head_dim;
+          args.pairs = SVDIT_PAIRS_HALVES;
+          args.x = x.on(device);
+          args.cosine = cosine.on(device);
+          args.sine = sine.on(device);
+          return svdit_rope(backend, &args, s, e);
+        });
+        x.expect_same("rotated", 1e-6);
+      }
+    });
   }
 }
 
@@ -429,6 +496,7 @@ int main() {
   test_library();
   test_norms();
   test_conversions();
+  test_attention_parts();
   test_products();
   test_graph();
   test_misuse();

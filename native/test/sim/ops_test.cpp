@@ -7,6 +7,7 @@
 #include <cstring>
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "base/error.h"
 #include "cpu/ops/ops_rows.h"
@@ -343,6 +344,7 @@ double activated(uint32_t activation, double x) {
   if (activation == SVDIT_ACTIVATION_GELU_TANH)
     return 0.5 * x * (1 + std::tanh(std::sqrt(2 / M_PI) * (x + 0.044715 * x * x * x)));
   if (activation == SVDIT_ACTIVATION_GELU_ERF) return 0.5 * x * std::erfc(-x / std::sqrt(2));
+  if (activation == SVDIT_ACTIVATION_QUICK_GELU) return x / (1 + std::exp(-1.702 * x));
   return x;
 }
 
@@ -350,7 +352,8 @@ void test_conversions() {
   uint64_t seed = 1;
   for (uint32_t x_type : kTypes) {
     for (uint32_t y_type : kTypes) {
-      for (uint32_t activation = 0; activation <= SVDIT_ACTIVATION_GELU_ERF; ++activation, ++seed) {
+      for (uint32_t activation = 0; activation <= SVDIT_ACTIVATION_QUICK_GELU;
+           ++activation, ++seed) {
         const Place place = seed % 3 == 0 ? kTight : seed % 3 == 1 ? kWhole : kOdd;
         const int64_t rows = 7, columns = seed % 5 == 0 ? 333 : 64;
         report.run(std::string("convert ") + name_of(x_type) + " to " + name_of(y_type) +
@@ -453,42 +456,134 @@ void test_residuals() {
   }
 }
 
-void test_ropes() {
+// Rows of one group of columns, of several, and longer than a block's threads take at once.
+void test_softmaxes() {
+  uint64_t seed = 1;
+  for (uint32_t x_type : kTypes) {
+    for (uint32_t y_type : kTypes) {
+      for (const int64_t columns : {9, 64, 2500}) {
+        ++seed;
+        const Place place = seed % 3 == 0 ? kTight : seed % 3 == 1 ? kWhole : kOdd;
+        const bool biased = seed % 2 == 0;
+        const int64_t group = (int64_t)(seed / 2 % 3), first_row = group == 0 ? 0 : 3;
+        const int64_t valid = seed % 5 == 0 ? columns : columns - 3;
+        report.run(std::string("softmax ") + name_of(x_type) + " to " + name_of(y_type) + " " +
+                       std::to_string(valid) + " of " + std::to_string(columns) + " group " +
+                       std::to_string(group) + " gap " + std::to_string(place.gap),
+                   [&] {
+                     Random random(seed);
+                     const int64_t rows = 6;
+                     Matrix x(x_type, rows, columns, place), y(y_type, rows, columns, place);
+                     Matrix bias(SVDIT_FP32, rows, columns, place);
+                     x.fill(random, 0, 4), bias.fill(random, 0, 3);
+                     svdit_softmax_args args{};
+                     args.scale = 0.7f;
+                     args.x = x.matrix();
+                     args.y = y.matrix();
+                     if (biased) args.bias = bias.matrix();
+                     args.valid = valid, args.first_row = first_row, args.group = group;
+                     guarded([&] { run(cuda::prepare_softmax(args), seed); });
+                     for (int64_t r = 0; r < rows; ++r) {
+                       std::vector<double> weight((size_t)columns);
+                       double sum = 0;
+                       for (int64_t k = 0; k < columns; ++k) {
+                         const bool seen =
+                             k < valid && (group == 0 || k / group <= (first_row + r) / group);
+                         if (seen) weight[k] = std::exp(0.7 * x(r, k) + (biased ? bias(r, k) : 0));
+                         sum += weight[k];
+                       }
+                       for (int64_t k = 0; k < columns; ++k)
+                         expect_near(y(r, k), weight[k] / sum, 6e-6 * weight[k] / sum, y_type, r,
+                                     k);
+                     }
+                     EXPECT(y.gaps_untouched());
+                   });
+      }
+    }
+  }
+}
+
+void test_multiplies_and_transposes() {
+  uint64_t seed = 1;
+  for (uint32_t type : kTypes) {
+    for (uint32_t y_type : kTypes) {
+      for (const Place &place : {kWhole, kOdd}) {
+        ++seed;
+        report.run(std::string("multiply and transpose ") + name_of(type) + " to " +
+                       name_of(y_type) + " gap " + std::to_string(place.gap),
+                   [&] {
+                     Random random(seed);
+                     const int64_t rows = 5, columns = seed % 2 == 0 ? 48 : 67;
+                     Matrix a(type, rows, columns, place), b(SVDIT_BF16, rows, columns, place);
+                     Matrix y(y_type, rows, columns, place), turned(type, columns, rows, place);
+                     a.fill(random), b.fill(random);
+                     svdit_multiply_args multiply{};
+                     multiply.a = a.matrix(), multiply.b = b.matrix(), multiply.y = y.matrix();
+                     svdit_transpose_args transpose{};
+                     transpose.x = a.matrix(), transpose.y = turned.matrix();
+                     guarded([&] {
+                       run(cuda::prepare_multiply(multiply), seed);
+                       run(cuda::prepare_transpose(transpose), seed);
+                     });
+                     for (int64_t r = 0; r < rows; ++r) {
+                       for (int64_t k = 0; k < columns; ++k) {
+                         const double want = a(r, k) * b(r, k);
+                         expect_near(y(r, k), want, 6e-8 * std::fabs(want), y_type, r, k);
+                         EXPECT(turned(k, r) == a(r, k));
+                       }
+                     }
+                     EXPECT(y.gaps_untouched() && turned.gaps_untouched());
+                   });
+      }
+    }
+  }
+}
+
+void test_ropes(bool halves) {
   uint64_t seed = 1;
   for (uint32_t type : kTypes) {
     for (const int32_t head_dim : {2, 12, 24, 64, 128}) {
       for (const Place &place : {kWhole, kOdd}) {
         ++seed;
-        report.run(std::string("rope ") + name_of(type) + " heads of " + std::to_string(head_dim) +
-                       " gap " + std::to_string(place.gap),
-                   [&] {
-                     Random random(seed);
-                     const int64_t rows = 4, columns = 3 * head_dim;
-                     Matrix x(type, rows, columns, place), before(type, rows, columns);
-                     Matrix cosine(SVDIT_FP32, rows, head_dim / 2, kWhole),
-                         sine(SVDIT_FP32, rows, head_dim / 2);
-                     x.fill(random), cosine.fill(random), sine.fill(random);
-                     for (int64_t r = 0; r < rows; ++r)
-                       std::memcpy(before.at(r, 0), x.at(r, 0), (size_t)(columns * bytes_of(type)));
-                     svdit_rope_args args{};
-                     args.head_dim = head_dim;
-                     args.x = x.matrix();
-                     args.cosine = cosine.matrix();
-                     args.sine = sine.matrix();
-                     guarded([&] { run(cuda::prepare_rope(args), seed); });
-                     for (int64_t r = 0; r < rows; ++r) {
-                       for (int64_t k = 0; k < columns; k += 2) {
-                         const double a = before(r, k), b = before(r, k + 1);
-                         const double cos = cosine(r, k % head_dim / 2),
-                                      sin = sine(r, k % head_dim / 2);
-                         const double slack = 2e-7 * (std::fabs(a) + std::fabs(b)) *
-                                              (std::fabs(cos) + std::fabs(sin));
-                         expect_near(x(r, k), a * cos - b * sin, slack, type, r, k);
-                         expect_near(x(r, k + 1), b * cos + a * sin, slack, type, r, k + 1);
-                       }
-                     }
-                     EXPECT(x.gaps_untouched());
-                   });
+        report.run(
+            std::string(halves ? "rope by halves " : "rope ") + name_of(type) + " heads of " +
+                std::to_string(head_dim) + " gap " + std::to_string(place.gap),
+            [&] {
+              Random random(seed);
+              const int64_t rows = 4, columns = 3 * head_dim;
+              Matrix x(type, rows, columns, place), before(type, rows, columns);
+              Matrix cosine(SVDIT_FP32, rows, head_dim / 2, kWhole),
+                  sine(SVDIT_FP32, rows, head_dim / 2);
+              x.fill(random), cosine.fill(random), sine.fill(random);
+              for (int64_t r = 0; r < rows; ++r)
+                std::memcpy(before.at(r, 0), x.at(r, 0), (size_t)(columns * bytes_of(type)));
+              svdit_rope_args args{};
+              args.head_dim = head_dim;
+              args.x = x.matrix();
+              args.cosine = cosine.matrix();
+              args.sine = sine.matrix();
+              guarded([&] {
+                if (halves) {
+                  run(cuda::prepare_rope_halves(args), seed);
+                } else {
+                  run(cuda::prepare_rope(args), seed);
+                }
+              });
+              const int64_t pairs = head_dim / 2, apart = halves ? pairs : 1;
+              for (int64_t r = 0; r < rows; ++r) {
+                for (int64_t p = 0; p < 3 * pairs; ++p) {
+                  const int64_t i = p % pairs;
+                  const int64_t k = p / pairs * head_dim + (halves ? i : 2 * i);
+                  const double a = before(r, k), b = before(r, k + apart);
+                  const double cos = cosine(r, i), sin = sine(r, i);
+                  const double slack =
+                      2e-7 * (std::fabs(a) + std::fabs(b)) * (std::fabs(cos) + std::fabs(sin));
+                  expect_near(x(r, k), a * cos - b * sin, slack, type, r, k);
+                  expect_near(x(r, k + apart), b * cos + a * sin, slack, type, r, k + apart);
+                }
+              }
+              EXPECT(x.gaps_untouched());
+            });
       }
     }
   }
@@ -503,6 +598,9 @@ int main() {
   test_conversions();
   test_bias();
   test_residuals();
-  test_ropes();
+  test_ropes(false);
+  test_ropes(true);
+  test_softmaxes();
+  test_multiplies_and_transposes();
   return report.finish();
 }

@@ -4,6 +4,7 @@
 
 #include "cuda/kernels/ops_each.cuh"
 #include "cuda/kernels/ops_norm.cuh"
+#include "cuda/kernels/ops_softmax.cuh"
 
 namespace svdit::test {
 namespace {
@@ -39,6 +40,19 @@ sim::Report run(const cuda::ResidualParams &params, uint64_t seed) {
 }
 sim::Report run(const cuda::RopeParams &params, uint64_t seed) {
   return run_each(cuda::rope_rows, params, seed);
+}
+sim::Report run(const cuda::RopeHalvesParams &params, uint64_t seed) {
+  return run_each(cuda::rope_halves_rows, params, seed);
+}
+sim::Report run(const cuda::MultiplyParams &params, uint64_t seed) {
+  return run_each(cuda::multiply_rows, params, seed);
+}
+sim::Report run(const cuda::TransposeParams &params, uint64_t seed) {
+  return run_each(cuda::transpose_rows, params, seed);
+}
+sim::Report run(const cuda::SoftmaxParams &params, uint64_t seed) {
+  return sim::launch({params.rows, cuda::kEachThreads, cuda::kSoftmaxSharedBytes, seed, kResident},
+                     [&] { cuda::softmax_rows(params); });
 }
 
 }  // namespace svdit::test

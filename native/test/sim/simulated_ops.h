@@ -12,6 +12,10 @@ sim::Report run(const cuda::NormLaunch &launch, uint64_t seed);
 sim::Report run(const cuda::ConvertParams &params, uint64_t seed);
 sim::Report run(const cuda::ResidualParams &params, uint64_t seed);
 sim::Report run(const cuda::RopeParams &params, uint64_t seed);
+sim::Report run(const cuda::RopeHalvesParams &params, uint64_t seed);
+sim::Report run(const cuda::MultiplyParams &params, uint64_t seed);
+sim::Report run(const cuda::TransposeParams &params, uint64_t seed);
+sim::Report run(const cuda::SoftmaxParams &params, uint64_t seed);
 
 }  // namespace svdit::test
 

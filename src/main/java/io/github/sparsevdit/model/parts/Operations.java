@@ -34,7 +34,7 @@ public class Operations implements AutoCloseable {
   private static final long WORKSPACE_BYTES = 32L << 20;
 
   private final Backend owner;
-  private final OperationCalls calls;
+  final OperationCalls calls;
   private CudaStream stream; // null: the default stream, or the CPU
   private Tensor staging; // on a device: what is loaded and not yet converted
   private final Arena arena = Arena.ofAuto();
@@ -128,6 +128,16 @@ public class Operations implements AutoCloseable {
    */
   public void rmsNorm(Tensor x, Tensor weight, long group, float epsilon, Tensor y) {
     norm(Svdit.SVDIT_NORM_RMS(), x, weight, null, null, null, group, epsilon, y);
+  }
+
+  /** The same of whole rows, then SiLU. */
+  public void rmsNormSilu(Tensor x, Tensor weight, float epsilon, Tensor y) {
+    svdit_norm_args.activation(norm, Activation.SILU.ordinal());
+    try {
+      norm(Svdit.SVDIT_NORM_RMS(), x, weight, null, null, null, 0, epsilon, y);
+    } finally {
+      svdit_norm_args.activation(norm, Activation.NONE.ordinal());
+    }
   }
 
   private void norm(
@@ -365,7 +375,7 @@ public class Operations implements AutoCloseable {
   }
 
   /** Makes the call that is described, of one operation or of two in one. */
-  private void run(HeldCall call, MemorySegment first, MemorySegment second) {
+  final void run(HeldCall call, MemorySegment first, MemorySegment second) {
     begin(false);
     try {
       calls.make(call, first, second);
