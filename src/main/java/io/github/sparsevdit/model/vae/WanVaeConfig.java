@@ -48,7 +48,7 @@ record WanVaeConfig(
     file.require("scale_factor_temporal", Integer.toString(1 << halvings), "4");
     return new WanVaeConfig(
         base,
-        file.count("decoder_base_dim", base, 1),
+        file.has("decoder_base_dim") ? file.count("decoder_base_dim", base, 1) : base,
         latents,
         multiples,
         file.count("num_res_blocks", 2, 1),
