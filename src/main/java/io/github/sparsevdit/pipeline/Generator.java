@@ -118,7 +118,11 @@ public final class Generator implements AutoCloseable {
     ElementType usual = parts == null ? null : parts.vaeType();
     ElementType type = usual == null ? options.type() : usual;
     return new PipelineParts.Place(
-        folder, backend, options.type(), options.vaeType() == null ? type : options.vaeType(), options.vaeTiling() ? Tiling.DEFAULT : Tiling.NONE);
+        folder,
+        backend,
+        options.type(),
+        options.vaeType() == null ? type : options.vaeType(),
+        options.vaeTiling() ? Tiling.DEFAULT : Tiling.NONE);
   }
 
   private static TextEncoder encoder(

@@ -45,8 +45,7 @@ record PipelineParts(String transformer, ElementType vaeType, Prompts prompts, I
 
     /** The shape [3, frames, height, width] that latents [channels, frames, …] become. */
     long[] video(long[] latents, Geometry geometry) {
-      VaeSizes sizes =
-          Denoisers.vaeSizes(of("vae").resolve("config.json"), geometry.className());
+      VaeSizes sizes = Denoisers.vaeSizes(of("vae").resolve("config.json"), geometry.className());
       return new long[] {
         3,
         (latents[1] - 1) * sizes.frames() + 1,

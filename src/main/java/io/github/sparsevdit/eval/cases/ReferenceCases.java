@@ -12,7 +12,7 @@ import java.util.stream.Stream;
 
 /** Finds reference cases on disk. */
 public final class ReferenceCases {
-  private static final List<CaseFamily> FAMILIES = 
+  private static final List<CaseFamily> FAMILIES =
       List.of(new AttentionCases(), new VaeCases(), new ModelCases());
 
   private ReferenceCases() {}
