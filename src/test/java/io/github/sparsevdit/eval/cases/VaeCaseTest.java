@@ -16,17 +16,19 @@ class VaeCaseTest {
       Path.of(System.getProperty("svdit.cases", "src/test/resources/cases"), "vaes");
 
   /**
-   * Every activation is rounded to 8 bits, at some 40 convolutions one after the other: 2^−9 · √40
-   * of the values, and as much again where a norm enlarges small ones. fp32 would be at 1e-4, so
-   * that it computes in bf16 at all is what the lower bound shows.
+   * bf16 rounds 2^16 times as coarsely as fp32, at the same places: so its error may be as many
+   * times that of fp32, which says how much a network enlarges rounding. (Norms over the two
+   * channels that the tiny Wan VAE has enlarge it most.)
    */
   @ParameterizedTest
   @ValueSource(strings = {"wan2.1", "wan2.2-residual", "hunyuanvideo", "cogvideox1.5"})
   void inBf16WithinItsRounding(String name) {
     try (Backend backend = Backend.cpu()) {
-      CaseResult result = new VaeCase(CASES.resolve(name)).run(backend, ElementType.BF16, 0.03);
+      VaeCase one = new VaeCase(CASES.resolve(name));
+      double bound = Math.min(0.1, 0x1p16 * one.run(backend).error());
+      CaseResult result = one.run(backend, ElementType.BF16, bound);
       assertEquals(CaseResult.Status.PASSED, result.status(), result::toString);
-      assertTrue(result.error() > 1e-4, result::toString);
+      assertTrue(result.error() > 1e-4, result::toString); // it is bf16
     }
   }
 
