@@ -48,6 +48,16 @@ final class RandomVaeWeights implements TensorSource {
     return backend.allocate(ElementType.FP32, shape).copyFrom(values);
   }
 
+  /** Frees the convolutions' weights once they were laid out anew. */
+  void forgetConvolutions() {
+    shapes.forEach(
+        (name, shape) -> {
+          if (shape.length >= 4 && name.endsWith(".weight") && made.containsKey(name)) {
+            made.remove(name).close();
+          }
+        });
+  }
+
   @Override
   public Map<String, String> metadata() {
     return Map.of();

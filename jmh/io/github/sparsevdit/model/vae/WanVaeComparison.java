@@ -65,7 +65,7 @@ public final class WanVaeComparison {
         Tensor z = backend.allocate(ElementType.FP32, 16, 2, height, width).copyFrom(latents);
         Tensor tiny = backend.allocate(ElementType.FP32, 16, 1, 2, 2).copyFrom(new float[64])) {
       vae.decode(tiny, null, VaeListener.NONE).close(); // loads the decoder
-      source.close(); // all that is used of it was laid out anew
+      source.forgetConvolutions();
       long[] last = {System.nanoTime()};
       try (Tensor video =
           vae.decode(
