@@ -46,8 +46,9 @@ public final class Safetensors implements TensorSource {
 
   /**
    * Opens a {@code .safetensors} file, a sharded model's {@code *.index.json}, or a folder that has
-   * either ({@code diffusion_pytorch_model} first, as diffusers names it). IllegalArgumentException
-   * if a file is not what the format says, UncheckedIOException if it cannot be read.
+   * either ({@code diffusion_pytorch_model} first, as diffusers names it, then {@code model}, as
+   * transformers does). IllegalArgumentException if a file is not what the format says,
+   * UncheckedIOException if it cannot be read.
    */
   public static Safetensors open(Path path) {
     return open(path, null);

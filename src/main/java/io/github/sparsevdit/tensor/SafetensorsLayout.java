@@ -19,6 +19,7 @@ import java.util.stream.Stream;
 /** How models lie in folders and shards. */
 final class SafetensorsLayout {
   private static final String DIFFUSERS = "diffusion_pytorch_model";
+  private static final String TRANSFORMERS = "model";
 
   // Names as diffusers writes them: model.safetensors, model.VARIANT.safetensors, shards of either
   // with the variant before or behind their number, and model.safetensors.index[.VARIANT].json.
@@ -58,9 +59,11 @@ final class SafetensorsLayout {
         }
       }
     }
-    String wanted = DIFFUSERS + (variant == null ? "" : " " + variant);
-    if (models.containsKey(wanted)) {
-      return models.get(wanted);
+    for (String model : List.of(DIFFUSERS, TRANSFORMERS)) {
+      String wanted = model + (variant == null ? "" : " " + variant);
+      if (models.containsKey(wanted)) {
+        return models.get(wanted);
+      }
     }
     Map<String, Path> found = new TreeMap<>(models);
     if (variant != null) {
