@@ -413,8 +413,14 @@ void check(const svdit_spread_args *a) {
   check_between(a->factor, "factor", 1, 2);
   check_between(a->first, "first", 0, a->factor_frames - 1);
   check_clip(a->x, "x", a->frames, a->height, a->width);
-  check_clip(a->y, "y", int64_t{a->frames} * a->factor_frames - a->first,
-             int64_t{a->height} * a->factor, int64_t{a->width} * a->factor);
+  check_matrix(a->y, "y");
+  const int64_t frame = int64_t{a->height} * a->factor * a->width * a->factor;
+  const int64_t most = int64_t{a->frames} * a->factor_frames - a->first;
+  if (a->y.rows % frame != 0 || a->y.rows / frame > most) {
+    fail(SVDIT_INVALID_ARGUMENT,
+         "y has %" PRId64 " rows; expected those of 1 to %" PRId64 " frames of %" PRId64 " pixels",
+         a->y.rows, most, frame);
+  }
   if (a->y.element_type != SVDIT_FP32) check_type(a->y, "y", a->x.element_type);
   const int64_t parts = int64_t{a->factor_frames} * a->factor * a->factor;
   if (a->y.columns * parts % a->x.columns != 0) {

@@ -646,7 +646,7 @@ SVDIT_API svdit_status svdit_group_norm(svdit_backend *backend, const svdit_grou
  * y += x, whose channels are dealt out to several pixels of several frames: pixel (t, h, w) of x gives pixel
  * (factor_frames t + a, factor h + b, factor w + c) of y, whose channel o is x's channel
  * (((o factor_frames + a) factor + b) factor + c) in / (out factor_frames factor factor), rounded down. y begins with the frame
- * `first` of those. Wan 2.2's shortcut around an upsampling (diffusers: DupUp3D).
+ * `first` of those, and has as many of them as it has rows for. Wan 2.2's shortcut around an upsampling (diffusers: DupUp3D).
  */
 typedef struct svdit_spread_args {
   uint32_t struct_bytes;

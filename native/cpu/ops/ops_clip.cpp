@@ -115,9 +115,8 @@ void CpuOperations::spread(const svdit_spread_args &args, svdit_stream stream) {
   require_no_stream(stream);
   const int64_t in = args.x.columns, out = args.y.columns, across = args.factor;
   const int64_t parts = args.factor_frames * across * across;
-  const int64_t frames = int64_t{args.frames} * args.factor_frames - args.first;
   const int64_t height = args.height * across, width = args.width * across;
-  pool_.for_each(frames * height, [&](int64_t line) {
+  pool_.for_each(args.y.rows / width, [&](int64_t line) {
     thread_local std::vector<float> from, dealt;
     from.resize(in);
     dealt.resize(out);

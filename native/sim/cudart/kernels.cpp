@@ -47,6 +47,10 @@ Table::Table() {
   add<cuda::ConvertParams>(cuda::convert_kernel());
   add<cuda::ResidualParams>(cuda::residual_kernel());
   add<cuda::RopeParams>(cuda::rope_kernel());
+  add<cuda::RopeHalvesParams>(cuda::rope_halves_kernel());
+  add<cuda::MultiplyParams>(cuda::multiply_kernel());
+  add<cuda::TransposeParams>(cuda::transpose_kernel());
+  add<cuda::SoftmaxParams>(cuda::softmax_kernel());
   add<cuda::GatherParams>(cuda::gather_kernel());
   add<cuda::AffineParams>(cuda::affine_kernel());
   add<cuda::SpreadParams>(cuda::spread_kernel());

@@ -5,7 +5,7 @@ package io.github.sparsevdit.bindings;
 /** The header these bindings were generated from. */
 public final class SvditHeader {
     /** SHA-256 of svdit.h, 64 lower-case hex digits; the library carries the same. */
-    public static final String SHA256 = "febb8afc49bac14afca36a0bdab19d6e34c5e9ed9dc23dd61cf6dd48b951f6b9";
+    public static final String SHA256 = "8f572f5229bf158980d6e06fc6b3929c5697f1423b21ac8e7b0091c5cebad155";
 
     private SvditHeader() {}
 }

@@ -64,17 +64,29 @@ public final class Denoisers {
     }
   }
 
+  /** The {@link VideoTransformer#boundary} of a checkpoint, without opening it. */
+  public static double boundary(CheckpointFolder folder) {
+    Path index = folder.index();
+    ConfigFile pipeline = index == null ? null : ConfigFile.read(index);
+    boolean two = pipeline != null && pipeline.has("boundary_ratio");
+    return two ? boundaryRatio(pipeline) * TRAIN_TIMESTEPS : 0;
+  }
+
+  private static double boundaryRatio(ConfigFile pipeline) {
+    double ratio = pipeline.number("boundary_ratio");
+    if (!(ratio > 0 && ratio < 1)) {
+      throw pipeline.wrong("boundary_ratio", "a number between 0 and 1");
+    }
+    return ratio;
+  }
+
   private static VideoTransformer networks(
       CheckpointFolder folder, Path index, ConfigFile pipeline, Backend backend, ElementType type) {
     Path home = folder.transformer();
     if (!pipeline.has("boundary_ratio")) {
       return network(folder, home, backend, type);
     }
-    double ratio = pipeline.number("boundary_ratio");
-    if (!(ratio > 0 && ratio < 1)) {
-      throw new IllegalArgumentException(
-          index + ": boundary_ratio is " + ratio + "; expected a number between 0 and 1");
-    }
+    double ratio = boundaryRatio(pipeline);
     Path second = folder.second();
     if (!Files.exists(second.resolve("config.json"))) {
       throw new IllegalArgumentException(

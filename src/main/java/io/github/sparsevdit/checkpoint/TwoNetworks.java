@@ -129,6 +129,12 @@ final class TwoNetworks implements VideoTransformer {
   }
 
   @Override
+  public void releaseBuffers() {
+    high.releaseBuffers();
+    low.releaseBuffers();
+  }
+
+  @Override
   public void close() {
     try {
       high.close();

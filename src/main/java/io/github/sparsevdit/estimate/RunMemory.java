@@ -159,6 +159,25 @@ public record RunMemory(long weights, long converted, long activations, long att
     }
   }
 
+  /**
+   * Throws OutOfNativeMemoryException where another network than the denoiser does not fit: a text
+   * encoder, which is closed before the run, or a VAE, which is opened after it.
+   *
+   * @param what it is, for the message
+   * @param bytes it takes beside the mapped weights
+   */
+  public static void requireRoom(Backend backend, String what, long bytes) {
+    boolean cpu = backend.kind() == Backend.Kind.CPU;
+    AvailableMemory host = cpu ? AvailableMemory.now() : null;
+    long available = cpu ? host.bytes() : backend.info().memoryFreeBytes();
+    if (bytes > available) {
+      throw new OutOfNativeMemoryException(
+          "%s needs %s, and %s %s; fewer frames, a smaller picture or bf16 take less"
+              .formatted(
+                  what, size(bytes), cpu ? host.reason() : "the device has left", size(available)));
+    }
+  }
+
   void requireRoom(long bytes, long available, String reason) {
     if (bytes > available) {
       throw new OutOfNativeMemoryException(

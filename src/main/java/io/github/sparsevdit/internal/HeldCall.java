@@ -29,6 +29,9 @@ public record HeldCall(MethodHandle handle) { // a record's fields are constants
   public static final HeldCall NORM_ROPE = of(Svdit.svdit_norm_rope$address());
   public static final HeldCall RESIDUAL_NORM = of(Svdit.svdit_residual_norm$address());
   public static final HeldCall CONVERT = of(Svdit.svdit_convert$address());
+  public static final HeldCall CONV = of(Svdit.svdit_conv$address());
+  public static final HeldCall GROUP_NORM = of(Svdit.svdit_group_norm$address());
+  public static final HeldCall SPREAD = of(Svdit.svdit_spread$address());
   public static final HeldCall SOFTMAX = of(Svdit.svdit_softmax$address());
   public static final HeldCall MULTIPLY = of(Svdit.svdit_multiply$address());
   public static final HeldCall TRANSPOSE = of(Svdit.svdit_transpose$address());

@@ -58,4 +58,9 @@ public interface Geometry {
    * @param type that is computed in
    */
   long activationBytes(ElementType type, Sequence sequence, int text, int image);
+
+  /** Channels of the image latents that a forward pass takes beside the noisy ones; 0 for none. */
+  default int imageLatentChannels() {
+    return 0;
+  }
 }

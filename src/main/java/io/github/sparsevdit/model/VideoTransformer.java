@@ -93,6 +93,9 @@ public interface VideoTransformer extends AutoCloseable {
     return null;
   }
 
+  /** Frees the buffers of the last sequence; the next call makes new ones. */
+  default void releaseBuffers() {}
+
   /** Frees its buffers and closes its weights; waits for a running forward. May be called twice. */
   @Override
   void close();

@@ -11,10 +11,25 @@ public interface DenoisingProgress {
    */
   default void block(int step, int branch, int layer) {}
 
+  /** What a run does before and after its steps. */
+  enum Stage {
+    /** Prompts are encoded. */
+    TEXT,
+    /** The image that the video begins with is encoded. */
+    IMAGE,
+    /** Latents are decoded into a video. */
+    DECODING
+  }
+
+  /** {@code done} of {@code of} parts of a stage are done; with 0 it begins. */
+  default void stage(Stage stage, long done, long of) {}
+
   /** A step is done; {@code step + 1} of {@code steps} are. */
   default void step(int step, int steps) {}
 
-  /** Called before every block; true ends the run with a CancellationException. */
+  /**
+   * Called before every block and within stages; true ends the run with a CancellationException.
+   */
   default boolean cancelled() {
     return false;
   }

@@ -1,6 +1,7 @@
 package io.github.sparsevdit.pipeline;
 
 import io.github.sparsevdit.tensor.ElementType;
+import io.github.sparsevdit.tensor.Tensor;
 import java.nio.file.Path;
 import java.util.function.Consumer;
 
@@ -19,7 +20,12 @@ public final class GenerateOptions implements Cloneable {
   private int[] latents;
   private int[] video;
   private String negative;
+  private Path image;
+  private Path lastImage;
   private long seed = 100;
+  private Tensor noise;
+  private Tensor imageNoise;
+  private boolean withoutStepNoise;
   private ElementType attentionType;
   private boolean anyMemory;
   private boolean timeAttention;
@@ -109,9 +115,45 @@ public final class GenerateOptions implements Cloneable {
     return with(options -> options.negative = negative);
   }
 
+  /**
+   * The image the video begins with, a PNG or JPEG: it is resized to the video, and does not keep
+   * its proportions. Null for none.
+   */
+  public GenerateOptions withImage(Path image) {
+    return with(options -> options.image = image);
+  }
+
+  /** The image the video ends with (Wan2.2 A14B); null for none. */
+  public GenerateOptions withLastImage(Path lastImage) {
+    return with(options -> options.lastImage = lastImage);
+  }
+
   /** The seed of the noise. */
   public GenerateOptions withSeed(long seed) {
     return with(options -> options.seed = seed);
+  }
+
+  /**
+   * Noise of another source in place of the seed's, to reproduce what another program makes.
+   *
+   * @param noise FP32, host memory, of the latents' shape; null for the seed's
+   */
+  public GenerateOptions withNoise(Tensor noise) {
+    return with(options -> options.noise = noise);
+  }
+
+  /**
+   * The same for the image's latents, which CogVideoX samples.
+   *
+   * @param noise FP32, host memory, [channels, 1, height, width]; null for the seed's
+   */
+  public GenerateOptions withImageNoise(Tensor noise) {
+    return with(options -> options.imageNoise = noise);
+  }
+
+  /** Leaves out the noise that a stochastic scheduler adds at each step (CogVideoX's DPM). */
+  public GenerateOptions withoutStepNoise() {
+    return with(options -> options.withoutStepNoise = true);
   }
 
   /** What self-attention is computed in: the denoiser's type (null), or E4M3 where that is BF16. */
@@ -175,6 +217,31 @@ public final class GenerateOptions implements Cloneable {
 
   String negative() {
     return negative;
+  }
+
+  /** Null for none. */
+  Path image() {
+    return image;
+  }
+
+  /** Null for none. */
+  Path lastImage() {
+    return lastImage;
+  }
+
+  /** Null for the seed's. */
+  Tensor noise() {
+    return noise;
+  }
+
+  /** Null for the seed's. */
+  Tensor imageNoise() {
+    return imageNoise;
+  }
+
+  /** The seed of the scheduler's noise; null for none. */
+  Long schedulerSeed() {
+    return withoutStepNoise ? null : seed;
   }
 
   long seed() {

@@ -11,6 +11,8 @@ import io.github.sparsevdit.estimate.PlannedFolder;
 import io.github.sparsevdit.internal.Resources;
 import io.github.sparsevdit.model.Geometry;
 import io.github.sparsevdit.model.VideoTransformer;
+import io.github.sparsevdit.model.families.Families;
+import io.github.sparsevdit.model.vae.Tiling;
 import io.github.sparsevdit.pattern.ModelShape;
 import io.github.sparsevdit.pattern.Policy;
 import io.github.sparsevdit.tensor.ElementType;
@@ -48,6 +50,7 @@ public final class Generator implements AutoCloseable {
   private final ModelProfile profile;
   private final GenerationConfig config;
   private final TextEncoder encoder;
+  private final ImageEncoder images; // null where images are not taken
   private final LatentDecoder decoder; // null where nothing decodes
   private final ReentrantLock running = new ReentrantLock(true); // has who runs
   private VideoTransformer transformer; // null until the first run; guarded by the lock
@@ -58,11 +61,13 @@ public final class Generator implements AutoCloseable {
       Backend backend,
       ElementType type,
       TextEncoder encoder,
+      ImageEncoder images,
       LatentDecoder decoder) {
     this.folder = folder;
     this.backend = backend;
     this.type = type;
     this.encoder = encoder;
+    this.images = images;
     this.decoder = decoder;
     geometry = Denoisers.geometry(folder);
     profile = PlannedFolder.read(folder, new ArrayList<>());
@@ -90,19 +95,38 @@ public final class Generator implements AutoCloseable {
   }
 
   private static Generator open(CheckpointFolder checkpoint, Backend backend, OpenOptions options) {
+    PipelineParts parts = PipelineParts.of(Denoisers.geometry(checkpoint).className());
     return Resources.make(
         opened -> {
-          TextEncoder encoder = opened.add(encoder(checkpoint, backend, options));
-          LatentDecoder decoder = decoder(checkpoint, backend, options);
+          PipelineParts.Place place = place(checkpoint, backend, options, parts);
+          TextEncoder encoder = opened.add(encoder(place, options, parts));
+          Geometry geometry = Denoisers.geometry(checkpoint);
+          ImageEncoder images = parts == null ? null : parts.images().make(place, geometry);
+          if (images != null) {
+            opened.add(images);
+          }
+          LatentDecoder decoder = decoder(place, options, parts);
           if (decoder != null) {
             opened.add(decoder);
           }
-          return new Generator(checkpoint, backend, options.type(), encoder, decoder);
+          return new Generator(checkpoint, backend, options.type(), encoder, images, decoder);
         });
   }
 
+  private static PipelineParts.Place place(
+      CheckpointFolder folder, Backend backend, OpenOptions options, PipelineParts parts) {
+    ElementType usual = parts == null ? null : parts.vaeType();
+    ElementType type = usual == null ? options.type() : usual;
+    return new PipelineParts.Place(
+        folder,
+        backend,
+        options.type(),
+        options.vaeType() == null ? type : options.vaeType(),
+        options.vaeTiling() ? Tiling.DEFAULT : Tiling.NONE);
+  }
+
   private static TextEncoder encoder(
-      CheckpointFolder folder, Backend backend, OpenOptions options) {
+      PipelineParts.Place place, OpenOptions options, PipelineParts parts) {
     if (options.textEncoder() != null) {
       return options.textEncoder();
     }
@@ -111,24 +135,36 @@ public final class Generator implements AutoCloseable {
     }
     TextEncoder found =
         provided(
-            TextEncoder.Provider.class, provider -> provider.open(folder, backend, options.type()));
-    return found != null
-        ? found
-        : new EmbeddingFile(folder.path().resolve("prompt_embeds.safetensors"));
+            TextEncoder.Provider.class,
+            provider -> provider.open(place.folder(), place.backend(), options.type()));
+    if (found != null) {
+      return found;
+    }
+    return parts != null && place.has("text_encoder")
+        ? parts.prompts().make(place, options.textTokens())
+        : new EmbeddingFile(place.folder().path().resolve("prompt_embeds.safetensors"));
   }
 
   private static LatentDecoder decoder(
-      CheckpointFolder folder, Backend backend, OpenOptions options) {
+      PipelineParts.Place place, OpenOptions options, PipelineParts parts) {
     if (options.latentDecoder() != null) {
       return options.latentDecoder();
     }
+    CheckpointFolder folder = place.folder();
     LatentDecoder found =
         provided(
             LatentDecoder.Provider.class,
-            provider -> provider.open(folder, backend, options.type()));
-    boolean pixels =
-        folder.inPixels() && Denoisers.geometry(folder).latentChannels() == PixelDecoder.CHANNELS;
-    return found == null && pixels ? new PixelDecoder() : found;
+            provider -> provider.open(folder, place.backend(), options.type()));
+    if (found != null) {
+      return found;
+    }
+    Geometry geometry = Denoisers.geometry(folder);
+    if (folder.inPixels() && geometry.latentChannels() == PixelDecoder.CHANNELS) {
+      return new PixelDecoder();
+    }
+    return parts != null && place.has("vae")
+        ? new VaeDecoder(place, Families.of(geometry.className()).framesFirst())
+        : null;
   }
 
   /** What the first provider that knows the folder opens; null where none does. */
@@ -242,6 +278,16 @@ public final class Generator implements AutoCloseable {
     return encoder;
   }
 
+  /** Null where images are not taken. */
+  ImageEncoder images() {
+    return images;
+  }
+
+  /** Whether prompts are texts, and not names of embeddings. */
+  boolean encodesText() {
+    return encoder instanceof PromptNetworks;
+  }
+
   LatentDecoder decoder() {
     return decoder;
   }
@@ -265,6 +311,9 @@ public final class Generator implements AutoCloseable {
       closed = true;
       Resources all = new Resources();
       all.add(encoder);
+      if (images != null) {
+        all.add(images);
+      }
       if (decoder != null) {
         all.add(decoder);
       }

@@ -20,6 +20,20 @@ public interface LatentDecoder extends AutoCloseable {
    */
   Video decode(Tensor latents);
 
+  /** The same, telling of progress; cancelled as a run is. */
+  default Video decode(Tensor latents, DenoisingProgress progress) {
+    return decode(latents);
+  }
+
+  /**
+   * The memory that decoding takes, apart from what is mapped from files; 0 if next to nothing.
+   *
+   * @param latents their shape, as the denoiser gives them
+   */
+  default long memoryBytes(long[] latents) {
+    return 0;
+  }
+
   /** Frees its resources. */
   @Override
   void close();

@@ -12,6 +12,9 @@ public final class OpenOptions {
   private ElementType type = ElementType.BF16;
   private String variant;
   private Path base;
+  private ElementType vaeType;
+  private boolean vaeTiling;
+  private int textTokens;
   private Path embeddings;
   private TextEncoder textEncoder;
   private LatentDecoder latentDecoder;
@@ -30,6 +33,9 @@ public final class OpenOptions {
     changed.type = type;
     changed.variant = variant;
     changed.base = base;
+    changed.vaeType = vaeType;
+    changed.vaeTiling = vaeTiling;
+    changed.textTokens = textTokens;
     changed.embeddings = embeddings;
     changed.textEncoder = textEncoder;
     changed.latentDecoder = latentDecoder;
@@ -58,6 +64,30 @@ public final class OpenOptions {
    */
   public OpenOptions withBase(Path base) {
     return changed(options -> options.base = base);
+  }
+
+  /**
+   * What the VAE computes in: BF16 or FP32; null for FP32 with Wan, whose VAE its pipeline computes
+   * so, and for {@link #withType} with the others.
+   */
+  public OpenOptions withVaeType(ElementType vaeType) {
+    return changed(options -> options.vaeType = vaeType);
+  }
+
+  /**
+   * Whether the VAE decodes large pictures in overlapping tiles, as diffusers' {@code
+   * enable_tiling} has it: that takes less memory, and the result differs a little.
+   */
+  public OpenOptions withVaeTiling(boolean vaeTiling) {
+    return changed(options -> options.vaeTiling = vaeTiling);
+  }
+
+  /** Tokens a text is padded or cut to; 0 for the published number of the family. */
+  public OpenOptions withTextTokens(int textTokens) {
+    if (textTokens < 0) {
+      throw new IllegalArgumentException("text-tokens " + textTokens + "; expected at least 1");
+    }
+    return changed(options -> options.textTokens = textTokens);
   }
 
   /** A LoRA file more to merge into the weights, with its scale. */
@@ -107,6 +137,21 @@ public final class OpenOptions {
   /** See {@link #withBase}. */
   public Path base() {
     return base;
+  }
+
+  /** See {@link #withVaeType}. */
+  public ElementType vaeType() {
+    return vaeType;
+  }
+
+  /** See {@link #withVaeTiling}. */
+  public boolean vaeTiling() {
+    return vaeTiling;
+  }
+
+  /** See {@link #withTextTokens}. */
+  public int textTokens() {
+    return textTokens;
   }
 
   /** See {@link #withLora}. */

@@ -1,10 +1,14 @@
 package io.github.sparsevdit.pipeline;
 
+import io.github.sparsevdit.Backend;
+import io.github.sparsevdit.checkpoint.Denoisers;
 import io.github.sparsevdit.checkpoint.GenerationConfig;
 import io.github.sparsevdit.estimate.ModelProfile;
 import io.github.sparsevdit.estimate.RunMemory;
 import io.github.sparsevdit.estimate.VideoSizes;
+import io.github.sparsevdit.internal.media.Picture;
 import io.github.sparsevdit.model.Conditioning;
+import io.github.sparsevdit.model.Conditioning.Part;
 import io.github.sparsevdit.model.VideoTransformer;
 import io.github.sparsevdit.model.families.Families;
 import io.github.sparsevdit.model.parts.Family;
@@ -18,7 +22,10 @@ import java.lang.foreign.Arena;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.Arrays;
+import java.util.LinkedHashSet;
 import java.util.List;
+import java.util.Map;
+import java.util.Set;
 import java.util.function.UnaryOperator;
 
 /**
@@ -26,15 +33,19 @@ import java.util.function.UnaryOperator;
  * as long as the {@link Generator} that made it.
  */
 public final class PreparedRun {
+  private static final int LEAST_SIDE = 16; // of an image, in pixels
+
   private final Generator generator;
   private final GenerateOptions options;
   private final Family family;
-  private final VideoTransformer transformer;
   private final ElementType attentionType;
   private final Scheduler scheduler;
   private final Guidance guidance;
   private final double embeddedGuidance; // × 1000; NaN where none is
   private final long[] latents;
+  private final int addedFrames; // of the latents, before those of the video
+  private final Picture image; // null for none
+  private final Picture lastImage; // null for none
   private final List<String> prompts;
   private final int textTokens; // of the prompts
   private final int framesPerSecond;
@@ -50,10 +61,13 @@ public final class PreparedRun {
     family = Families.of(generator.geometry().className());
     attentionType = options.attentionType() == null ? generator.type() : options.attentionType();
     int[] size = size();
+    addedFrames = raiseFrames(size);
     latents = shape(size);
+    image = picture("image", options.image());
+    lastImage = picture("last-image", options.lastImage());
+    requireImages();
     textTokens = textTokens(size);
     memory = requireMemory(size);
-    transformer = generator.transformer();
     GenerationConfig config = generator.config();
     ModelProfile.Run usual =
         generator.profile().runs().isEmpty() ? null : generator.profile().runs().getFirst();
@@ -64,8 +78,8 @@ public final class PreparedRun {
     Path own = generator.folder().schedulerConfig();
     scheduler =
         own == null
-            ? Schedulers.usual(family.transformer(), steps, options.seed())
-            : Schedulers.read(own, family.transformer(), steps, options.seed());
+            ? Schedulers.usual(family.transformer(), steps, options.schedulerSeed())
+            : Schedulers.read(own, family.transformer(), steps, options.schedulerSeed());
     double scale =
         or(
             options.guidance(),
@@ -149,11 +163,63 @@ public final class PreparedRun {
     }
   }
 
+  /** Frames that CogVideoX1.5 adds to the latents, so that they are whole patches. */
+  private int raiseFrames(int[] size) {
+    int patch = generator.geometry().patch()[0];
+    int raised = Math.ceilDiv(size[0], patch) * patch;
+    int added = raised - size[0];
+    size[0] = raised;
+    return added;
+  }
+
+  private static Picture picture(String option, Path file) {
+    if (file == null) {
+      return null;
+    }
+    try {
+      Picture picture = Picture.read(file);
+      if (Math.min(picture.width(), picture.height()) < LEAST_SIDE) {
+        throw new IllegalArgumentException(
+            "%s has %d x %d pixels; expected at least %d a side"
+                .formatted(file, picture.width(), picture.height(), LEAST_SIDE));
+      }
+      return picture;
+    } catch (IllegalArgumentException e) {
+      throw new IllegalArgumentException(option + " " + e.getMessage(), e);
+    }
+  }
+
+  /** Refuses images that the model does not take, and says which it needs. */
+  private void requireImages() {
+    ImageEncoder encoder = generator.images();
+    if (encoder == null && image != null) {
+      throw new IllegalArgumentException(
+          "image %s: this model makes videos from text alone, or its folder has no VAE"
+              .formatted(options.image()));
+    }
+    if (lastImage != null && image == null) {
+      throw new IllegalArgumentException(
+          "last-image %s is given without image, which the video begins with"
+              .formatted(options.lastImage()));
+    }
+    if (lastImage != null && encoder.noLast() != null) {
+      throw new IllegalArgumentException("last-image: " + encoder.noLast());
+    }
+    if (encoder != null && encoder.required() && image == null && generator.encodesText()) {
+      throw new IllegalArgumentException(
+          "image is missing: this model makes a video from an image and a text");
+    }
+  }
+
   private long[] shape(int[] size) {
     int channels = generator.geometry().latentChannels();
     return family.framesFirst()
         ? new long[] {size[0], channels, size[1], size[2]}
         : new long[] {channels, size[0], size[1], size[2]};
+  }
+
+  private int framesDimension() {
+    return family.framesFirst() ? 0 : 1;
   }
 
   /** Of prompts that may run with one attention. */
@@ -186,7 +252,20 @@ public final class PreparedRun {
             prompts.stream().mapToInt(generator.encoder()::tokens).max().orElseThrow(),
             generator.backend().info().threads());
     if (!options.anyMemory()) {
-      needed.requireRoom(generator.backend());
+      Backend backend = generator.backend();
+      RunMemory.requireRoom(backend, "the text encoder", generator.encoder().memoryBytes());
+      if (image != null) {
+        RunMemory.requireRoom(
+            backend, "encoding the image", generator.images().memoryBytes(shape(size)));
+      }
+      needed.requireRoom(backend);
+      if (generator.decoder() != null) {
+        // The denoiser stays open, and with it what it converted.
+        RunMemory.requireRoom(
+            backend,
+            "decoding the video",
+            needed.converted() + generator.decoder().memoryBytes(shape(size)));
+      }
     }
     return needed;
   }
@@ -200,7 +279,7 @@ public final class PreparedRun {
       throw new IllegalArgumentException(
           "true-guidance is for models that embed their guidance scale; this one takes guidance");
     }
-    double boundary = transformer.boundary();
+    double boundary = Denoisers.boundary(generator.folder());
     if (boundary == 0 && options.guidance2() != null) {
       throw new IllegalArgumentException(
           "guidance-2 is for checkpoints with two networks; this has one");
@@ -222,7 +301,14 @@ public final class PreparedRun {
 
   /** What one self-attention call sees. */
   public Sequence sequence() {
-    return transformer.sequence(latents, textTokens);
+    int frames = framesDimension();
+    return generator
+        .geometry()
+        .sequence(
+            Math.toIntExact(latents[frames]),
+            Math.toIntExact(latents[2]),
+            Math.toIntExact(latents[3]),
+            textTokens);
   }
 
   /** What self-attention is computed in. */
@@ -258,11 +344,15 @@ public final class PreparedRun {
   /** The inputs of a run: one of the prompts, and the noise of a seed. */
   public RunInputs inputs(String prompt, long seed) {
     TextEncoder encoder = generator.encoder();
-    Conditioning conditional = checked(encoder.where(prompt), encoder.encode(prompt));
+    encodeTexts();
+    Map<Part, Tensor> images = images(seed);
+    Conditioning conditional = checked(encoder.where(prompt), encoder.encode(prompt), images);
     Conditioning negative =
         guidance.needsNegative()
             ? checked(
-                encoder.whereNegative(prompt), encoder.encodeNegative(prompt, options.negative()))
+                encoder.whereNegative(prompt),
+                encoder.encodeNegative(prompt, options.negative()),
+                images)
             : null;
     if (negative != null) {
       requireSameSequence(prompt, conditional, negative);
@@ -270,8 +360,34 @@ public final class PreparedRun {
     return new RunInputs(conditional, negative, seed, noise(prompt));
   }
 
-  private Conditioning checked(String where, Conditioning encoded) {
+  /** All at once, so that a large encoder is opened once, and before the denoiser. */
+  private void encodeTexts() {
+    TextEncoder encoder = generator.encoder();
+    Set<String> texts = new LinkedHashSet<>(prompts);
+    if (guidance.needsNegative() && encoder.negativeOf(options.negative()) != null) {
+      texts.add(encoder.negativeOf(options.negative()));
+    }
+    encoder.prepare(texts, options.progress());
+  }
+
+  /** The parts that images add to every conditioning of a run; none without an image. */
+  private Map<Part, Tensor> images(long seed) {
+    return image == null
+        ? Map.of()
+        : generator
+            .images()
+            .encode(
+                new ImageEncoder.Images(image, lastImage, options.imageNoise(), seed),
+                latents,
+                options.progress());
+  }
+
+  private Conditioning checked(String where, Conditioning encoded, Map<Part, Tensor> images) {
+    VideoTransformer transformer = generator.transformer();
     Conditioning conditioning = encoded.withGuidance(embeddedGuidance);
+    for (Map.Entry<Part, Tensor> part : images.entrySet()) {
+      conditioning = conditioning.with(part.getKey(), part.getValue());
+    }
     try {
       transformer.check(latents, conditioning);
       return conditioning;
@@ -282,6 +398,7 @@ public final class PreparedRun {
 
   /** Where self-attention sees the text, both branches of guidance must have one length. */
   private void requireSameSequence(String prompt, Conditioning first, Conditioning negative) {
+    VideoTransformer transformer = generator.transformer();
     int tokens = first.textTokens();
     if (!transformer
         .sequence(latents, tokens)
@@ -297,7 +414,7 @@ public final class PreparedRun {
   }
 
   private Tensor noise(String prompt) {
-    Tensor noise = generator.encoder().noise(prompt);
+    Tensor noise = options.noise() != null ? options.noise() : generator.encoder().noise(prompt);
     boolean fits =
         noise == null || noise.type() == ElementType.FP32 && Arrays.equals(noise.shape(), latents);
     if (!fits) {
@@ -323,16 +440,15 @@ public final class PreparedRun {
     RunInputs inputs = inputs(prompt, options.seed());
     Runner runner = runner();
     Runner.Result result = runner.run(inputs, policy, UnaryOperator.identity(), options.resume());
-    Generated generated =
-        new Generated(
-            result.latents(),
-            latents.clone(),
-            decode(result.latents()),
-            framesPerSecond,
-            result.seconds(),
-            result.attentionSeconds(),
-            result.density());
-    return generated;
+    generator.transformer().releaseBuffers(); // room for the VAE
+    return new Generated(
+        result.latents(),
+        latents.clone(),
+        decode(result.latents()),
+        framesPerSecond,
+        result.seconds(),
+        result.attentionSeconds(),
+        result.density());
   }
 
   private Video decode(float[] values) {
@@ -343,7 +459,11 @@ public final class PreparedRun {
       Tensor tensor =
           Tensor.of(
               arena.allocate((long) values.length * Float.BYTES, 64), ElementType.FP32, latents);
-      return generator.decoder().decode(tensor.copyFrom(values));
+      Tensor ofVideo = tensor.copyFrom(values);
+      if (addedFrames > 0) {
+        ofVideo = ofVideo.slice(framesDimension(), addedFrames, latents[framesDimension()]);
+      }
+      return generator.decoder().decode(ofVideo, options.progress());
     }
   }
 
@@ -352,7 +472,7 @@ public final class PreparedRun {
     Runner runner =
         new Runner(
             generator.backend(),
-            transformer,
+            generator.transformer(),
             attentionType,
             scheduler,
             guidance,
@@ -371,7 +491,7 @@ public final class PreparedRun {
       samples.add(inputs(prompt, options.seed() + samples.size()));
     }
     return new DenoiserSource(
-        generator.backend(), transformer, scheduler, guidance, latents, samples);
+        generator.backend(), generator.transformer(), scheduler, guidance, latents, samples);
   }
 
   /** The processor on which a saved run began, if it is another one; else null. */

@@ -31,7 +31,7 @@ public final class Schedulers {
    *
    * @param config a scheduler_config.json
    * @param steps of a run
-   * @param seed of the random term, where a scheduler has one
+   * @param seed of the random term, where a scheduler has one; null leaves that out
    */
   public static Scheduler read(Path config, int steps, long seed) {
     return read(config, null, RunSteps.of(steps), seed);
@@ -43,7 +43,7 @@ public final class Schedulers {
    * @param transformer its class: some pipelines give σ, others a number of steps; null for a
    *     scheduler's own family
    */
-  public static Scheduler read(Path config, String transformer, RunSteps steps, long seed) {
+  public static Scheduler read(Path config, String transformer, RunSteps steps, Long seed) {
     ConfigFile file = ConfigFile.read(config);
     return create(file.text("_class_name"), file, family(transformer), steps, seed);
   }
@@ -69,7 +69,7 @@ public final class Schedulers {
    *
    * @param transformer the class
    */
-  public static Scheduler usual(String transformer, RunSteps steps, long seed) {
+  public static Scheduler usual(String transformer, RunSteps steps, Long seed) {
     Family family = Families.of(transformer);
     String className = family.defaults().scheduler();
     ConfigFile config = ConfigFile.parse(family.defaults().schedulerConfig(), className);

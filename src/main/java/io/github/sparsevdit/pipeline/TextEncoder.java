@@ -5,6 +5,7 @@ import io.github.sparsevdit.checkpoint.CheckpointFolder;
 import io.github.sparsevdit.model.Conditioning;
 import io.github.sparsevdit.tensor.ElementType;
 import io.github.sparsevdit.tensor.Tensor;
+import java.util.Collection;
 import java.util.List;
 
 /**
@@ -25,6 +26,25 @@ public interface TextEncoder extends AutoCloseable {
    * @throws IllegalArgumentException if there is no such prompt
    */
   int tokens(String prompt);
+
+  /**
+   * Encodes what will be asked for, so that a large network need be open only once, and not beside
+   * the denoiser. Others encode when they are asked.
+   *
+   * @param texts prompts, and {@link #negativeOf} of negative ones
+   * @param progress is told of the stage, and may cancel it
+   */
+  default void prepare(Collection<String> texts, DenoisingProgress progress) {}
+
+  /** The text that stands for a negative prompt; null if negatives are no texts. */
+  default String negativeOf(String negative) {
+    return null;
+  }
+
+  /** The memory that encoding takes, apart from what is mapped from files; 0 if next to nothing. */
+  default long memoryBytes() {
+    return 0;
+  }
 
   /**
    * Encodes a prompt: its text, and the family's other parts. Not the guidance scale.

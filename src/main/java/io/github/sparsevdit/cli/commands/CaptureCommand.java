@@ -40,7 +40,7 @@ public final class CaptureCommand implements Callable<Integer> {
       paramLabel = "NAME",
       split = ",",
       required = true,
-      description = "Which prompts to run.")
+      description = "Which prompts to run: " + PromptList.DESCRIPTION + ".")
   List<String> prompts;
 
   @Option(
@@ -77,7 +77,7 @@ public final class CaptureCommand implements Callable<Integer> {
   @Override
   public Integer call() throws IOException {
     try (Backend backend = backendOptions.open();
-        Checkpoint checkpoint = Checkpoint.open(folder, backend, runs, prompts);
+        Checkpoint checkpoint = Checkpoint.open(folder, backend, runs, PromptList.of(prompts));
         CalibrationSource source = checkpoint.calibration()) {
       int allSteps = source.schedule().steps();
       int allLayers = source.model().layers();

@@ -1,6 +1,7 @@
 package io.github.sparsevdit.cli.commands;
 
 import io.github.sparsevdit.Backend;
+import io.github.sparsevdit.cli.terminal.CommandFailure;
 import io.github.sparsevdit.estimate.RunMemory;
 import io.github.sparsevdit.eval.Evaluation;
 import io.github.sparsevdit.pattern.ModelShape;
@@ -69,6 +70,11 @@ final class Checkpoint implements AutoCloseable {
       List<String> all = generator.prompts();
       List<String> chosen =
           prompts.isEmpty() ? all.subList(0, Math.min(USUAL_PROMPTS, all.size())) : prompts;
+      if (chosen.isEmpty()) {
+        throw new CommandFailure(
+            "%s encodes prompts itself: give --prompts a text file with one on each line"
+                .formatted(folder));
+      }
       return new Checkpoint(generator, resolved, chosen, options.seed);
     } catch (RuntimeException | Error failure) {
       generator.close();

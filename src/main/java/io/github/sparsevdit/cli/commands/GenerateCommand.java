@@ -38,11 +38,17 @@ import picocli.CommandLine.Spec;
     description = {
       "Generates a video: densely, with a dispatch table, or both from the same noise.",
       "",
-      "Writes GIF and MP4 where the checkpoint works in pixels, else its latents as safetensors,"
-          + " for a VAE elsewhere. There is no text encoder: a prompt is the name of an embedding."
+      "The folder is a pipeline's in diffusers' layout, as it is downloaded: its text encoder reads"
+          + " the prompt, and its VAE makes the video. Without a text encoder a prompt is the name of"
+          + " an embedding; without a VAE the latents are written as safetensors."
     },
     footerHeading = "%nExamples:%n",
     footer = {
+      "  svdit generate Wan2.1-T2V-1.3B-Diffusers --prompt 'a fox in the snow' \\",
+      "      --table table.json --out fox.mp4",
+      "  svdit generate Wan2.1-I2V-14B-480P-Diffusers --image fox.jpg --prompt 'it runs' --out fox.mp4",
+      "  svdit generate wan.safetensors --base Wan2.1-T2V-14B-Diffusers --lora style.safetensors:0.8 \\",
+      "      --prompt 'a fox in the snow'",
       "  svdit generate calibration/tiny-wan --prompt horse --out out/horse",
       "  svdit generate calibration/tiny-wan --prompt horse --table table.json --compare \\",
       "      --out out/horse         out/horse-dense.*, -sparse.*, -both.*",
@@ -50,14 +56,18 @@ import picocli.CommandLine.Spec;
       "  svdit generate wan-14b --prompt horse --attention-type e4m3      on a Hopper GPU"
     })
 public final class GenerateCommand implements Callable<Integer> {
-  @Parameters(paramLabel = "CHECKPOINT", description = "A pipeline's or a transformer's folder.")
+  @Parameters(
+      paramLabel = "CHECKPOINT",
+      description =
+          "A pipeline's or a transformer's folder, OWNER/NAME of one in the Hugging Face cache, or a"
+              + " single file of weights.")
   Path folder;
 
   @Option(
       names = "--prompt",
-      paramLabel = "NAME",
+      paramLabel = "TEXT",
       required = true,
-      description = "Which of the embeddings to generate for.")
+      description = "What the video shows; without a text encoder, the name of an embedding.")
   String prompt;
 
   @Option(names = "--table", paramLabel = "FILE", description = "Run sparsely, as this table says.")
@@ -82,9 +92,17 @@ public final class GenerateCommand implements Callable<Integer> {
 
   @Option(
       names = {"-o", "--out"},
-      paramLabel = "STEM",
-      description = "Where the files go, without their ending (default: the prompt).")
+      paramLabel = "FILE",
+      description =
+          "Where the video goes, as .mp4 or .gif; without an ending, both (default: after the"
+              + " prompt).")
   Path out;
+
+  @Option(
+      names = "--frames",
+      paramLabel = "FOLDER",
+      description = "Also write the frames there, as PNG.")
+  Path frames;
 
   @Option(
       names = "--resume",
@@ -193,15 +211,28 @@ public final class GenerateCommand implements Callable<Integer> {
   }
 
   private Path stem(String suffix) {
-    Path stem = out == null ? Path.of(prompt) : out;
-    return stem.resolveSibling(stem.getFileName() + suffix);
+    Path stem = out == null ? Path.of(PromptList.fileName(prompt)) : out;
+    String name = stem.getFileName().toString();
+    String ending = ending();
+    String plain = name.substring(0, name.length() - ending.length());
+    return stem.resolveSibling(plain + suffix + ending);
   }
 
-  private static List<Path> write(Checkpoint checkpoint, Path stem, Generated made)
-      throws IOException {
-    return checkpoint.decodes()
-        ? Clips.write(stem, Clips.of(made))
-        : Clips.writeLatents(stem, made);
+  /** ".mp4" or ".gif" where one of them alone is asked for; else nothing. */
+  private String ending() {
+    String name = out == null ? "" : out.getFileName().toString().toLowerCase(Locale.ROOT);
+    return name.endsWith(".mp4") || name.endsWith(".gif") ? name.substring(name.length() - 4) : "";
+  }
+
+  private List<Path> write(Checkpoint checkpoint, Path stem, Generated made) throws IOException {
+    if (!checkpoint.decodes()) {
+      return Clips.writeLatents(stem, made);
+    }
+    List<Path> files = new ArrayList<>(Clips.write(stem, Clips.of(made)));
+    if (frames != null) {
+      files.addAll(Clips.writeFrames(frames, stem.getFileName().toString(), Clips.of(made)));
+    }
+    return files;
   }
 
   private void report(Checkpoint checkpoint, Generated dense, Generated made, List<Path> files) {

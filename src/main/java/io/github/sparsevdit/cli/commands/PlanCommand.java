@@ -268,7 +268,7 @@ public final class PlanCommand implements Callable<Integer> {
     RunSteps counted = RunSteps.of(run.steps());
     Path own = Path.of(model).resolve("scheduler").resolve("scheduler_config.json");
     return Files.exists(own)
-        ? Schedulers.read(own, family, counted, 0)
-        : Schedulers.usual(family, counted, 0);
+        ? Schedulers.read(own, family, counted, 0L)
+        : Schedulers.usual(family, counted, 0L);
   }
 }

@@ -88,6 +88,28 @@ final class RunOptions {
   String video;
 
   @Option(
+      names = "--negative",
+      paramLabel = "TEXT",
+      description =
+          "The negative prompt, for guidance (default: the empty text, as the published pipelines"
+              + " have it; with embeddings the tensor negative, else zeros).")
+  String negative;
+
+  @Option(
+      names = "--image",
+      paramLabel = "FILE",
+      description =
+          "The image the video begins with, a PNG or JPEG, for image-to-video models. It is resized"
+              + " to the video's size.")
+  Path image;
+
+  @Option(
+      names = "--last-image",
+      paramLabel = "FILE",
+      description = "The image the video ends with (Wan2.2 A14B).")
+  Path lastImage;
+
+  @Option(
       names = "--seed",
       paramLabel = "N",
       defaultValue = "100",
@@ -109,6 +131,28 @@ final class RunOptions {
       defaultValue = "bf16",
       description = "What the denoiser computes in: bf16 or fp32 (default: bf16).")
   ElementType type;
+
+  @Option(
+      names = "--vae-type",
+      paramLabel = "TYPE",
+      description =
+          "What the VAE computes in: bf16 or fp32 (default: fp32 for Wan, else as --type).")
+  ElementType vaeType;
+
+  @Option(
+      names = "--vae-tiling",
+      description =
+          "Decode large pictures in overlapping tiles, as diffusers' enable_tiling does: less memory,"
+              + " and a slightly different video.")
+  boolean vaeTiling;
+
+  @Option(
+      names = "--text-tokens",
+      paramLabel = "N",
+      description =
+          "Tokens a prompt is padded or cut to (default: 512 for Wan, 256 for HunyuanVideo, 226 for"
+              + " CogVideoX).")
+  Integer textTokens;
 
   @Option(
       names = "--variant",
@@ -151,6 +195,9 @@ final class RunOptions {
             .withType(type)
             .withVariant(variant)
             .withBase(base)
+            .withVaeType(computable(vaeType))
+            .withVaeTiling(vaeTiling)
+            .withTextTokens(tokens())
             .withEmbeddings(embeddings);
     for (String lora : loras) {
       options = options.withLora(loraFile(lora), loraScale("--lora", lora));
@@ -159,6 +206,20 @@ final class RunOptions {
       options = options.withSecondLora(loraFile(lora), loraScale("--lora-2", lora));
     }
     return options;
+  }
+
+  private static ElementType computable(ElementType type) {
+    if (type != null && type != ElementType.BF16 && type != ElementType.FP32) {
+      throw new CommandFailure("--vae-type " + type + "; expected bf16 or fp32");
+    }
+    return type;
+  }
+
+  private int tokens() {
+    if (textTokens != null && textTokens < 1) {
+      throw new CommandFailure("--text-tokens " + textTokens + "; expected at least 1");
+    }
+    return textTokens == null ? 0 : textTokens;
   }
 
   /** What stands before the last colon, or all. */
@@ -194,6 +255,9 @@ final class RunOptions {
             .withGuidance2(guidance2)
             .withTrueGuidance(trueGuidance)
             .withDynamicGuidance(dynamicGuidance)
+            .withNegative(negative)
+            .withImage(image)
+            .withLastImage(lastImage)
             .withSeed(seed)
             .withAnyMemory(anyMemory);
     try {

@@ -50,6 +50,7 @@ import picocli.CommandLine.Spec;
     footer = {
       "  svdit search calibration/tiny-wan --prompts bunny,generated1 --block 64 \\",
       "      --target-density 0.35 --out table.json",
+      "  svdit search Wan-AI/Wan2.1-T2V-1.3B-Diffusers --prompts prompts.txt --out table.json",
       "  svdit search checkpoint --prompts p0,p1 --target-speedup 1.8 --cost measured \\",
       "      --resume search.state --out table.json",
       "  svdit search my-capture --rule paper --lambda 0.5 --epsilon 1 --out table.json"
@@ -63,9 +64,12 @@ public final class SearchCommand implements Callable<Integer> {
 
   @Option(
       names = "--prompts",
-      paramLabel = "NAME",
+      paramLabel = "NAME|FILE",
       split = ",",
-      description = "Which prompts to search on (default: the first four of the embeddings).")
+      description =
+          "Which prompts to search on: "
+              + PromptList.DESCRIPTION
+              + " (default: the first four of the embeddings).")
   List<String> prompts = List.of();
 
   @Option(
@@ -107,12 +111,13 @@ public final class SearchCommand implements Callable<Integer> {
   @Override
   public Integer call() throws IOException {
     SearchOptions options = searchOptions();
-    if (!Files.exists(source)) {
+    if (!CheckpointFolder.isOne(source) && !Files.exists(source)) {
       throw new NoSuchFileException(source.toString());
     }
     try (Backend backend = backendOptions.open()) {
       if (CheckpointFolder.isOne(source)) {
-        try (Checkpoint checkpoint = Checkpoint.open(source, backend, runs, prompts);
+        try (Checkpoint checkpoint =
+                Checkpoint.open(source, backend, runs, PromptList.of(prompts));
             CalibrationSource points = checkpoint.calibration()) {
           console.err().println("memory: " + memory(checkpoint, options));
           search(backend, points, options);

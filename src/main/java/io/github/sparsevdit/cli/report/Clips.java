@@ -3,11 +3,15 @@ package io.github.sparsevdit.cli.report;
 import io.github.sparsevdit.internal.media.Clip;
 import io.github.sparsevdit.internal.media.Gif;
 import io.github.sparsevdit.internal.media.Mp4;
+import io.github.sparsevdit.internal.media.Pictures;
 import io.github.sparsevdit.pipeline.Generated;
 import io.github.sparsevdit.pipeline.Video;
 import java.io.IOException;
+import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.ArrayList;
 import java.util.List;
+import java.util.Locale;
 
 /** Files of what was generated: GIF and MP4 of pixels, safetensors of latents. */
 public final class Clips {
@@ -32,13 +36,36 @@ public final class Clips {
     return Clip.beside(clips, GAP);
   }
 
-  /** Writes {@code <stem>.gif} and {@code <stem>.mp4}. */
+  /** Writes the file, as its ending says, or {@code <stem>.gif} and {@code <stem>.mp4}. */
   public static List<Path> write(Path stem, Clip clip) throws IOException {
-    Path gif = stem.resolveSibling(stem.getFileName() + ".gif");
-    Path mp4 = stem.resolveSibling(stem.getFileName() + ".mp4");
+    String name = stem.getFileName().toString();
+    String ending = name.toLowerCase(Locale.ROOT);
+    if (ending.endsWith(".gif")) {
+      Gif.write(stem, visible(clip));
+      return List.of(stem);
+    }
+    if (ending.endsWith(".mp4")) {
+      Mp4.write(stem, visible(clip));
+      return List.of(stem);
+    }
+    Path gif = stem.resolveSibling(name + ".gif");
+    Path mp4 = stem.resolveSibling(name + ".mp4");
     Gif.write(gif, visible(clip));
     Mp4.write(mp4, visible(clip));
     return List.of(gif, mp4);
+  }
+
+  /** Writes every frame as it is to {@code <folder>/<name>-<number>.png}. */
+  public static List<Path> writeFrames(Path folder, String name, Clip clip) throws IOException {
+    Files.createDirectories(folder);
+    String plain = name.replaceFirst("\\.(mp4|gif|MP4|GIF)$", "");
+    List<Path> files = new ArrayList<>();
+    for (int i = 0; i < clip.frames().size(); i++) {
+      Path file = folder.resolve(String.format(Locale.ROOT, "%s-%04d.png", plain, i));
+      Pictures.writePng(file, clip.image(i));
+      files.add(file);
+    }
+    return files;
   }
 
   /** Writes {@code <stem>.safetensors} with a tensor {@code latents}. */

@@ -74,6 +74,17 @@ public final class ProgressDisplay implements AutoCloseable {
     }
   }
 
+  /** What is done before or after the steps, in parts of its own. */
+  public synchronized void stage(String what, long part, long of) {
+    note = part < of ? "%s, %d of %d".formatted(what, part, of) : "";
+    if (bar != null) {
+      bar.setExtraMessage(note);
+    } else if (part == 0 || System.nanoTime() - lastLine >= BETWEEN_LINES.toNanos()) {
+      lastLine = System.nanoTime();
+      console.err().printf("%s: %s, %d of %d%n", task, what, part, of);
+    }
+  }
+
   private double remaining() {
     return elapsed() / (done - first) * (total - done);
   }

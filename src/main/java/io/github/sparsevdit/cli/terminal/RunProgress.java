@@ -55,6 +55,17 @@ public final class RunProgress implements DenoisingProgress {
   }
 
   @Override
+  public void stage(Stage stage, long done, long of) {
+    String what =
+        switch (stage) {
+          case TEXT -> "encoding the text";
+          case IMAGE -> "encoding the image";
+          case DECODING -> "decoding the video";
+        };
+    display.stage(what, done, of);
+  }
+
+  @Override
   public void step(int step, int steps) {
     display.reached((step + 1L) * branches * layers);
   }

@@ -10,9 +10,10 @@ import java.util.Optional;
 import java.util.Set;
 
 /**
- * Cases computed by diffusers: a denoiser in another layout ({@code layouts}), a checkpoint's
- * folder with a {@code case.safetensors}, and files whose metadata tell of a pipeline (a run, whose
- * checkpoint lies in {@code ../denoisers}) or of a scheduler's steps.
+ * Cases computed by diffusers and transformers: tokenizers ({@code cases.json}), encoders,
+ * denoisers in other layouts ({@code layouts}), a checkpoint's folder with a {@code
+ * case.safetensors}, and files whose metadata tell of a pipeline (a run, whose checkpoint lies in
+ * {@code ../denoisers}) or of a scheduler's steps.
  */
 final class ModelCases implements CaseFamily {
   private static final Set<String> LAYOUTS = Set.of("plain", "file", "fp8", "lora");
@@ -27,11 +28,18 @@ final class ModelCases implements CaseFamily {
 
   @Override
   public Optional<ReferenceCase> open(Path path) {
+    if (Files.isRegularFile(path.resolve(TokenizerCase.CASES))
+        || path.endsWith(TokenizerCase.CLEANING)) {
+      return Optional.of(new TokenizerCase(path));
+    }
     Path own = path.resolve(LayoutCase.CASE);
     if (Files.isRegularFile(own)) {
       Json description = description(own);
       if (description != null && LAYOUTS.contains(description.text("kind", ""))) {
         return Optional.of(new LayoutCase(path, description));
+      }
+      if (description != null && EncoderCase.is(description)) {
+        return Optional.of(new EncoderCase(path, description));
       }
     }
     if (Files.exists(path.resolve("config.json"))

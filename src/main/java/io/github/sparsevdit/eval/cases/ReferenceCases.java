@@ -12,7 +12,8 @@ import java.util.stream.Stream;
 
 /** Finds reference cases on disk. */
 public final class ReferenceCases {
-  private static final List<CaseFamily> FAMILIES = List.of(new AttentionCases(), new ModelCases());
+  private static final List<CaseFamily> FAMILIES =
+      List.of(new AttentionCases(), new VaeCases(), new ModelCases());
 
   private ReferenceCases() {}
 
@@ -50,7 +51,8 @@ public final class ReferenceCases {
         return;
       }
       if (Files.exists(path.resolve("model_index.json"))) {
-        return; // a pipeline that a run is of
+        collectCalls(path, cases);
+        return;
       }
       try (Stream<Path> children = Files.list(path)) {
         children.sorted().forEach(child -> collect(child, cases));
@@ -59,6 +61,18 @@ public final class ReferenceCases {
       }
     } else if (path.toString().endsWith(".safetensors")) {
       cases.add(new Unknown(path));
+    }
+  }
+
+  /** The calls of a pipeline's folder; there may be none: a run is of its denoiser. */
+  private static void collectCalls(Path folder, List<ReferenceCase> cases) {
+    try (Stream<Path> files = Files.list(folder)) {
+      files
+          .filter(file -> file.getFileName().toString().matches("case.*\\.safetensors"))
+          .sorted()
+          .forEach(file -> cases.add(new PipelineCase(file)));
+    } catch (IOException e) {
+      throw new UncheckedIOException("cannot list " + folder + ": " + e, e);
     }
   }
 

@@ -63,6 +63,11 @@ record CogVideoXGeometry(CogVideoXConfig config) implements Geometry {
   }
 
   @Override
+  public int imageLatentChannels() {
+    return config.inChannels() - config.outChannels();
+  }
+
+  @Override
   public Sequence sequence(int frames, int height, int width, int text) {
     int patch = config.patchFrames();
     return config

@@ -131,7 +131,7 @@ public abstract class BaseTransformer<W extends Workspace> implements VideoTrans
   /** w.output as latents. */
   protected abstract void finish(W w, Tensor out);
 
-  /** Frees the buffers of the last sequence; waits for a running forward. */
+  @Override
   public final synchronized void releaseBuffers() {
     Resources buffers = new Resources();
     if (workspace != null) {

@@ -3,6 +3,7 @@ package io.github.sparsevdit.model.parts;
 import io.github.sparsevdit.internal.io.GitLfs;
 import io.github.sparsevdit.internal.io.Json;
 import java.nio.file.Path;
+import java.util.Arrays;
 import java.util.HashSet;
 import java.util.List;
 import java.util.Map;
@@ -150,6 +151,40 @@ public final class ConfigFile {
       return list.array().stream().mapToInt(each -> each.integer(least)).toArray();
     } catch (IllegalArgumentException e) {
       throw list.expected(expected);
+    }
+  }
+
+  /** A list of integers of at least 1; null or absent is otherwise. */
+  public List<Integer> counts(String key, List<Integer> otherwise) {
+    if (!has(key)) {
+      return otherwise;
+    }
+    return Arrays.stream(integers(root.field(key), 1, "a list of integers of at least 1"))
+        .boxed()
+        .toList();
+  }
+
+  /** A list of true and false; null or absent is otherwise. */
+  public List<Boolean> flags(String key, List<Boolean> otherwise) {
+    return has(key) ? root.field(key).array().stream().map(Json::bool).toList() : otherwise;
+  }
+
+  /** A list of numbers; null or absent is otherwise. */
+  public List<Double> numbers(String key, List<Double> otherwise) {
+    return has(key) ? root.field(key).array().stream().map(Json::number).toList() : otherwise;
+  }
+
+  /** Throws unless a list, if there is one, holds nothing but this word. */
+  public void requireEach(String key, String word) {
+    if (has(key) && !root.field(key).array().stream().allMatch(each -> each.text().equals(word))) {
+      throw wrong(key, "a list of nothing but " + word);
+    }
+  }
+
+  /** Throws unless a list, if there is one, is empty. */
+  public void requireEmpty(String key) {
+    if (has(key) && !root.field(key).array().isEmpty()) {
+      throw wrong(key, "an empty list; nothing else is supported");
     }
   }
 

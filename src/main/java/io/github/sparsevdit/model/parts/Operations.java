@@ -34,7 +34,7 @@ public class Operations implements AutoCloseable {
   private static final long WORKSPACE_BYTES = 32L << 20;
 
   private final Backend owner;
-  private final OperationCalls calls;
+  final OperationCalls calls;
   private CudaStream stream; // null: the default stream, or the CPU
   private Tensor staging; // on a device: what is loaded and not yet converted
   private final Arena arena = Arena.ofAuto();
@@ -130,6 +130,16 @@ public class Operations implements AutoCloseable {
     norm(Svdit.SVDIT_NORM_RMS(), x, weight, null, null, null, group, epsilon, y);
   }
 
+  /** The same of whole rows, then SiLU. */
+  public void rmsNormSilu(Tensor x, Tensor weight, float epsilon, Tensor y) {
+    svdit_norm_args.activation(norm, Activation.SILU.ordinal());
+    try {
+      norm(Svdit.SVDIT_NORM_RMS(), x, weight, null, null, null, 0, epsilon, y);
+    } finally {
+      svdit_norm_args.activation(norm, Activation.NONE.ordinal());
+    }
+  }
+
   private void norm(
       int kind,
       Tensor x,
@@ -206,8 +216,7 @@ public class Operations implements AutoCloseable {
       RotaryTable table) {
     calls.describe();
     describeNorm(kind, x, weight, bias, null, null, group, epsilon, x);
-    describeRope(
-        rotated, headDim, table.cosine(), table.sine(), Svdit.SVDIT_PAIRS_INTERLEAVED());
+    describeRope(rotated, headDim, table.cosine(), table.sine(), Svdit.SVDIT_PAIRS_INTERLEAVED());
     run(HeldCall.NORM_ROPE, norm, rope);
   }
 
@@ -366,7 +375,7 @@ public class Operations implements AutoCloseable {
   }
 
   /** Makes the call that is described, of one operation or of two in one. */
-  private void run(HeldCall call, MemorySegment first, MemorySegment second) {
+  final void run(HeldCall call, MemorySegment first, MemorySegment second) {
     begin(false);
     try {
       calls.make(call, first, second);

@@ -97,6 +97,63 @@ public final class Weights implements AutoCloseable {
     return layer(typeOf(name), mapped(name + ".weight", shape).view(outputs, inputs), name);
   }
 
+  /**
+   * A convolution on clips: {@code name.weight} [outputs, inputs, …kernel], where the kernel has
+   * frames, rows and columns or only the last two, laid out as [outputs, rows · columns · frames ·
+   * inputs].
+   */
+  public Linear convolution(String name, long outputs, long inputs, long... kernel) {
+    Tensor stored = mapped(name + ".weight", shape(outputs, inputs, kernel));
+    Tensor inputsLast =
+        kernel.length == 2
+            ? stored.transpose(1, 2).transpose(2, 3)
+            : stored.transpose(1, 3).transpose(2, 4).transpose(3, 4);
+    long row = stored.elements() / outputs;
+    ElementType as = typeOf(name);
+    Tensor weight;
+    if (!onDevice() && stored.type() == as) {
+      weight = buffer(as, inputsLast.shape()).copyFrom(inputsLast).view(outputs, row);
+    } else {
+      weight = buffer(as, outputs, row);
+      try (Tensor laidOut = backend.allocatePinned(stored.type(), inputsLast.shape())) {
+        operations.load(laidOut.copyFrom(inputsLast).view(outputs, row), weight);
+        operations.close(); // what loading took
+        backend.synchronize();
+      }
+    }
+    return new Linear(weight, as(as, mapped(name + ".bias", outputs)), stored);
+  }
+
+  /** Notes that a tensor of this shape belongs to the network, and checks that it is there. */
+  public void expect(String name, long... shape) {
+    mapped(name, shape);
+  }
+
+  /** Notes the same of a convolution's weight and bias. */
+  public void expectConvolution(String name, long outputs, long inputs, long... kernel) {
+    mapped(name + ".weight", shape(outputs, inputs, kernel));
+    mapped(name + ".bias", outputs);
+  }
+
+  private static long[] shape(long outputs, long inputs, long... kernel) {
+    long[] shape = new long[kernel.length + 2];
+    shape[0] = outputs;
+    shape[1] = inputs;
+    System.arraycopy(kernel, 0, shape, 2, kernel.length);
+    return shape;
+  }
+
+  /** A tensor that no file holds. */
+  public Tensor constant(ElementType as, float[] values, long... shape) {
+    try (Tensor host = backend.allocatePinned(ElementType.FP32, shape)) {
+      Tensor constant = buffer(as, shape);
+      operations.load(host.copyFrom(values), constant);
+      operations.close();
+      backend.synchronize();
+      return constant;
+    }
+  }
+
   private ElementType typeOf(String name) {
     return inFp32.test(name) ? ElementType.FP32 : type;
   }

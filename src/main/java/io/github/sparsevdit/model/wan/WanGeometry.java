@@ -66,6 +66,11 @@ record WanGeometry(WanConfig config) implements Geometry {
   }
 
   @Override
+  public int imageLatentChannels() {
+    return config.inChannels() - config.outChannels();
+  }
+
+  @Override
   public Sequence sequence(int frames, int height, int width, int text) {
     int patch = config.patch()[0];
     return config

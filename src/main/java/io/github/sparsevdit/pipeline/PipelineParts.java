@@ -1,0 +1,93 @@
+package io.github.sparsevdit.pipeline;
+
+import io.github.sparsevdit.Backend;
+import io.github.sparsevdit.checkpoint.CheckpointFolder;
+import io.github.sparsevdit.checkpoint.Denoisers;
+import io.github.sparsevdit.model.Geometry;
+import io.github.sparsevdit.model.VaeSizes;
+import io.github.sparsevdit.model.vae.Tiling;
+import io.github.sparsevdit.model.vae.Vae;
+import io.github.sparsevdit.tensor.ElementType;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.List;
+
+/**
+ * What a family's pipeline has around its denoiser: encoders of text and images, and a VAE. A new
+ * family is one more in {@link #ALL}.
+ *
+ * @param transformer diffusers' class of the denoiser
+ * @param vaeType what its VAE computes in unless asked otherwise; null for the denoiser's type
+ */
+record PipelineParts(String transformer, ElementType vaeType, Prompts prompts, Images images) {
+  static final List<PipelineParts> ALL =
+      List.of(
+          new PipelineParts(
+              "WanTransformer3DModel", ElementType.FP32, WanPrompts::new, WanImages::of),
+          new PipelineParts(
+              "HunyuanVideoTransformer3DModel",
+              null,
+              HunyuanPrompts::new,
+              (place, geometry) -> null),
+          new PipelineParts(
+              "CogVideoXTransformer3DModel", null, CogVideoXPrompts::new, CogVideoXImages::of));
+
+  /** Where the parts are, and what they compute in. */
+  record Place(
+      CheckpointFolder folder,
+      Backend backend,
+      ElementType type,
+      ElementType vaeType,
+      Tiling tiling) {
+    Vae vae() {
+      return Vae.open(of("vae"), null, backend, vaeType);
+    }
+
+    /** The shape [3, frames, height, width] that latents [channels, frames, …] become. */
+    long[] video(long[] latents, Geometry geometry) {
+      VaeSizes sizes = Denoisers.vaeSizes(of("vae").resolve("config.json"), geometry.className());
+      return new long[] {
+        3,
+        (latents[1] - 1) * sizes.frames() + 1,
+        latents[2] * sizes.pixels(),
+        latents[3] * sizes.pixels()
+      };
+    }
+
+    /** What encoding a video takes of memory. */
+    long encodingBytes(long[] video) {
+      return Vae.encodingMemory(of("vae"), backend.kind(), vaeType, video, tiling).total();
+    }
+
+    Path of(String component) {
+      return folder.path().resolve(component);
+    }
+
+    /** Whether the pipeline has a component. */
+    boolean has(String component) {
+      return Files.isDirectory(folder.path()) && Files.isDirectory(of(component));
+    }
+  }
+
+  /** Makes the text encoder of a pipeline. */
+  interface Prompts {
+    /**
+     * @param tokens that a text is padded or cut to; 0 for the published number
+     */
+    TextEncoder make(Place place, int tokens);
+  }
+
+  /** Makes the image encoder of a pipeline. */
+  interface Images {
+    /** Null where the denoiser takes no image. */
+    ImageEncoder make(Place place, Geometry geometry);
+  }
+
+  /** Of a denoiser's class; null where nothing is known around it. */
+  static PipelineParts of(String transformer) {
+    return ALL.stream()
+        .filter(parts -> parts.transformer.equals(transformer))
+        .findFirst()
+        .orElse(null);
+  }
+}
