@@ -119,8 +119,8 @@ public final class ClipVisionEncoder implements AutoCloseable {
     }
     int width = config.layers.width();
     try (EncoderBuffers buffers = new EncoderBuffers(backend, type)) {
-      Tensor patches =
-          buffers.filled(type, patches(pixels), config.rows() - 1, expected / (config.rows() - 1));
+      int features = config.channels * config.patch * config.patch;
+      Tensor patches = buffers.filled(type, patches(pixels), config.rows() - 1, features);
       float[] positions = weights.stored(POSITIONS).toFloats();
       float[] first = weights.stored(CLASS).toFloats();
       for (int i = 0; i < width; i++) {

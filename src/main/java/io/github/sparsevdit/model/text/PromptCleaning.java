@@ -35,7 +35,8 @@ public final class PromptCleaning {
       Pattern.compile(
           "[\\ud800-\\udbff](?![\\udc00-\\udfff])|(?<![\\ud800-\\udbff])[\\udc00-\\udfff]");
 
-  private static final Map<String, String> OWN_LIGATURES = Map.of("\ufb05", "ft", "\ufb06", "st");
+  private static final Map<String, String> OWN_LIGATURES =
+      Map.of("\ufb05", "\u017ft", "\ufb06", "st");
 
   private PromptCleaning() {}
 

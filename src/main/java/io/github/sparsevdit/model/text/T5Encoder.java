@@ -2,6 +2,7 @@ package io.github.sparsevdit.model.text;
 
 import static io.github.sparsevdit.model.parts.Activation.GELU_TANH;
 import static io.github.sparsevdit.model.parts.Activation.NONE;
+import static java.lang.foreign.ValueLayout.JAVA_FLOAT;
 
 import io.github.sparsevdit.Backend;
 import io.github.sparsevdit.model.parts.ConfigFile;
@@ -9,6 +10,7 @@ import io.github.sparsevdit.model.parts.Operations;
 import io.github.sparsevdit.model.parts.Weights;
 import io.github.sparsevdit.tensor.ElementType;
 import io.github.sparsevdit.tensor.Tensor;
+import java.lang.foreign.MemorySegment;
 import java.nio.file.Path;
 import java.util.Arrays;
 import java.util.LinkedHashMap;
@@ -49,7 +51,7 @@ public final class T5Encoder implements AutoCloseable {
       String className = kind.equals("t5") ? "T5EncoderModel" : "UMT5EncoderModel";
       file.require("feed_forward_proj", "gated-gelu", "relu");
       file.oneOf("dense_act_fn", "gelu_new", "gelu_new");
-      file.flag("is_gated_act", true);
+      file.require("is_gated_act", "true", "true");
       Config config =
           new Config(
               kind.equals("umt5"),
@@ -238,6 +240,7 @@ public final class T5Encoder implements AutoCloseable {
     for (int i = 0; i < bucketOf.length; i++) {
       bucketOf[i] = bucket(i - rows + 1);
     }
+    MemorySegment all = bias.segment();
     IntStream.range(0, config.heads)
         .parallel()
         .forEach(
@@ -246,11 +249,11 @@ public final class T5Encoder implements AutoCloseable {
               for (int i = 0; i < bucketOf.length; i++) {
                 byDistance[i] = table[bucketOf[i] * config.heads + head];
               }
-              float[] all = new float[rows * rows];
               for (int query = 0; query < rows; query++) {
-                System.arraycopy(byDistance, rows - 1 - query, all, query * rows, rows);
+                long row = ((long) head * rows + query) * rows;
+                MemorySegment.copy(
+                    byDistance, rows - 1 - query, all, JAVA_FLOAT, row * Float.BYTES, rows);
               }
-              bias.slice(0, (long) head * rows, (head + 1L) * rows).copyFrom(all);
             });
   }
 
