@@ -62,19 +62,21 @@ public final class DemoCommand implements Callable<Integer> {
 
   @Option(
       names = "--calibrate",
-      paramLabel = "NAME",
+      paramLabel = "NAME|FILE",
       split = ",",
       defaultValue = "bunny,generated1,hiker1",
-      description = "Prompts to search on (default: ${DEFAULT-VALUE}).")
+      description =
+          "Prompts to search on: " + PromptList.DESCRIPTION + " (default: ${DEFAULT-VALUE}).")
   List<String> calibrate;
 
   @Option(
       names = "--prompts",
-      paramLabel = "NAME",
+      paramLabel = "NAME|FILE",
       split = ",",
       defaultValue = "horse,dog,kitten",
       description =
-          "Prompts to generate for; none of those searched on (default: ${DEFAULT-VALUE}).")
+          "Prompts to generate for, in the same form; none of those searched on (default:"
+              + " ${DEFAULT-VALUE}).")
   List<String> prompts;
 
   @Option(
@@ -126,6 +128,8 @@ public final class DemoCommand implements Callable<Integer> {
 
   @Override
   public Integer call() throws IOException {
+    calibrate = PromptList.of(calibrate);
+    prompts = PromptList.of(prompts);
     checkOptions();
     try (Backend backend = backendOptions.open();
         Checkpoint checkpoint =
@@ -137,7 +141,8 @@ public final class DemoCommand implements Callable<Integer> {
                 Stream.concat(calibrate.stream(), prompts.stream()).toList())) {
       if (!checkpoint.decodes()) {
         throw new CommandFailure(
-            folder() + " does not work in pixels, so its results cannot be looked at here");
+            folder()
+                + " has no VAE and does not work in pixels, so its results cannot be looked at here");
       }
       Findings findings = search(backend, checkpoint);
       if (baselines) {

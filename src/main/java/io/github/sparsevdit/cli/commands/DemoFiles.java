@@ -50,7 +50,7 @@ final class DemoFiles {
   }
 
   private void videos(DemoResult result, int prompt) throws IOException {
-    Path stem = out.resolve(result.prompts().get(prompt));
+    Path stem = out.resolve(PromptList.fileName(result.prompts().get(prompt)));
     List<Clip> clips = new ArrayList<>();
     clips.add(Clips.of(result.dense().get(prompt)));
     written.addAll(Clips.write(with(stem, "-dense"), clips.getFirst()));
@@ -65,7 +65,7 @@ final class DemoFiles {
   private static BufferedImage contactSheet(DemoResult result) {
     List<ContactSheet.Row> rows = new ArrayList<>();
     for (int i = 0; i < result.prompts().size(); i++) {
-      String prompt = result.prompts().get(i);
+      String prompt = PromptList.label(result.prompts().get(i));
       rows.add(row(result, prompt + "\ndense", result.dense().get(i), true));
       for (DemoResult.Sparse sparse : result.sparse()) {
         String label =

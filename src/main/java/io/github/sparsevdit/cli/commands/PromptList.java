@@ -13,8 +13,16 @@ public final class PromptList {
       "names of embeddings, separated by commas, or a text file with a prompt on each line"
           + " (lines that begin with # are left out)";
   private static final int NAME_CHARACTERS = 60;
+  private static final int LABEL_CHARACTERS = 24;
 
   private PromptList() {}
+
+  /** A prompt as a label in a picture. */
+  static String label(String prompt) {
+    return prompt.codePointCount(0, prompt.length()) <= LABEL_CHARACTERS
+        ? prompt
+        : prompt.substring(0, prompt.offsetByCodePoints(0, LABEL_CHARACTERS - 1)) + "…";
+  }
 
   /** The prompts that are meant. */
   static List<String> of(List<String> given) throws IOException {
@@ -39,6 +47,9 @@ public final class PromptList {
 
   /** A prompt as part of a file's name. */
   public static String fileName(String prompt) {
+    if (prompt.matches("[\\p{L}\\p{N}_-][\\p{L}\\p{N}._-]{0,59}")) {
+      return prompt; // the name of an embedding
+    }
     String name = prompt.toLowerCase(Locale.ROOT).replaceAll("[^\\p{L}\\p{N}._-]+", "-");
     name = name.replaceAll("^[-.]+", "");
     if (name.codePointCount(0, name.length()) > NAME_CHARACTERS) {
