@@ -215,7 +215,7 @@ void test_convert(const Tier &tier, uint32_t x_type, uint32_t y_type, int64_t co
 }
 
 void test_norm(const Tier &tier, uint32_t x_type, uint32_t y_type, bool rms, int64_t group,
-               int64_t groups, bool affine) {
+               int64_t groups, bool affine, bool silu = false) {
   std::mt19937 random(static_cast<unsigned>(group * 7 + groups));
   const int64_t columns = group * groups, rows = 5;
   Matrix x(rows, columns, columns + 3, x_type), y(rows, columns, columns + 5, y_type);
@@ -248,13 +248,14 @@ void test_norm(const Tier &tier, uint32_t x_type, uint32_t y_type, bool rms, int
         variance += std::pow(x(r, i) - mean, 2) / group;
       double expected = (x(r, c) - mean) / std::sqrt(variance + epsilon);
       if (affine) expected = expected * factor(0, c) + offset(0, c);
+      if (silu) expected = expected / (1 + std::exp(-expected));
       worst = std::max(worst, std::fabs(y(r, c) - expected) / (2e-6 + rounding(expected, y_type)));
     }
   }
   expect(worst <= 1 && y.untouched_but_from(1),
          std::string(tier.name) + (rms ? " rms " : " layer ") + type_name(x_type) + " to " +
              type_name(y_type) + " group " + std::to_string(group) + " x " +
-             std::to_string(groups) + (affine ? " affine" : ""),
+             std::to_string(groups) + (affine ? " affine" : "") + (silu ? " SiLU" : ""),
          worst, 1);
 }
 
@@ -384,6 +385,61 @@ void test_multiply(const Tier &tier, uint32_t a_type, uint32_t b_type, uint32_t 
   }
 }
 
+// Sums of columns, which a group norm's statistics come from, over more rows than are added at once.
+void test_sums(const Tier &tier, uint32_t type, int64_t columns) {
+  std::mt19937 random(static_cast<unsigned>(columns));
+  const int64_t rows = 150;
+  Matrix x(rows, columns, columns + 3, type), shift(1, columns, columns, SVDIT_FP32);
+  x.fill(*tier.kernels, random, 2);
+  shift.fill(*tier.kernels, random, 1);
+  std::vector<double> sums(columns, 1.0), squares(columns, 2.0);  // added to
+  tier.kernels->sum({x.bytes(), x.stride, type, columns, shift.floats(), sums.data(),
+                     squares.data()},
+                    1, rows);
+  double worst = 0;
+  for (int64_t c = 0; c < columns; ++c) {
+    double sum = 1, square = 2, size = 0;
+    for (int64_t r = 1; r < rows; ++r) {
+      const double v = x(r, c) - shift(0, c);
+      sum += v;
+      square += v * v;
+      size += std::fabs(v);
+    }
+    // Up to 64 numbers are added in fp32.
+    worst = std::max(worst, std::fabs(sums[c] - sum) / (64 * 0x1p-24 * size));
+    worst = std::max(worst, std::fabs(squares[c] - square) / (66 * 0x1p-24 * square));
+  }
+  expect(worst <= 1,
+         std::string(tier.name) + " sums " + type_name(type) + " " + std::to_string(columns), worst,
+         1);
+}
+
+void test_affine(const Tier &tier, uint32_t x_type, uint32_t y_type, int64_t columns, bool silu) {
+  std::mt19937 random(static_cast<unsigned>(columns));
+  Matrix x(3, columns, columns + 1, x_type), y(3, columns, columns + 2, y_type);
+  Matrix factor(1, columns, columns, SVDIT_FP32), offset(1, columns, columns, SVDIT_FP32);
+  x.fill(*tier.kernels, random, 2);
+  factor.fill(*tier.kernels, random, 1);
+  offset.fill(*tier.kernels, random, 1);
+  tier.kernels->affine({x.bytes(), y.bytes(), x.stride, y.stride, x_type, y_type, columns,
+                        factor.floats(), offset.floats(), silu},
+                       1, 3);
+  double worst = 0;
+  for (int64_t r = 1; r < 3; ++r) {
+    for (int64_t c = 0; c < columns; ++c) {
+      const double product = x(r, c) * factor(0, c);
+      double want = product + offset(0, c);
+      const double slack = 1e-6 * (std::fabs(product) + std::fabs(offset(0, c)) + 1e-2);
+      if (silu) want = want / (1 + std::exp(-want));
+      worst = std::max(worst, std::fabs(y(r, c) - want) / (slack + rounding(want, y_type)));
+    }
+  }
+  expect(worst <= 1 && y.untouched_but_from(1),
+         std::string(tier.name) + " affine " + type_name(x_type) + " to " + type_name(y_type) +
+             " " + std::to_string(columns) + (silu ? " SiLU" : ""),
+         worst, 1);
+}
+
 }  // namespace
 
 int main() {
@@ -406,6 +462,7 @@ int main() {
           test_norm(tier, x, y, rms, 37, 1, false);
           test_norm(tier, x, y, rms, 200, 3, true);
           test_norm(tier, x, y, rms, 1, 5, false);
+          test_norm(tier, x, y, rms, 96, 1, true, true);
         }
         for (int64_t columns : {1, 7, 16, 33, 200}) test_convert(tier, x, y, columns);
         for (int64_t columns : {1, 16, 37, 514}) {
@@ -420,6 +477,13 @@ int main() {
         for (int64_t columns : {1, 31, 64, 1000}) {
           test_residual(tier, x, y, columns, true);
           test_residual(tier, x, y, columns, false);
+        }
+      }
+      for (int64_t columns : {1, 7, 16, 33, 96}) {
+        test_sums(tier, x, columns);
+        for (uint32_t y : types) {
+          test_affine(tier, x, y, columns, false);
+          test_affine(tier, x, y, columns, true);
         }
       }
       for (int64_t head_dim : {2, 8, 24, 64, 128, 130}) {

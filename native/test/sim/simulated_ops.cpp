@@ -2,6 +2,7 @@
 
 #include <utility>
 
+#include "cuda/kernels/ops_clip.cuh"
 #include "cuda/kernels/ops_each.cuh"
 #include "cuda/kernels/ops_norm.cuh"
 #include "cuda/kernels/ops_softmax.cuh"
@@ -53,6 +54,21 @@ sim::Report run(const cuda::TransposeParams &params, uint64_t seed) {
 sim::Report run(const cuda::SoftmaxParams &params, uint64_t seed) {
   return sim::launch({params.rows, cuda::kEachThreads, cuda::kSoftmaxSharedBytes, seed, kResident},
                      [&] { cuda::softmax_rows(params); });
+}
+
+sim::Report run(const cuda::GatherParams &params, uint64_t seed) {
+  return run_each(cuda::gather_places, params, seed);
+}
+sim::Report run(const cuda::SpreadParams &params, uint64_t seed) {
+  return run_each(cuda::spread_rows, params, seed);
+}
+void run(const cuda::GroupNormLaunch &launch, uint64_t seed) {
+  const auto groups = [&](int blocks, const auto &body) {
+    sim::launch({blocks, cuda::kEachThreads, cuda::kGroupShared, seed, kResident}, body);
+  };
+  groups(launch.sum.groups * launch.sum.splits, [&] { cuda::group_sums(launch.sum); });
+  groups(launch.fold.groups, [&] { cuda::group_fold(launch.fold); });
+  run_each(cuda::affine_rows, launch.affine, seed);
 }
 
 }  // namespace svdit::test

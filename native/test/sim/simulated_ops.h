@@ -12,6 +12,10 @@ sim::Report run(const cuda::NormLaunch &launch, uint64_t seed);
 sim::Report run(const cuda::ConvertParams &params, uint64_t seed);
 sim::Report run(const cuda::ResidualParams &params, uint64_t seed);
 sim::Report run(const cuda::RopeParams &params, uint64_t seed);
+sim::Report run(const cuda::GatherParams &params, uint64_t seed);
+sim::Report run(const cuda::SpreadParams &params, uint64_t seed);
+// Its three launches, one after the other.
+void run(const cuda::GroupNormLaunch &launch, uint64_t seed);
 sim::Report run(const cuda::RopeHalvesParams &params, uint64_t seed);
 sim::Report run(const cuda::MultiplyParams &params, uint64_t seed);
 sim::Report run(const cuda::TransposeParams &params, uint64_t seed);

@@ -46,10 +46,20 @@ final class TorchModel {
 
   /** A module whose forward computes an expression of the tensors q, k and v. */
   static InputStream of(String expression) {
+    return archive(CODE.formatted(expression));
+  }
+
+  /** A module with the text of a forward function, whose lines begin at the left. */
+  static InputStream program(String forward) {
+    String head = CODE.substring(0, CODE.indexOf("  def forward"));
+    return archive(head + forward.indent(2));
+  }
+
+  private static InputStream archive(String code) {
     ByteArrayOutputStream bytes = new ByteArrayOutputStream();
     try (ZipOutputStream zip = new ZipOutputStream(bytes)) {
       store(zip, "data.pkl", MODULE);
-      store(zip, "code/__torch__.py", CODE.formatted(expression));
+      store(zip, "code/__torch__.py", code);
       store(zip, "constants.pkl", EMPTY_TUPLE);
       store(zip, "version", "3\n");
     } catch (IOException e) {

@@ -8,9 +8,12 @@ import io.github.sparsevdit.model.VaeSizes;
 import io.github.sparsevdit.model.vae.Tiling;
 import io.github.sparsevdit.model.vae.Vae;
 import io.github.sparsevdit.tensor.ElementType;
+import java.io.IOException;
+import java.io.UncheckedIOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
+import java.util.stream.Stream;
 
 /**
  * What a family's pipeline has around its denoiser: encoders of text and images, and a VAE. A new
@@ -63,9 +66,20 @@ record PipelineParts(String transformer, ElementType vaeType, Prompts prompts, I
       return folder.path().resolve(component);
     }
 
-    /** Whether the pipeline has a component. */
+    /** Whether the pipeline has a network's weights. */
     boolean has(String component) {
-      return Files.isDirectory(folder.path()) && Files.isDirectory(of(component));
+      return Files.isDirectory(folder.path()) && hasWeights(of(component));
+    }
+
+    private static boolean hasWeights(Path component) {
+      if (!Files.isDirectory(component)) {
+        return false;
+      }
+      try (Stream<Path> files = Files.list(component)) {
+        return files.anyMatch(file -> file.toString().endsWith(".safetensors"));
+      } catch (IOException e) {
+        throw new UncheckedIOException("cannot list " + component + ": " + e, e);
+      }
     }
   }
 

@@ -23,11 +23,11 @@ import org.junit.jupiter.params.provider.CsvSource;
  */
 class PipelineFoldersTest {
   private static final Path PIPELINES = Path.of("src/test/resources/pipelines");
+  private static final Path WHOLE = Path.of("src/test/resources/cases/pipelines");
   @TempDir Path folder;
 
   @ParameterizedTest
   @CsvSource({
-    "hunyuanvideo-t2v, case", // an FFN ratio other than its refiner's
     "wan2.2-ti2v, case",
     "wan2.2-ti2v, case-i2v", // expanded timesteps
     "wan2.2-t2v-two-stage, case",
@@ -81,16 +81,14 @@ class PipelineFoldersTest {
 
   @Test
   void everyConfigurationIsPlanned() {
-    for (String name : List.of("hunyuanvideo-t2v", "wan2.2-ti2v", "wan2.2-t2v-two-stage")) {
+    for (Path pipeline :
+        List.of(
+            WHOLE.resolve("hunyuanvideo-t2v"), // an FFN ratio other than its refiner's
+            WHOLE.resolve("cogvideox1.5-i2v"),
+            PIPELINES.resolve("wan2.2-ti2v"),
+            PIPELINES.resolve("wan2.2-t2v-two-stage"))) {
       Run run =
-          Run.svdit(
-              "plan",
-              PIPELINES.resolve(name).toString(),
-              "--size",
-              "64x96",
-              "--frames",
-              "9",
-              "--no-time");
+          Run.svdit("plan", pipeline.toString(), "--size", "64x96", "--frames", "9", "--no-time");
       assertEquals(0, run.code(), run.err());
       assertTrue(!run.out().contains("no vae/config.json"), run.out());
     }

@@ -42,7 +42,7 @@ class GeometryTest {
   /** Its refiner's FFN does not follow the configured ratio. */
   @Test
   void countsARefinerOfAnotherRatio() {
-    Path folder = Path.of("src/test/resources/pipelines/hunyuanvideo-t2v/transformer");
+    Path folder = Path.of("src/test/resources/cases/pipelines/hunyuanvideo-t2v/transformer");
     try (TensorSource weights = Safetensors.open(folder)) {
       long stored = weights.names().stream().mapToLong(n -> weights.tensor(n).elements()).sum();
       assertEquals(stored, Denoisers.geometry(folder).parameters());

@@ -14,7 +14,7 @@ import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
 
-/** Denoisers, schedulers and whole runs against what diffusers computed. */
+/** Denoisers, schedulers, VAEs and whole runs against what diffusers computed. */
 class ReferenceCasesTest {
   private static final Path CASES =
       Path.of(System.getProperty("svdit.cases", "src/test/resources/cases"));
@@ -44,6 +44,10 @@ class ReferenceCasesTest {
     "denoisers/hunyuanvideo-t2v-tiny, 1e-5",
     "denoisers/cogvideox1.5-t2v-tiny, 1e-5",
     "denoisers/cogvideox1.5-i2v-tiny, 1e-5",
+    "vaes/wan2.1, 1e-4",
+    "vaes/wan2.2-residual, 1e-4",
+    "vaes/hunyuanvideo, 1e-4",
+    "vaes/cogvideox1.5, 1e-4",
     "runs/wan2.1.safetensors, 1e-4",
     "runs/wan2.1-i2v.safetensors, 1e-4",
     "runs/wan2.2-ti2v.safetensors, 1e-4",

@@ -226,6 +226,9 @@ public final class GenerateCommand implements Callable<Integer> {
 
   private List<Path> write(Checkpoint checkpoint, Path stem, Generated made) throws IOException {
     if (!checkpoint.decodes()) {
+      console
+          .err()
+          .println("there is no VAE with weights (vae/*.safetensors): the latents are written");
       return Clips.writeLatents(stem, made);
     }
     List<Path> files = new ArrayList<>(Clips.write(stem, Clips.of(made)));

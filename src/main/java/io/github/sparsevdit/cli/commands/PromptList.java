@@ -8,7 +8,7 @@ import java.util.List;
 import java.util.Locale;
 
 /** What {@code --prompts} takes: names of embeddings, or a file with a text on each line. */
-final class PromptList {
+public final class PromptList {
   static final String DESCRIPTION =
       "names of embeddings, separated by commas, or a text file with a prompt on each line"
           + " (lines that begin with # are left out)";
@@ -38,7 +38,7 @@ final class PromptList {
   }
 
   /** A prompt as part of a file's name. */
-  static String fileName(String prompt) {
+  public static String fileName(String prompt) {
     String name = prompt.toLowerCase(Locale.ROOT).replaceAll("[^\\p{L}\\p{N}._-]+", "-");
     name = name.replaceAll("^[-.]+", "");
     if (name.codePointCount(0, name.length()) > NAME_CHARACTERS) {

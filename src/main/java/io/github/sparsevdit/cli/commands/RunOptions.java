@@ -311,6 +311,7 @@ final class RunOptions {
             .replaceAll(
                 "(?<![-\\w./])(latents(?= FRAMES| \\d)|video(?= \\d)|guidance-2|true-guidance|flow-shift|sigmas|timesteps)(?=[ ;:\\[])",
                 "--$1")
+            .replaceFirst("^(image|last-image)(?=[ :])", "--$1")
             .replaceFirst("this one takes guidance$", "this one takes --guidance");
     return new CommandFailure(message, failure);
   }

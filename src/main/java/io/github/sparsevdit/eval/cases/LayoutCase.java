@@ -56,7 +56,7 @@ record LayoutCase(Path folder, Json description) implements ReferenceCase {
       Sequence sequence = transformer.sequence(latents.shape(), conditioning.textTokens());
       try (AttentionPlan plan = DenoiserCase.densePlan(backend, transformer, sequence);
           Tensor out =
-              backend.allocate(ElementType.FP32, transformer.outputShape(latents.shape()))) {
+              backend.allocatePinned(ElementType.FP32, transformer.outputShape(latents.shape()))) {
         transformer.forward(
             latents,
             CaseInputs.timestep(tensors, 0),

@@ -129,12 +129,6 @@ public final class Weights implements AutoCloseable {
     mapped(name, shape);
   }
 
-  /** Notes the same of a convolution's weight and bias. */
-  public void expectConvolution(String name, long outputs, long inputs, long... kernel) {
-    mapped(name + ".weight", shape(outputs, inputs, kernel));
-    mapped(name + ".bias", outputs);
-  }
-
   private static long[] shape(long outputs, long inputs, long... kernel) {
     long[] shape = new long[kernel.length + 2];
     shape[0] = outputs;

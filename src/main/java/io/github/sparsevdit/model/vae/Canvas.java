@@ -266,10 +266,14 @@ final class Canvas implements AutoCloseable {
    * are FP32. With causal a pixel sees those of its own and earlier frames. out may be q.
    */
   void attend(Clip q, Clip k, Clip v, boolean causal, Clip out) {
+    attend(q, k, v, causal, out, SCORE_BYTES);
+  }
+
+  void attend(Clip q, Clip k, Clip v, boolean causal, Clip out, long scoreBytes) {
     int pixels = Math.toIntExact(q.pixels());
     int group = causal ? q.height() * q.width() : 0;
     int channels = q.channels();
-    int chunk = Math.clamp(SCORE_BYTES / (4L * pixels), 1, pixels);
+    int chunk = Math.clamp(scoreBytes / (4L * pixels), 1, pixels);
     Clip turned = take(1, 1, channels, pixels);
     Clip scores = take(ElementType.FP32, 1, 1, chunk, pixels);
     Clip weights = type == ElementType.FP32 ? scores : take(1, 1, chunk, pixels);
@@ -284,7 +288,7 @@ final class Canvas implements AutoCloseable {
         Tensor w = weights.rows().slice(0, 0, last - first).slice(1, 0, seen);
         Tensor queries = q.rows().slice(0, first, last);
         ops.linear(queries, k.rows().slice(0, 0, seen), null, Activation.NONE, s);
-        ops.softmax(s, scale, null, seen, first, group, w);
+        ops.softmax(s, scale, null, seen, causal ? first : 0, group, w);
         ops.linear(
             w,
             turned.rows().slice(1, 0, seen),

@@ -6,36 +6,37 @@ import io.github.sparsevdit.model.parts.Weights;
 import io.github.sparsevdit.tensor.ElementType;
 import io.github.sparsevdit.tensor.Tensor;
 import java.util.Arrays;
+import java.util.function.BiConsumer;
 
 /**
  * Where a network's layers come from: a checkpoint, whose weights are loaded or only looked for, or
  * nowhere, where only their memory counts.
  */
 final class Layers {
-  private final Weights weights; // null: nowhere
-  private final boolean load;
+  private final Weights weights; // null: they are not loaded
+  private final BiConsumer<String, long[]> expected; // hears what is not loaded
   private final ElementType type;
   private long bytes;
 
-  private Layers(Weights weights, boolean load, ElementType type) {
+  private Layers(Weights weights, BiConsumer<String, long[]> expected, ElementType type) {
     this.weights = weights;
-    this.load = load;
+    this.expected = expected;
     this.type = type;
   }
 
   /** Weights that are loaded. */
   static Layers of(Weights weights, ElementType type) {
-    return new Layers(weights, true, type);
+    return new Layers(weights, (name, shape) -> {}, type);
   }
 
-  /** Weights that must be there. */
-  static Layers expected(Weights weights, ElementType type) {
-    return new Layers(weights, false, type);
+  /** Weights that are only named, with their shapes as they are stored. */
+  static Layers named(BiConsumer<String, long[]> expected, ElementType type) {
+    return new Layers(null, expected, type);
   }
 
-  /** Weights that are counted. */
+  /** Weights that are only counted. */
   static Layers planned(ElementType type) {
-    return new Layers(null, false, type);
+    return named((name, shape) -> {}, type);
   }
 
   /** Bytes of all weights so far, in the type that is computed in. */
@@ -59,25 +60,22 @@ final class Layers {
   private Convolution convolution(
       String name, int inputs, int outputs, ConvLayout layout, long... kernel) {
     count((long) outputs * inputs * layout.kernel().volume() + outputs, type);
-    Linear loaded = null;
-    if (load) {
-      loaded = weights.convolution(name, outputs, inputs, kernel);
-    } else if (weights != null) {
-      weights.expectConvolution(name, outputs, inputs, kernel);
-    }
+    long[] shape = new long[kernel.length + 2];
+    shape[0] = outputs;
+    shape[1] = inputs;
+    System.arraycopy(kernel, 0, shape, 2, kernel.length);
+    expected.accept(name + ".weight", shape);
+    expected.accept(name + ".bias", new long[] {outputs});
+    Linear loaded = weights == null ? null : weights.convolution(name, outputs, inputs, kernel);
     return new Convolution(loaded, layout, inputs, outputs);
   }
 
   /** A convolution of a kernel of one pixel whose weight is a matrix [outputs, inputs]. */
   Convolution linear(String name, int inputs, int outputs) {
     count((long) outputs * inputs + outputs, type);
-    Linear loaded = null;
-    if (load) {
-      loaded = weights.linear(name, inputs, outputs);
-    } else if (weights != null) {
-      weights.expect(name + ".weight", outputs, inputs);
-      weights.expect(name + ".bias", outputs);
-    }
+    expected.accept(name + ".weight", new long[] {outputs, inputs});
+    expected.accept(name + ".bias", new long[] {outputs});
+    Linear loaded = weights == null ? null : weights.linear(name, inputs, outputs);
     return new Convolution(loaded, ConvLayout.causal(1, 1, 1), inputs, outputs);
   }
 
@@ -85,7 +83,7 @@ final class Layers {
   Convolution constant(float[] values, int inputs, int outputs, ConvLayout layout) {
     count(values.length, type);
     Linear made = null;
-    if (load) {
+    if (weights != null) {
       Tensor tensor = weights.constant(type, values, outputs, values.length / outputs);
       made = new Linear(tensor, null, tensor);
     }
@@ -95,7 +93,7 @@ final class Layers {
   /** A FP32 row of one number. */
   Tensor row(float value, int channels) {
     count(channels, ElementType.FP32);
-    if (!load) {
+    if (weights == null) {
       return null;
     }
     float[] values = new float[channels];
@@ -114,13 +112,8 @@ final class Layers {
     Arrays.fill(shape, 1);
     shape[0] = channels;
     count(channels, ElementType.FP32);
-    if (load) {
-      return weights.stored(name, shape).view(channels);
-    }
-    if (weights != null) {
-      weights.expect(name, shape);
-    }
-    return null;
+    expected.accept(name, shape);
+    return weights == null ? null : weights.stored(name, shape).view(channels);
   }
 
   private void count(long elements, ElementType each) {

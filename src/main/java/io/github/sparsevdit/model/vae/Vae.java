@@ -44,13 +44,19 @@ public final class Vae implements AutoCloseable {
    */
   public static Vae open(Path folder, String variant, Backend backend, ElementType type) {
     requireComputable(type);
-    VaeNetwork network = network(ConfigFile.read(folder.resolve("config.json")));
-    Weights weights =
+    return of(
+        network(ConfigFile.read(folder.resolve("config.json"))),
         new Weights(
-            Safetensors.open(folder, variant), backend, type, name -> false, folder.toString());
+            Safetensors.open(folder, variant), backend, type, name -> false, folder.toString()),
+        backend,
+        type);
+  }
+
+  /** A VAE that closes the weights, as this does if it fails. */
+  static Vae of(VaeNetwork network, Weights weights, Backend backend, ElementType type) {
     try {
-      network.decoder(Layers.expected(weights, type));
-      network.encoder(Layers.expected(weights, type));
+      network.decoder(Layers.named(weights::expect, type));
+      network.encoder(Layers.named(weights::expect, type));
       weights.requireAllUsed();
       return new Vae(network, backend, type, weights);
     } catch (RuntimeException | Error failure) {

@@ -136,7 +136,7 @@ class EncoderCasesTest {
 
   @Test
   void textsLongerThanItsPositionsAreRefused() {
-    Path clip = CASES.resolve("text_encoders/clip-text-eos-id");
+    Path clip = CASES.resolve("text_encoders/clip-text-eos2");
     try (ClipTextEncoder encoder = ClipTextEncoder.open(clip, null, backend, ElementType.FP32)) {
       String message =
           assertThrows(IllegalArgumentException.class, () -> encoder.encode(new int[78]))

@@ -110,7 +110,7 @@ class ClipOperationsTest {
         Tensor earlier = backend.allocate(type, pixels, in);
         Tensor before = backend.allocate(type, pixels, in);
         Tensor weight = backend.allocate(type, out, row);
-        Tensor bias = backend.allocate(ElementType.FP32, out);
+        Tensor bias = backend.allocate(yType, out);
         Tensor y =
             backend.allocate(yType, (long) size.frames() * size.height() * size.width(), out)) {
       for (Tensor each : new Tensor[] {wide, earlier, before, weight, bias}) {
