@@ -19,8 +19,8 @@ public final class ReferenceCases {
 
   /**
    * The cases under path: a folder with {@code attention}, {@code denoisers}, {@code schedulers},
-   * {@code vaes}, {@code runs} in it, one of those, or a single case; in order of their paths. A safetensors file
-   * that no family knows is a case that is skipped.
+   * {@code vaes}, {@code runs} in it, one of those, or a single case; in order of their paths. A
+   * safetensors file that no family knows is a case that is skipped.
    */
   public static List<ReferenceCase> find(Path path) {
     if (!Files.exists(path)) {
