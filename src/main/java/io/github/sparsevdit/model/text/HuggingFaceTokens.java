@@ -16,6 +16,9 @@ final class HuggingFaceTokens implements AutoCloseable {
   /** Which native part DJL takes: the one in its jar, and never one it would download. */
   private static final String FLAVOUR = "RUST_FLAVOR";
 
+  /** How DJL begins its message where the native part does not load. */
+  private static final String NOT_LOADED = "Failed to load Huggingface native library";
+
   private final HuggingFaceTokenizer tokenizer;
 
   private HuggingFaceTokens(HuggingFaceTokenizer tokenizer) {
@@ -48,16 +51,26 @@ final class HuggingFaceTokens implements AutoCloseable {
           "a prompt as text needs ai.djl.huggingface:tokenizers:0.38.0 on the class path; without"
               + " it, prompts are names of embeddings",
           e);
-    } catch (LinkageError | IllegalStateException e) {
-      throw new IllegalArgumentException(
-          "the native part of ai.djl.huggingface:tokenizers does not load: %s; it is unpacked into DJL_CACHE_DIR, or .djl.ai in the home folder, which must be writable"
-              .formatted(e.getMessage()),
-          e);
+    } catch (LinkageError e) {
+      throw notLoaded(e);
     } catch (RuntimeException e) {
+      if (String.valueOf(e.getMessage()).startsWith(NOT_LOADED)) {
+        throw notLoaded(e);
+      }
       throw new IllegalArgumentException(
           "%s: the tokenizer is not what its library reads: %s".formatted(folder, e.getMessage()),
           e);
     }
+  }
+
+  private static IllegalArgumentException notLoaded(Throwable e) {
+    String cache = System.getenv("DJL_CACHE_DIR");
+    return new IllegalArgumentException(
+        "the native part of ai.djl.huggingface:tokenizers does not load: %s; it is unpacked into %s, which must be writable: set DJL_CACHE_DIR to a folder that is"
+            .formatted(
+                e.getCause() == null ? e.getMessage() : e.getCause().getMessage(),
+                cache == null ? ".djl.ai in the home folder" : "DJL_CACHE_DIR, " + cache),
+        e);
   }
 
   /** With special tokens, cut to the length. */
