@@ -236,7 +236,7 @@ void test_norm(const Tier &tier, uint32_t x_type, uint32_t y_type, bool rms, int
                                      rms,
                                      affine ? factor.floats() : nullptr,
                                      affine ? offset.floats() : nullptr,
-                                     false};
+                                     silu};
   tier.kernels->norm(work, 1, rows);
   double worst = 0;
   for (int64_t r = 1; r < rows; ++r) {

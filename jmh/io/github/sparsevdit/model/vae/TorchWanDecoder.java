@@ -68,6 +68,7 @@ final class TorchWanDecoder {
         inputs.addAll(loaded);
         inputs.addAll(kept);
         try (TorchProgram compiled = session.compile(program, inputs.size())) {
+          WanVaeComparison.begin();
           long begin = System.nanoTime();
           List<Object> outputs = compiled.run(inputs);
           WanVaeComparison.report("torch", type, System.nanoTime() - begin);
