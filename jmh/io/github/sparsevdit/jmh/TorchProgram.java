@@ -17,7 +17,9 @@ import java.nio.ByteOrder;
 import java.util.ArrayList;
 import java.util.List;
 
-/** A TorchScript program of many tensors through DJL: what else PyTorch would be asked from Python. */
+/**
+ * A TorchScript program of many tensors through DJL: what else PyTorch would be asked from Python.
+ */
 public final class TorchProgram implements AutoCloseable {
   private final Model model;
   private final Predictor<NDList, NDList> predictor;

@@ -39,8 +39,7 @@ final class RandomVaeWeights implements TensorSource {
     long[] shape = shapes.get(name);
     long elements = Arrays.stream(shape).reduce(1, (a, b) -> a * b);
     boolean norm = name.endsWith("gamma");
-    double size =
-        name.endsWith("bias") ? 0.02 : norm ? 0.1 : Math.sqrt(3.0 * shape[0] / elements);
+    double size = name.endsWith("bias") ? 0.02 : norm ? 0.1 : Math.sqrt(3.0 * shape[0] / elements);
     SplittableRandom random = new SplittableRandom(name.hashCode());
     float[] values = new float[(int) elements];
     for (int i = 0; i < values.length; i++) {

@@ -48,16 +48,14 @@ final class TorchWanDecoder {
         if (loaded == null) {
           loaded = new ArrayList<>();
           for (String name : decoder.weights) {
-            loaded.add(
-                session.tensor(source.tensor(name).toFloats(), source.tensor(name).shape()));
+            loaded.add(session.tensor(source.tensor(name).toFloats(), source.tensor(name).shape()));
           }
           source.close();
         }
         if (f == 1) { // the convolutions over time come too
           loaded.clear();
           for (String name : decoder.weights) {
-            loaded.add(
-                session.tensor(source.tensor(name).toFloats(), source.tensor(name).shape()));
+            loaded.add(session.tensor(source.tensor(name).toFloats(), source.tensor(name).shape()));
           }
           source.close();
         }
@@ -150,8 +148,7 @@ final class TorchWanDecoder {
     String b = weight(name + ".bias");
     return flat.isEmpty()
         ? line("torch.conv3d(%s, %s, %s, [1, 1, 1], [0, 0, 0], [1, 1, 1], 1)", x, w, b)
-        : line(
-            "torch.conv2d(%s, %s, %s, [1, 1], [%d, %d], [1, 1], 1)", x, w, b, padding, padding);
+        : line("torch.conv2d(%s, %s, %s, [1, 1], [%d, %d], [1, 1], 1)", x, w, b, padding, padding);
   }
 
   /** Of three frames, with the last two of those before. */
@@ -190,8 +187,7 @@ final class TorchWanDecoder {
   }
 
   private String resnet(String x, String name, int inputs, int outputs) {
-    String shortcut =
-        inputs == outputs ? x : convolution(x, name + ".conv_shortcut", 0, "");
+    String shortcut = inputs == outputs ? x : convolution(x, name + ".conv_shortcut", 0, "");
     String h = line("torch.silu(%s)", norm(x, name + ".norm1", inputs));
     h = causal(h, name + ".conv1");
     h = line("torch.silu(%s)", norm(h, name + ".norm2", outputs));
@@ -210,8 +206,7 @@ final class TorchWanDecoder {
             h, 3 * channels, pixels);
     String[] qkv = new String[3];
     for (int i = 0; i < 3; i++) {
-      qkv[i] =
-          line("torch.slice(%s, 3, %d, %d, 1)", h, i * channels, (i + 1) * channels);
+      qkv[i] = line("torch.slice(%s, 3, %d, %d, 1)", h, i * channels, (i + 1) * channels);
     }
     h = line("torch.scaled_dot_product_attention(%s, %s, %s)", qkv[0], qkv[1], qkv[2]);
     h =
@@ -226,9 +221,7 @@ final class TorchWanDecoder {
     if (inTime && !first) {
       String two = line("torch.constant_pad_nd(%s, [0, 0, 0, 0, 2, 0], 0)", x);
       two = convolution(two, name + ".time_conv", 0, "");
-      two =
-          line(
-              "torch.reshape(%s, [1, 2, %d, %d, %d, %d])", two, channels, frames, height, width);
+      two = line("torch.reshape(%s, [1, 2, %d, %d, %d, %d])", two, channels, frames, height, width);
       two = line("torch.stack([torch.select(%s, 1, 0), torch.select(%s, 1, 1)], 3)", two, two);
       frames *= 2;
       x = line("torch.reshape(%s, [1, %d, %d, %d, %d])", two, channels, frames, height, width);

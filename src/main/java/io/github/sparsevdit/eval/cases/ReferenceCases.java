@@ -12,15 +12,15 @@ import java.util.stream.Stream;
 
 /** Finds reference cases on disk. */
 public final class ReferenceCases {
-  private static final List<CaseFamily> FAMILIES = 
+  private static final List<CaseFamily> FAMILIES =
       List.of(new AttentionCases(), new VaeCases(), new ModelCases());
 
   private ReferenceCases() {}
 
   /**
    * The cases under path: a folder with {@code attention}, {@code denoisers}, {@code schedulers},
-   * {@code vaes}, {@code runs} in it, one of those, or a single case; in order of their paths. A safetensors file
-   * that no family knows is a case that is skipped.
+   * {@code vaes}, {@code runs} in it, one of those, or a single case; in order of their paths. A
+   * safetensors file that no family knows is a case that is skipped.
    */
   public static List<ReferenceCase> find(Path path) {
     if (!Files.exists(path)) {

@@ -146,9 +146,9 @@ public final class ClipOperations extends Operations {
   public record Maps(Tensor scale, Tensor shift, int frames, int height, int width) {}
 
   /**
-   * y += x with each pixel's channels dealt out to factorFrames frames of factor · factor pixels;
-   * y begins with the frame {@code first} of those, and may end before the last. Wan 2.2's shortcut around an upsampling
-   * (diffusers: DupUp3D).
+   * y += x with each pixel's channels dealt out to factorFrames frames of factor · factor pixels; y
+   * begins with the frame {@code first} of those, and may end before the last. Wan 2.2's shortcut
+   * around an upsampling (diffusers: DupUp3D).
    */
   public void spread(
       Tensor x,

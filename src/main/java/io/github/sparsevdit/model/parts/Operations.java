@@ -216,8 +216,7 @@ public class Operations implements AutoCloseable {
       RotaryTable table) {
     calls.describe();
     describeNorm(kind, x, weight, bias, null, null, group, epsilon, x);
-    describeRope(
-        rotated, headDim, table.cosine(), table.sine(), Svdit.SVDIT_PAIRS_INTERLEAVED());
+    describeRope(rotated, headDim, table.cosine(), table.sine(), Svdit.SVDIT_PAIRS_INTERLEAVED());
     run(HeldCall.NORM_ROPE, norm, rope);
   }
 

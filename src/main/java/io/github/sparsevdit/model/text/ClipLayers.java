@@ -63,8 +63,7 @@ record ClipLayers(
    * @param sum FP32 [rows, width]
    * @param count how many layers
    */
-  void run(
-      EncoderBuffers buffers, LayerWeights weights, Tensor sum, int count, boolean causal) {
+  void run(EncoderBuffers buffers, LayerWeights weights, Tensor sum, int count, boolean causal) {
     Operations ops = buffers.ops;
     long rows = sum.size(0);
     Tensor normed = buffers.of(rows, width);

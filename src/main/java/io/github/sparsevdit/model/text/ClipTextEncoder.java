@@ -123,8 +123,7 @@ public final class ClipTextEncoder implements AutoCloseable {
     try (EncoderBuffers buffers = new EncoderBuffers(backend, type)) {
       Tensor sum = Embeddings.rows(buffers, weights.stored(TOKENS), ids, where);
       float[] first = weights.stored(POSITIONS).slice(0, 0, ids.length).toFloats();
-      Tensor positions =
-          buffers.filled(ElementType.FP32, first, ids.length, config.layers.width());
+      Tensor positions = buffers.filled(ElementType.FP32, first, ids.length, config.layers.width());
       buffers.ops.residual(positions, null, sum);
       config.layers.run(buffers, weights, sum, config.layers.layers(), true);
       weights.use("", w -> config.layers.norm(buffers.ops, w, NORM, sum, sum));

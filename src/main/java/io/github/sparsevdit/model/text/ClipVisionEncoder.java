@@ -100,7 +100,8 @@ public final class ClipVisionEncoder implements AutoCloseable {
     return new EncoderMemory(
         WeightBytes.of(folder, variant),
         LayerWeights.copiedBytes(folder, variant, type),
-        config.layers.activationBytes(type, config.rows()) + patches * (Float.BYTES + type.bytes()));
+        config.layers.activationBytes(type, config.rows())
+            + patches * (Float.BYTES + type.bytes()));
   }
 
   /**

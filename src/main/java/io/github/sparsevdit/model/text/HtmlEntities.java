@@ -110,8 +110,7 @@ final class HtmlEntities {
   private static boolean isRemoved(int number) {
     boolean control =
         number < 0x20 && number != '\t' && number != '\n' && number != '\f' || number == 0x7f;
-    boolean noCharacter =
-        number >= 0xfdd0 && number <= 0xfdef || (number & 0xfffe) == 0xfffe;
+    boolean noCharacter = number >= 0xfdd0 && number <= 0xfdef || (number & 0xfffe) == 0xfffe;
     return control || noCharacter;
   }
 }

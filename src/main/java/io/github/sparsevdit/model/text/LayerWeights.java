@@ -65,7 +65,8 @@ final class LayerWeights implements AutoCloseable {
           if (!Arrays.equals(stored, shape)) {
             throw new IllegalArgumentException(
                 "%s: weight %s is %s; the configuration asks for %s: config.json is another model's"
-                    .formatted(where, prefix + name, Arrays.toString(stored), Arrays.toString(shape)));
+                    .formatted(
+                        where, prefix + name, Arrays.toString(stored), Arrays.toString(shape)));
           }
         });
     Set<String> unexpected = new TreeSet<>(source.names());

@@ -47,7 +47,8 @@ public final class LlamaEncoder implements AutoCloseable {
       file.require("mlp_bias", "false", "false");
       int width = file.count("hidden_size", 4096, 1);
       int heads = file.count("num_attention_heads", 32, 1);
-      int keyHeads = file.has("num_key_value_heads") ? file.count("num_key_value_heads", 0, 1) : heads;
+      int keyHeads =
+          file.has("num_key_value_heads") ? file.count("num_key_value_heads", 0, 1) : heads;
       if (heads % keyHeads != 0) {
         throw file.wrong("num_key_value_heads", "a divisor of the " + heads + " heads");
       }
@@ -104,7 +105,8 @@ public final class LlamaEncoder implements AutoCloseable {
   public static LlamaEncoder open(Path folder, String variant, Backend backend, ElementType type) {
     Config config = config(folder);
     LayerWeights weights =
-        new LayerWeights(folder, variant, backend, type, NORM, "", "model.", "language_model.model.");
+        new LayerWeights(
+            folder, variant, backend, type, NORM, "", "model.", "language_model.model.");
     try {
       weights.require(
           shapes(config),
@@ -166,7 +168,8 @@ public final class LlamaEncoder implements AutoCloseable {
   public Tensor encode(Tokens tokens, int fromEnd) {
     if (fromEnd < 1 || fromEnd > config.layers + 1) {
       throw new IllegalArgumentException(
-          "hidden state -%d of %d; there are 1 to %d".formatted(fromEnd, config.layers, config.layers + 1));
+          "hidden state -%d of %d; there are 1 to %d"
+              .formatted(fromEnd, config.layers, config.layers + 1));
     }
     int rows = tokens.ids().length;
     try (EncoderBuffers buffers = new EncoderBuffers(backend, type)) {
@@ -223,7 +226,8 @@ public final class LlamaEncoder implements AutoCloseable {
       }
       if (fromEnd == 1) {
         weights.use(
-            "norm.", w -> ops.rmsNorm(sum, w.stored("weight", config.width), 0, config.epsilon, sum));
+            "norm.",
+            w -> ops.rmsNorm(sum, w.stored("weight", config.width), 0, config.epsilon, sum));
       }
       return buffers.result(sum);
     }

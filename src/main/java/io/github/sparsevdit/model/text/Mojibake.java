@@ -113,7 +113,9 @@ final class Mojibake {
         decoded = decodePart(text.substring(begin, end));
       }
       end = decoded == null ? begin + 1 : end;
-      mended.append(text, done, begin).append(decoded == null ? text.substring(begin, end) : decoded);
+      mended
+          .append(text, done, begin)
+          .append(decoded == null ? text.substring(begin, end) : decoded);
       done = end;
     }
     return mended.append(text.substring(done)).toString();
@@ -121,7 +123,8 @@ final class Mojibake {
 
   /** Null also for a letter before a closing quote, such as „Ä“, whose bytes are UTF-8 too. */
   private static String decodePart(String part) {
-    boolean quoted = QUOTES.indexOf(part.charAt(1)) >= 0 && LEADS_OF_QUOTES.indexOf(part.charAt(0)) < 0;
+    boolean quoted =
+        QUOTES.indexOf(part.charAt(1)) >= 0 && LEADS_OF_QUOTES.indexOf(part.charAt(0)) < 0;
     byte[] bytes = quoted ? null : bytes(part);
     return bytes == null ? null : decode(bytes, 1);
   }
@@ -195,8 +198,7 @@ final class Mojibake {
     for (int i = 0; i < bytes.length; i++) {
       int lead = i == 0 ? 0 : bytes[i - 1] & 0xff;
       boolean ofTwo = lead == 0xc2 || lead == 0xc3;
-      boolean ofThree =
-          i > 1 && (bytes[i - 2] & 0xf0) == 0xe0 && (lead & 0xc0) == 0x80;
+      boolean ofThree = i > 1 && (bytes[i - 2] & 0xf0) == 0xe0 && (lead & 0xc0) == 0x80;
       boolean wanted = bytes[i] == ' ' && (ofTwo || ofThree);
       restored.write(wanted ? NO_BREAK_SPACE : bytes[i]);
       any |= wanted;

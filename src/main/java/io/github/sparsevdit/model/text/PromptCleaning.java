@@ -8,8 +8,8 @@ import java.util.regex.Pattern;
 
 /**
  * What Wan's pipelines do to a prompt before it is tokenized (diffusers' prompt_clean): mend
- * misread text and typography as ftfy.fix_text does, resolve HTML's character references twice,
- * and make one space of any white space. Other families take prompts as they are.
+ * misread text and typography as ftfy.fix_text does, resolve HTML's character references twice, and
+ * make one space of any white space. Other families take prompts as they are.
  */
 public final class PromptCleaning {
   /** White space of Unicode: what Python's regular expressions and strip() take for it. */
@@ -23,8 +23,7 @@ public final class PromptCleaning {
   private static final Pattern LINE_ENDS = Pattern.compile("\\r\\n|[\\r\\u2028\\u2029\\x85]");
   private static final Pattern TERMINAL = Pattern.compile("\\x1b\\[[\\d;]*[a-zA-Z]");
   private static final Pattern CONTROLS =
-      Pattern.compile(
-          "[\\x00-\\x08\\x0b\\x0e-\\x1f\\x7f\\u206a-\\u206f\\ufeff\\ufff9-\\ufffc]");
+      Pattern.compile("[\\x00-\\x08\\x0b\\x0e-\\x1f\\x7f\\u206a-\\u206f\\ufeff\\ufff9-\\ufffc]");
 
   /** Full-width and half-width forms. */
   private static final Pattern WIDTHS = Pattern.compile("[\\uff01-\\uffef]+");
@@ -33,7 +32,8 @@ public final class PromptCleaning {
       Pattern.compile("[\\u0132\\u0133\\u0149\\u01c4-\\u01cc\\u01f1-\\u01f3\\ufb00-\\ufb06]");
 
   private static final Pattern LONE_SURROGATES =
-      Pattern.compile("[\\ud800-\\udbff](?![\\udc00-\\udfff])|(?<![\\ud800-\\udbff])[\\udc00-\\udfff]");
+      Pattern.compile(
+          "[\\ud800-\\udbff](?![\\udc00-\\udfff])|(?<![\\ud800-\\udbff])[\\udc00-\\udfff]");
 
   private static final Map<String, String> OWN_LIGATURES = Map.of("\ufb05", "ft", "\ufb06", "st");
 

@@ -122,8 +122,7 @@ final class SentencePiece {
         case 1 -> new Field(number, bytes.getLong(), null);
         case 2 -> {
           int length = Math.toIntExact(varint(bytes));
-          ByteBuffer content =
-              bytes.slice(bytes.position(), length).order(ByteOrder.LITTLE_ENDIAN);
+          ByteBuffer content = bytes.slice(bytes.position(), length).order(ByteOrder.LITTLE_ENDIAN);
           bytes.position(bytes.position() + length);
           yield new Field(number, 0, content);
         }

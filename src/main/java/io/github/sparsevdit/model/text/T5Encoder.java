@@ -84,8 +84,8 @@ public final class T5Encoder implements AutoCloseable {
    * Opens an encoder's folder: config.json and safetensors.
    *
    * @param type BF16 or FP32
-   * @throws IllegalArgumentException if it is none, or a weight is missing, unexpected or of a wrong
-   *     shape; the message names it
+   * @throws IllegalArgumentException if it is none, or a weight is missing, unexpected or of a
+   *     wrong shape; the message names it
    */
   public static T5Encoder open(Path folder, String variant, Backend backend, ElementType type) {
     Config config = config(folder);

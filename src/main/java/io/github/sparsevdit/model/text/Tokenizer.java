@@ -8,8 +8,8 @@ import java.nio.file.Path;
 import java.util.Arrays;
 
 /**
- * Turns texts into {@link Tokens} as a pipeline's tokenizer folder says: {@code tokenizer.json},
- * or the older files that it was made of ({@code spiece.model} of T5, {@code vocab.json} and {@code
+ * Turns texts into {@link Tokens} as a pipeline's tokenizer folder says: {@code tokenizer.json}, or
+ * the older files that it was made of ({@code spiece.model} of T5, {@code vocab.json} and {@code
  * merges.txt} of CLIP). Thread-safe.
  */
 public final class Tokenizer implements AutoCloseable {

@@ -88,8 +88,7 @@ final class Canvas implements AutoCloseable {
     hostPeak = Math.max(hostPeak, hostAllocated);
     return backend == null
         ? planned
-        : Video.of(
-            backend.allocatePinned(ElementType.FP32, channels, frames, height, width));
+        : Video.of(backend.allocatePinned(ElementType.FP32, channels, frames, height, width));
   }
 
   /** Frees a video that {@link #video} gave; null is allowed. */

@@ -122,8 +122,7 @@ final class CogVideoXLayers {
     private final Conv conv2;
     private final Convolution shortcut; // null where the channels stay
 
-    Resnet(
-        Layers layers, String name, int inputs, int outputs, CogVideoXVaeConfig c, int latents) {
+    Resnet(Layers layers, String name, int inputs, int outputs, CogVideoXVaeConfig c, int latents) {
       float epsilon = latents == 0 ? c.epsilon() : EPSILON;
       norm1 = new Norm(layers, name + ".norm1", inputs, c.groups(), epsilon, latents);
       conv1 = new Conv(layers, name + ".conv1", inputs, outputs);
@@ -168,7 +167,9 @@ final class CogVideoXLayers {
     };
   }
 
-  /** Half the rows and columns; where asked for means of two frames before: but for an odd first. */
+  /**
+   * Half the rows and columns; where asked for means of two frames before: but for an odd first.
+   */
   static Layer downsample(Layers layers, String name, int channels, boolean inTime) {
     Convolution convolution =
         layers.flatConvolution(

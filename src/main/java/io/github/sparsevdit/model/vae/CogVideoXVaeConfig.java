@@ -30,7 +30,8 @@ record CogVideoXVaeConfig(
     List<Integer> channels = file.counts("block_out_channels", List.of(128, 256, 256, 512));
     int groups = file.count("norm_num_groups", 32, 1);
     if (channels.size() < 3 || channels.stream().anyMatch(each -> each % groups != 0)) {
-      throw file.wrong("block_out_channels", "three or more multiples of norm_num_groups, " + groups);
+      throw file.wrong(
+          "block_out_channels", "three or more multiples of norm_num_groups, " + groups);
     }
     int latents = file.count("latent_channels", 16, 1);
     double factor = file.positive("scaling_factor", 1.15258426);

@@ -63,8 +63,7 @@ final class HunyuanVae extends VaeNetwork {
             layers.convolution("post_quant_conv", z, z, ConvLayout.causal(1, 1, 1))));
     int width = channels.getFirst();
     chain.add(
-        HunyuanLayers.convolving(
-            HunyuanLayers.convolution(layers, "decoder.conv_in", z, width)));
+        HunyuanLayers.convolving(HunyuanLayers.convolution(layers, "decoder.conv_in", z, width)));
     middle(layers, "decoder.mid_block", width, chain);
     for (int i = 0; i < 4; i++) {
       String name = "decoder.up_blocks." + i;
@@ -72,7 +71,11 @@ final class HunyuanVae extends VaeNetwork {
       for (int j = 0; j <= config.resnets(); j++) {
         chain.add(
             HunyuanLayers.resnet(
-                layers, name + ".resnets." + j, j == 0 ? width : outputs, outputs, config.groups()));
+                layers,
+                name + ".resnets." + j,
+                j == 0 ? width : outputs,
+                outputs,
+                config.groups()));
       }
       width = outputs;
       if (i < 3) {
@@ -91,15 +94,18 @@ final class HunyuanVae extends VaeNetwork {
     List<ChunkLayer> chain = new ArrayList<>();
     int width = channels.getFirst();
     chain.add(
-        HunyuanLayers.convolving(
-            HunyuanLayers.convolution(layers, "encoder.conv_in", 3, width)));
+        HunyuanLayers.convolving(HunyuanLayers.convolution(layers, "encoder.conv_in", 3, width)));
     for (int i = 0; i < 4; i++) {
       String name = "encoder.down_blocks." + i;
       int outputs = channels.get(i);
       for (int j = 0; j < config.resnets(); j++) {
         chain.add(
             HunyuanLayers.resnet(
-                layers, name + ".resnets." + j, j == 0 ? width : outputs, outputs, config.groups()));
+                layers,
+                name + ".resnets." + j,
+                j == 0 ? width : outputs,
+                outputs,
+                config.groups()));
       }
       width = outputs;
       if (i < 3) {
@@ -227,8 +233,7 @@ final class HunyuanVae extends VaeNetwork {
       int strideWidth = or(tiling.strideWidth(), STRIDE);
       int by = decodes ? PIXELS : 1;
       int outBy = decodes ? 1 : PIXELS;
-      if (!tiling.spatial()
-          || in.height() <= minHeight / by && in.width() <= minWidth / by) {
+      if (!tiling.spatial() || in.height() <= minHeight / by && in.width() <= minWidth / by) {
         return null;
       }
       return new Tiles(
@@ -252,8 +257,7 @@ final class HunyuanVae extends VaeNetwork {
       tiles.run(
           canvas,
           (y0, y1, x0, x1) -> {
-            Video tile =
-                canvas.video(out.channels(), out.frames(), out(y1 - y0), out(x1 - x0));
+            Video tile = canvas.video(out.channels(), out.frames(), out(y1 - y0), out(x1 - x0));
             whole(canvas, in.region(y0, y1, x0, x1), tile, progress);
             return tile;
           },

@@ -5,7 +5,12 @@ import java.util.List;
 
 /** The sizes of a HunyuanVideo VAE (diffusers' AutoencoderKLHunyuanVideo). */
 record HunyuanVaeConfig(
-    int latents, List<Integer> channels, int resnets, int groups, boolean attention, double factor) {
+    int latents,
+    List<Integer> channels,
+    int resnets,
+    int groups,
+    boolean attention,
+    double factor) {
   static HunyuanVaeConfig of(ConfigFile file) {
     file.require("in_channels", "3", "3");
     file.require("out_channels", "3", "3");

@@ -66,8 +66,7 @@ final class Layers {
     System.arraycopy(kernel, 0, shape, 2, kernel.length);
     expected.accept(name + ".weight", shape);
     expected.accept(name + ".bias", new long[] {outputs});
-    Linear loaded =
-        weights == null ? null : weights.convolution(name, outputs, inputs, kernel);
+    Linear loaded = weights == null ? null : weights.convolution(name, outputs, inputs, kernel);
     return new Convolution(loaded, layout, inputs, outputs);
   }
 

@@ -6,9 +6,9 @@ import java.lang.foreign.ValueLayout;
 
 /**
  * Between videos as the outside has them, FP32 host tensors [channels, frames, height, width], and
- * rows [pixels, channels] of one frame or several. With a patch of p the rows' pixels are squares of
- * p · p pixels of the video, whose channel (c p + column) p + row is the video's channel c (Wan 2.2:
- * the column before the row).
+ * rows [pixels, channels] of one frame or several. With a patch of p the rows' pixels are squares
+ * of p · p pixels of the video, whose channel (c p + column) p + row is the video's channel c (Wan
+ * 2.2: the column before the row).
  */
 final class Planes {
   private static final ValueLayout.OfFloat FLOAT = ValueLayout.JAVA_FLOAT;

@@ -140,7 +140,8 @@ record Tiles(
     for (int i = 0; i < width; i++) {
       float own = (float) ((double) i / width);
       float other = (float) (1 - (double) i / width);
-      mix(a.slice(dim, a.size(dim) - width + i, a.size(dim) - width + i + 1), other,
+      mix(
+          a.slice(dim, a.size(dim) - width + i, a.size(dim) - width + i + 1), other,
           b.slice(dim, i, i + 1), own);
     }
   }

@@ -153,10 +153,7 @@ public final class Vae implements AutoCloseable {
   private static int[] latentShape(VaeNetwork network, int[] video) {
     int pixels = network.pixelsPerLatent();
     return new int[] {
-      network.latentChannels(),
-      network.latentFrames(video[1]),
-      video[2] / pixels,
-      video[3] / pixels
+      network.latentChannels(), network.latentFrames(video[1]), video[2] / pixels, video[3] / pixels
     };
   }
 

@@ -176,8 +176,7 @@ final class WanVae extends VaeNetwork {
         index++;
       }
       if (config.residual()) {
-        stages.add(
-            new WanResidualDown(layers, block, channels, outputs, inTime, i < last ? 2 : 1));
+        stages.add(new WanResidualDown(layers, block, channels, outputs, inTime, i < last ? 2 : 1));
       } else {
         stages.addAll(block);
       }
@@ -294,13 +293,7 @@ final class WanVae extends VaeNetwork {
   }
 
   private void decode(
-      Chain chain,
-      Canvas canvas,
-      Video z,
-      Video out,
-      int patch,
-      boolean clamp,
-      Progress progress) {
+      Chain chain, Canvas canvas, Video z, Video out, int patch, boolean clamp, Progress progress) {
     int[] made = {0};
     for (int f = 0; f < z.frames(); f++) {
       chain.push(
@@ -317,8 +310,7 @@ final class WanVae extends VaeNetwork {
     TileSizes s = sizes(tiling);
     int patch = config.patch();
     int scale = config.pixels() / patch;
-    if (!tiling.spatial()
-        || video.height() <= s.minHeight && video.width() <= s.minWidth) {
+    if (!tiling.spatial() || video.height() <= s.minHeight && video.width() <= s.minWidth) {
       progress.expect(out.frames());
       encode(chain, canvas, video, out, progress);
       return;

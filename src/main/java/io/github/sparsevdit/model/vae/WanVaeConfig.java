@@ -35,8 +35,7 @@ record WanVaeConfig(
     List<Boolean> inTime = file.flags("temperal_downsample", List.of(false, true, true));
     file.requireEmpty("attn_scales");
     if (inTime.size() != multiples.size() - 1) {
-      throw file.wrong(
-          "temperal_downsample", "one entry less than dim_mult's " + multiples.size());
+      throw file.wrong("temperal_downsample", "one entry less than dim_mult's " + multiples.size());
     }
     if (pixels != (1 << (multiples.size() - 1)) * patch) {
       throw file.wrong(

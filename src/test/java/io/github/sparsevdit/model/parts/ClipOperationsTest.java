@@ -224,19 +224,8 @@ class ClipOperationsTest {
       int mapHeight,
       int mapWidth) {
     groupNorms(
-        backend,
-        ops,
-        frames,
-        height,
-        width,
-        channels,
-        groups,
-        type,
-        yType,
-        silu,
-        mapFrames,
-        mapHeight,
-        mapWidth);
+        backend, ops, frames, height, width, channels, groups, type, yType, silu, mapFrames,
+        mapHeight, mapWidth);
   }
 
   static void groupNorms(
@@ -279,9 +268,7 @@ class ClipOperationsTest {
           weight,
           bias,
           1e-6f,
-          mapped
-              ? new ClipOperations.Maps(scale, shift, mapFrames, mapHeight, mapWidth)
-              : null,
+          mapped ? new ClipOperations.Maps(scale, shift, mapFrames, mapHeight, mapWidth) : null,
           silu,
           y);
       float[] xs = x.toFloats();
@@ -319,8 +306,7 @@ class ClipOperationsTest {
                   : (mapFrame * mapHeight + r / width % height * mapHeight / height) * mapWidth
                       + r % width * mapWidth / width;
           for (int c = g * group; c < (g + 1) * group; c++) {
-            double v =
-                (xs[r * channels + c] - mean) / Math.sqrt(variance + 1e-6) * ws[c] + bs[c];
+            double v = (xs[r * channels + c] - mean) / Math.sqrt(variance + 1e-6) * ws[c] + bs[c];
             if (mapped) {
               v = v * scales[pixel * channels + c] + shifts[pixel * channels + c];
             }
@@ -419,11 +405,9 @@ class ClipOperationsTest {
                   case 0 -> ops.conv(x, 3, 4, 5, null, null, layers, layout, y);
                   case 1 -> ops.conv(x, 2, 4, 5, frame, null, layers, layout, y);
                   case 2 ->
-                      ops.conv(
-                          x, 2, 4, 5, null, frame, layers, layout.upsampling(Frames.TWICE), y);
+                      ops.conv(x, 2, 4, 5, null, frame, layers, layout.upsampling(Frames.TWICE), y);
                   case 3 -> ops.conv(x, 2, 4, 5, null, null, layers, layout.padded(0, 0, 0, 0), y);
-                  default ->
-                      ops.groupNorm(x, 2, 4, 5, 3, null, null, 1e-6f, null, false, x);
+                  default -> ops.groupNorm(x, 2, 4, 5, 3, null, null, 1e-6f, null, false, x);
                 }
               });
       String[] said = {

@@ -49,8 +49,7 @@ class CanvasTest {
         for (int k = 0; k < seen; k++) {
           double score = 0;
           for (int c = 0; c < channels; c++) {
-            score +=
-                (double) values[q * 3 * channels + c] * values[(k * 3 + 1) * channels + c];
+            score += (double) values[q * 3 * channels + c] * values[(k * 3 + 1) * channels + c];
           }
           weights[k] = Math.exp(score / Math.sqrt(channels));
           sum += weights[k];

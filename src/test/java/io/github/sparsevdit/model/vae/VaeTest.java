@@ -56,8 +56,8 @@ class VaeTest {
   }
 
   /**
-   * The backend counts what is allocated from it. The listener looks when a part is done: clips
-   * are kept until then, but for those of the levels before the last in VAEs that work in runs.
+   * The backend counts what is allocated from it. The listener looks when a part is done: clips are
+   * kept until then, but for those of the levels before the last in VAEs that work in runs.
    */
   @ParameterizedTest
   @CsvSource({
@@ -202,8 +202,7 @@ class VaeTest {
       Tiling uneven = new Tiling(true, 32, 32, 20, 20, null, null, null, null, null);
       assertTrue(
           assertThrows(
-                  IllegalArgumentException.class,
-                  () -> vae.encode(video, uneven, VaeListener.NONE))
+                  IllegalArgumentException.class, () -> vae.encode(video, uneven, VaeListener.NONE))
               .getMessage()
               .contains("5 of 6 columns: their stride is no whole number of latents"));
       Tiling apart = new Tiling(true, 32, 32, 48, 16, null, null, null, null, null);
