@@ -20,12 +20,44 @@ import java.util.regex.Pattern;
  */
 final class Mojibake {
   private static final int LEAD_LEAST = 0xc2; // of a sequence of UTF-8
-  private static final String QUOTES = "\u2018\u2019\u201c\u201d\u00ab\u00bb\u2039\u203a";
-  private static final String LEADS_OF_QUOTES = "\u00c2\u00c3"; // of Latin-1's characters
+
+  /** Letters that hardly end a word or stand alone: what follows one of them was misread. */
+  private static final String LONE_LEADS = "\u00c2\u00c3\u00ce\u00d0";
+
+  /** But for what follows even these: an ellipsis, an apostrophe, capitals, a currency. */
+  private static final String AFTER_LONE_LEADS = "\u2026\u0152\u017d\u2019\u00a5";
+
+  /** What people write after a letter: quotes, dashes, signs, other letters. */
+  private static final String AFTER_LETTERS =
+      "\u20ac\u201a\u201e\u2026\u0160\u2039\u0152\u017d\u2018\u2019\u201c\u201d\u2022\u2013\u2014"
+          + "\u2122\u0161\u203a\u0153\u017e\u0178\u00a0\u00a1\u00a2\u00a3\u00a5\u00a9\u00ab\u00ad\u00ae"
+          + "\u00b4\u00b7\u00bb\u00bf";
+
+  /** The same before another letter, where neither quotes nor currencies are. */
+  private static final String AFTER_LETTERS_BEFORE_OTHERS =
+      "\u2026\u0160\u0152\u017d\u2019\u2013\u2014\u0161\u0153\u017e\u0178\u00a0\u00ad\u00b4\u00b7";
+
+  /** Letters of living alphabets between the phonetic ones: of Vietnamese, Romanian, digraphs. */
+  private static final String LETTERS_BETWEEN =
+      "\u01a0\u01a1\u01af\u01b0\u01c4\u01c5\u01c6\u01c7\u01c8\u01c9\u01ca\u01cb\u01cc"
+          + "\u01f1\u01f2\u01f3\u0218\u0219\u021a\u021b";
+
   private static final byte NO_BREAK_SPACE = (byte) 0xa0;
 
-  /** A character set, and how many sequences of UTF-8 it takes to believe that it was misread. */
-  private record Reading(CharacterTables table, int evidence) {}
+  /**
+   * What it takes to believe that a text was misread.
+   *
+   * @param characters how many
+   * @param least that they are at least: a Cyrillic text is hardly a misread Latin one
+   */
+  private record Evidence(int characters, int least) {
+    static final Evidence ONE = new Evidence(1, 0x80);
+    static final Evidence TWO = new Evidence(2, 0x80);
+    static final Evidence TWO_NOT_LATIN = new Evidence(2, 0x370);
+  }
+
+  /** A character set that a text may have been misread in. */
+  private record Reading(CharacterTables table, Evidence evidence) {}
 
   /** Likeliest first. What the later ones give is also what people write in those alphabets. */
   private static final List<Reading> READINGS = readings();
@@ -35,24 +67,28 @@ final class Mojibake {
   /** Where a sequence of UTF-8 may begin, read as Windows-1252 or Latin-1, and all it may have. */
   private static final Pattern SUSPECT = suspects();
 
+  /** A text of ASCII but for two characters, and the letter that follows them, if it is one. */
+  private static final Pattern TWO_BEYOND_ASCII =
+      Pattern.compile("\\p{ASCII}*([^\\p{ASCII}]{2})([a-zA-Z])?\\p{ASCII}*", Pattern.DOTALL);
+
   private Mojibake() {}
 
   private static List<Reading> readings() {
     List<Reading> readings = new ArrayList<>();
-    add(readings, "ISO-8859-1", false, 1);
-    add(readings, "windows-1252", true, 1);
-    add(readings, "windows-1251", true, 2);
-    add(readings, "windows-1250", true, 1);
-    add(readings, "windows-1253", true, 2);
-    add(readings, "windows-1254", true, 1);
-    add(readings, "windows-1257", true, 1);
-    add(readings, "ISO-8859-2", false, 1);
-    add(readings, "x-MacRoman", false, 1);
-    add(readings, "IBM437", false, 1);
+    add(readings, "ISO-8859-1", false, Evidence.ONE);
+    add(readings, "windows-1252", true, Evidence.ONE);
+    add(readings, "windows-1251", true, Evidence.TWO_NOT_LATIN);
+    add(readings, "windows-1250", true, Evidence.ONE);
+    add(readings, "windows-1253", true, Evidence.TWO_NOT_LATIN);
+    add(readings, "windows-1254", true, Evidence.ONE);
+    add(readings, "windows-1257", true, Evidence.ONE);
+    add(readings, "ISO-8859-2", false, Evidence.ONE);
+    add(readings, "x-MacRoman", false, Evidence.ONE);
+    add(readings, "IBM437", false, Evidence.ONE);
     return List.copyOf(readings);
   }
 
-  private static void add(List<Reading> readings, String name, boolean sloppy, int evidence) {
+  private static void add(List<Reading> readings, String name, boolean sloppy, Evidence evidence) {
     CharacterTables table = CharacterTables.of(name, sloppy);
     if (table != null) {
       readings.add(new Reading(table, evidence));
@@ -91,7 +127,7 @@ final class Mojibake {
     for (Reading reading : READINGS) {
       byte[] bytes = reading.table.encode(text);
       String decoded = bytes == null ? null : decode(bytes, reading.evidence);
-      if (decoded != null) {
+      if (decoded != null && !isOnePlausible(text)) {
         return decoded;
       }
     }
@@ -99,34 +135,68 @@ final class Mojibake {
     return parts.equals(text) ? controlsAsWindows1252(text) : parts;
   }
 
-  /** Sequences that look misread, in a text that is right otherwise. */
+  /** A sequence of UTF-8 that was misread. */
+  private record Sequence(int end, String decoded) {}
+
+  /**
+   * Sequences that look misread, in a text that is right otherwise: several in a row, or one that
+   * is nothing people write.
+   */
   private static String mendParts(String text) {
-    Matcher matcher = SUSPECT.matcher(text);
+    Matcher suspect = SUSPECT.matcher(text);
     StringBuilder mended = new StringBuilder();
-    int done = 0;
-    while (matcher.find(done)) {
-      int begin = matcher.start();
-      int end = begin + 1;
-      String decoded = null;
-      for (int length = matcher.group().length(); length > 1 && decoded == null; length--) {
-        end = begin + length;
-        decoded = decodePart(text.substring(begin, end));
+    int at = 0;
+    while (at < text.length()) {
+      StringBuilder decoded = new StringBuilder();
+      int end = at;
+      int count = 0;
+      for (Sequence next = sequence(suspect, text, at);
+          next != null;
+          next = sequence(suspect, text, end)) {
+        decoded.append(next.decoded);
+        end = next.end;
+        count++;
       }
-      end = decoded == null ? begin + 1 : end;
-      mended
-          .append(text, done, begin)
-          .append(decoded == null ? text.substring(begin, end) : decoded);
-      done = end;
+      if (count > 1
+          || count == 1 && !plausible(text.substring(at, end).stripTrailing(), AFTER_LETTERS)) {
+        mended.append(decoded);
+        at = end;
+      } else {
+        mended.append(text.charAt(at++));
+      }
     }
-    return mended.append(text.substring(done)).toString();
+    return mended.toString();
   }
 
-  /** Null also for a letter before a closing quote, such as „Ä“, whose bytes are UTF-8 too. */
-  private static String decodePart(String part) {
-    boolean quoted =
-        QUOTES.indexOf(part.charAt(1)) >= 0 && LEADS_OF_QUOTES.indexOf(part.charAt(0)) < 0;
-    byte[] bytes = quoted ? null : bytes(part);
-    return bytes == null ? null : decode(bytes, 1);
+  /** The longest sequence that begins there; null where none does. */
+  private static Sequence sequence(Matcher suspect, String text, int at) {
+    if (!suspect.region(at, text.length()).lookingAt()) {
+      return null;
+    }
+    for (int end = suspect.end(); end > at + 1; end--) {
+      byte[] bytes = bytes(text.substring(at, end));
+      String decoded = bytes == null ? null : decode(bytes, Evidence.ONE);
+      if (decoded != null) {
+        return new Sequence(end, decoded);
+      }
+    }
+    return null;
+  }
+
+  /**
+   * Whether people write these characters one after the other, such as Ä before a closing quote.
+   */
+  private static boolean plausible(String part, String afterLetters) {
+    String after = LONE_LEADS.indexOf(part.charAt(0)) >= 0 ? AFTER_LONE_LEADS : afterLetters;
+    return part.length() == 2 && after.indexOf(part.charAt(1)) >= 0;
+  }
+
+  /** Whether all that a text has beside ASCII are two characters that people write. */
+  private static boolean isOnePlausible(String text) {
+    Matcher one = TWO_BEYOND_ASCII.matcher(text);
+    return one.matches()
+        && plausible(
+            one.group(1), one.group(2) == null ? AFTER_LETTERS : AFTER_LETTERS_BEFORE_OTHERS);
   }
 
   /** As Windows-1252, in which control characters stand for themselves. */
@@ -152,28 +222,28 @@ final class Mojibake {
    * of them beyond ASCII; else null. Where there are several, a space may stand for the no-break
    * space that it was made of: one alone is more likely a letter at the end of a word.
    */
-  private static String decode(byte[] bytes, int evidence) {
+  private static String decode(byte[] bytes, Evidence evidence) {
     String decoded = strictly(bytes);
     if (decoded != null) {
-      return usual(decoded, evidence) ? decoded : null;
+      return usual(decoded, evidence) || misreadTwice(decoded) ? decoded : null;
     }
     byte[] restored = withNoBreakSpaces(bytes);
     decoded = restored == null ? null : strictly(restored);
-    return decoded != null && usual(decoded, Math.max(2, evidence)) ? decoded : null;
+    return decoded != null && usual(decoded, evidence.least > 0x80 ? evidence : Evidence.TWO)
+        ? decoded
+        : null;
   }
 
-  private static boolean usual(String decoded, int evidence) {
-    int beyond = 0;
-    for (int at = 0; at < decoded.length(); at += Character.charCount(decoded.codePointAt(at))) {
-      int character = decoded.codePointAt(at);
-      if (character >= 128) {
-        beyond++;
-        if (!usual(character)) {
-          return false;
-        }
-      }
-    }
-    return beyond >= evidence;
+  /** Text that was misread twice has control characters after it is mended once. */
+  private static boolean misreadTwice(String decoded) {
+    return decoded.chars().anyMatch(each -> each >= 0x80 && each < 0xa0)
+        && usual(mend(decoded), Evidence.ONE);
+  }
+
+  private static boolean usual(String decoded, Evidence evidence) {
+    boolean allUsual = decoded.codePoints().allMatch(each -> each < 0x80 || usual(each));
+    long counted = decoded.codePoints().filter(each -> each >= evidence.least).count();
+    return allUsual && counted >= evidence.characters;
   }
 
   private static String strictly(byte[] bytes) {
@@ -216,7 +286,8 @@ final class Mojibake {
     boolean control = character < 0xa0;
     int type = Character.getType(character);
     boolean none = type == Character.UNASSIGNED || type == Character.PRIVATE_USE;
-    return !phonetic && !oldCyrillic && !none && (!control || character == 0x85);
+    boolean between = LETTERS_BETWEEN.indexOf(character) >= 0;
+    return (!phonetic || between) && !oldCyrillic && !none && (!control || character == 0x85);
   }
 
   /** Nobody writes these control characters; Windows-1252 has characters in their places. */
