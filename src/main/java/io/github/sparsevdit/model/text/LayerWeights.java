@@ -6,6 +6,7 @@ import io.github.sparsevdit.tensor.ElementType;
 import io.github.sparsevdit.tensor.Safetensors;
 import io.github.sparsevdit.tensor.Tensor;
 import io.github.sparsevdit.tensor.TensorSource;
+import java.lang.foreign.MemorySegment;
 import java.nio.file.Path;
 import java.util.Arrays;
 import java.util.LinkedHashMap;
@@ -13,6 +14,8 @@ import java.util.LinkedHashSet;
 import java.util.Map;
 import java.util.Set;
 import java.util.TreeSet;
+import java.util.concurrent.ExecutorService;
+import java.util.concurrent.Executors;
 import java.util.function.Consumer;
 import java.util.function.Predicate;
 
@@ -28,6 +31,10 @@ final class LayerWeights implements AutoCloseable {
   private final ElementType type;
   private final String prefix; // before every name in the file; may be empty
   private final String where;
+  private final ExecutorService reader =
+      Executors.newSingleThreadExecutor(
+          Thread.ofPlatform().daemon().name("svdit-encoder-read-ahead").factory());
+  private volatile boolean closed;
 
   /**
    * @param prefixes that the file's names may all begin with, the likeliest first
@@ -107,6 +114,23 @@ final class LayerWeights implements AutoCloseable {
     }
   }
 
+  /**
+   * Reads the weights whose names begin with a layer's name into memory on another thread, while a
+   * layer before it is computed: products that touch a mapped file themselves wait for each part.
+   */
+  void readAhead(String layer) {
+    reader.execute(
+        () -> {
+          for (String name : source.names()) {
+            MemorySegment bytes =
+                !closed && name.startsWith(prefix + layer) ? source.bytes(name) : null;
+            if (bytes != null && bytes.isMapped()) {
+              bytes.load();
+            }
+          }
+        });
+  }
+
   /** The most bytes that a layer's weights take beside those that are mapped. */
   static long copiedBytes(Path folder, String variant, ElementType type) {
     Map<String, Long> layers = new LinkedHashMap<>();
@@ -125,6 +149,8 @@ final class LayerWeights implements AutoCloseable {
 
   @Override
   public void close() {
+    closed = true;
+    reader.close(); // waits for a weight that is read
     source.close();
   }
 

@@ -194,6 +194,9 @@ public final class LlamaEncoder implements AutoCloseable {
               1 / Math.sqrt(config.headDim),
               true);
       for (int layer = 0; layer <= config.layers - fromEnd; layer++) {
+        if (layer < config.layers - fromEnd) {
+          weights.readAhead("layers." + (layer + 1) + ".");
+        }
         weights.use(
             "layers." + layer + ".",
             w -> {

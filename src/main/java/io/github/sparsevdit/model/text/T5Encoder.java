@@ -191,6 +191,7 @@ public final class T5Encoder implements AutoCloseable {
           new EncoderBuffers.Attention(
               buffers, rows, config.heads, config.heads, config.headDim, 1, false);
       for (int layer = 0; layer < config.layers; layer++) {
+        weights.readAhead(block(layer + 1));
         if (layer == 0 || config.biasEverywhere) {
           fillBias(weights.stored(block(layer) + BIAS).toFloats(), rows, hostBias);
           ops.load(hostBias, bias);
