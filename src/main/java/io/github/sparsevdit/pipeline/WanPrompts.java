@@ -5,6 +5,7 @@ import io.github.sparsevdit.model.text.PromptCleaning;
 import io.github.sparsevdit.model.text.T5Encoder;
 import io.github.sparsevdit.model.text.Tokenizer;
 import io.github.sparsevdit.model.text.Tokens;
+import java.util.Arrays;
 
 /**
  * Wan's text: cleaned, encoded by UMT5 with a mask, and zeros after the last token. The denoiser
@@ -37,7 +38,7 @@ final class WanPrompts extends PromptNetworks {
         Tokens tokens = tokenizer.encode(PromptCleaning.clean(text));
         float[] rows = encoder.encode(tokens, true).toFloats();
         int width = rows.length / tokens.ids().length;
-        java.util.Arrays.fill(rows, tokens.valid() * width, rows.length, 0);
+        Arrays.fill(rows, tokens.valid() * width, rows.length, 0);
         return Conditioning.text(stored(rows, tokens.ids().length, width));
       }
 

@@ -18,6 +18,7 @@ import io.github.sparsevdit.tensor.Tensor;
 import io.github.sparsevdit.tensor.TensorSource;
 import java.lang.foreign.Arena;
 import java.nio.file.Path;
+import java.util.Arrays;
 import java.util.List;
 
 /**
@@ -140,7 +141,7 @@ record PipelineCase(Path path) implements ReferenceCase {
     if (tensors.has("out.prompt_attention_mask")) {
       float[] mask = tensors.tensor("out.prompt_attention_mask").select(0, row).toFloats();
       float[] valid = new float[mask.length];
-      java.util.Arrays.fill(valid, 0, prompt.textValid(), 1);
+      Arrays.fill(valid, 0, prompt.textValid(), 1);
       errors.add("out.prompt_attention_mask", valid, mask);
     }
     if (inputs.negative() != null) {

@@ -1,6 +1,7 @@
 package io.github.sparsevdit.internal.media;
 
 import java.awt.image.BufferedImage;
+import java.io.ByteArrayInputStream;
 import java.io.IOException;
 import java.io.UncheckedIOException;
 import java.nio.file.Files;
@@ -27,7 +28,7 @@ public record Picture(int width, int height, byte[] rgb) {
     } catch (IOException e) {
       throw new UncheckedIOException("cannot read " + file + ": " + e, e);
     }
-    try (var stream = new java.io.ByteArrayInputStream(bytes)) {
+    try (var stream = new ByteArrayInputStream(bytes)) {
       image = ImageIO.read(stream);
     } catch (IOException | RuntimeException e) { // a damaged file may throw either
       throw new IllegalArgumentException(

@@ -1,6 +1,7 @@
 package io.github.sparsevdit.model.text;
 
 import io.github.sparsevdit.Backend;
+import io.github.sparsevdit.model.parts.Activation;
 import io.github.sparsevdit.model.parts.ConfigFile;
 import io.github.sparsevdit.tensor.ElementType;
 import io.github.sparsevdit.tensor.Tensor;
@@ -134,8 +135,7 @@ public final class ClipVisionEncoder implements AutoCloseable {
             Tensor kernel =
                 w.table(PATCHES, width, config.channels, config.patch, config.patch)
                     .view(width, patches.size(1));
-            buffers.ops.linear(
-                patches, kernel, null, io.github.sparsevdit.model.parts.Activation.NONE, embedded);
+            buffers.ops.linear(patches, kernel, null, Activation.NONE, embedded);
             buffers.ops.residual(embedded, null, sum.slice(0, 1, config.rows()));
             config.layers.norm(buffers.ops, w, BEFORE, sum, sum);
           });

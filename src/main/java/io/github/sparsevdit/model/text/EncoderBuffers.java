@@ -2,6 +2,7 @@ package io.github.sparsevdit.model.text;
 
 import io.github.sparsevdit.Backend;
 import io.github.sparsevdit.internal.Resources;
+import io.github.sparsevdit.model.parts.Activation;
 import io.github.sparsevdit.model.parts.Operations;
 import io.github.sparsevdit.tensor.ElementType;
 import io.github.sparsevdit.tensor.Tensor;
@@ -105,10 +106,10 @@ final class EncoderBuffers implements AutoCloseable {
       for (int head = 0; head < heads; head++) {
         int keyHead = head * keyHeads / heads;
         Tensor own = bias == null ? null : bias.slice(0, head * tokens, (head + 1) * tokens);
-        ops.linear(of(q, head), of(k, keyHead), null, NONE, scores);
+        ops.linear(of(q, head), of(k, keyHead), null, Activation.NONE, scores);
         ops.softmax(scores, scale, own, valid, 0, causal ? 1 : 0, weights);
         Tensor transposed = values.slice(0, (long) keyHead * headDim, (keyHead + 1L) * headDim);
-        ops.linear(weights, transposed, null, NONE, of(out, head));
+        ops.linear(weights, transposed, null, Activation.NONE, of(out, head));
       }
     }
 
@@ -116,9 +117,6 @@ final class EncoderBuffers implements AutoCloseable {
       return rows.slice(1, (long) head * headDim, (head + 1L) * headDim);
     }
   }
-
-  private static final io.github.sparsevdit.model.parts.Activation NONE =
-      io.github.sparsevdit.model.parts.Activation.NONE;
 
   @Override
   public void close() {

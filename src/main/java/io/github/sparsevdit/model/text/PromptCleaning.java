@@ -3,6 +3,7 @@ package io.github.sparsevdit.model.text;
 import java.text.Normalizer;
 import java.util.Map;
 import java.util.function.UnaryOperator;
+import java.util.regex.MatchResult;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
 
@@ -95,7 +96,7 @@ public final class PromptCleaning {
     return Normalizer.normalize(text, Normalizer.Form.NFC);
   }
 
-  private static String letters(java.util.regex.MatchResult match) {
+  private static String letters(MatchResult match) {
     String own = OWN_LIGATURES.get(match.group());
     return own == null ? Normalizer.normalize(match.group(), Normalizer.Form.NFKC) : own;
   }
