@@ -26,14 +26,14 @@ record PipelineParts(String transformer, ElementType vaeType, Prompts prompts, I
   static final List<PipelineParts> ALL =
       List.of(
           new PipelineParts(
-              "WanTransformer3DModel", ElementType.FP32, WanPrompts::new, WanImages::of),
+              "WanTransformer3DModel", ElementType.FP32, T5Prompts::wan, WanImages::of),
           new PipelineParts(
               "HunyuanVideoTransformer3DModel",
               null,
               HunyuanPrompts::new,
               (place, geometry) -> null),
           new PipelineParts(
-              "CogVideoXTransformer3DModel", null, CogVideoXPrompts::new, CogVideoXImages::of));
+              "CogVideoXTransformer3DModel", null, T5Prompts::cogVideoX, CogVideoXImages::of));
 
   /**
    * Where the parts are, and what they compute in.
