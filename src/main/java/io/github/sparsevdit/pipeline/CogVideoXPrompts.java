@@ -16,9 +16,9 @@ final class CogVideoXPrompts extends PromptNetworks {
   private final Tokenizer tokenizer;
 
   CogVideoXPrompts(PipelineParts.Place place, int tokens) {
-    super(tokens == 0 ? TOKENS : tokens);
+    super(place, tokens == 0 ? TOKENS : tokens, "text_encoder", "tokenizer");
     this.place = place;
-    tokenizer = Tokenizer.open(place.of("tokenizer"), tokens == 0 ? TOKENS : tokens);
+    tokenizer = tokenizer(place, "tokenizer", tokens(""));
   }
 
   @Override

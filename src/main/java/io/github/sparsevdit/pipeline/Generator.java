@@ -122,7 +122,8 @@ public final class Generator implements AutoCloseable {
         backend,
         options.type(),
         options.vaeType() == null ? type : options.vaeType(),
-        options.vaeTiling() ? Tiling.DEFAULT : Tiling.NONE);
+        options.vaeTiling() ? Tiling.DEFAULT : Tiling.NONE,
+        options.embeddingCache());
   }
 
   private static TextEncoder encoder(

@@ -36,10 +36,16 @@ final class HunyuanPrompts extends PromptNetworks {
   private final Tokenizer clipTokenizer;
 
   HunyuanPrompts(PipelineParts.Place place, int tokens) {
-    super(tokens == 0 ? TOKENS : tokens);
+    super(
+        place,
+        tokens == 0 ? TOKENS : tokens,
+        "text_encoder",
+        "tokenizer",
+        "text_encoder_2",
+        "tokenizer_2");
     this.place = place;
-    tokenizer = Tokenizer.open(place.of("tokenizer"), CUT + tokens(""));
-    clipTokenizer = Tokenizer.open(place.of("tokenizer_2"), CLIP_TOKENS);
+    tokenizer = tokenizer(place, "tokenizer", CUT + tokens(""));
+    clipTokenizer = tokenizer(place, "tokenizer_2", CLIP_TOKENS);
   }
 
   @Override

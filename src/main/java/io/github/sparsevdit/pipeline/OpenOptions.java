@@ -14,6 +14,7 @@ public final class OpenOptions {
   private Path base;
   private ElementType vaeType;
   private boolean vaeTiling;
+  private Path embeddingCache;
   private int textTokens;
   private Path embeddings;
   private TextEncoder textEncoder;
@@ -35,6 +36,7 @@ public final class OpenOptions {
     changed.base = base;
     changed.vaeType = vaeType;
     changed.vaeTiling = vaeTiling;
+    changed.embeddingCache = embeddingCache;
     changed.textTokens = textTokens;
     changed.embeddings = embeddings;
     changed.textEncoder = textEncoder;
@@ -80,6 +82,14 @@ public final class OpenOptions {
    */
   public OpenOptions withVaeTiling(boolean vaeTiling) {
     return changed(options -> options.vaeTiling = vaeTiling);
+  }
+
+  /**
+   * A folder that stores encoded prompts, so that the next program need not open the text encoder
+   * for them; null for none. Programs may share it.
+   */
+  public OpenOptions withEmbeddingCache(Path folder) {
+    return changed(options -> options.embeddingCache = folder);
   }
 
   /** Tokens a text is padded or cut to; 0 for the published number of the family. */
@@ -147,6 +157,11 @@ public final class OpenOptions {
   /** See {@link #withVaeTiling}. */
   public boolean vaeTiling() {
     return vaeTiling;
+  }
+
+  /** See {@link #withEmbeddingCache}. */
+  public Path embeddingCache() {
+    return embeddingCache;
   }
 
   /** See {@link #withTextTokens}. */

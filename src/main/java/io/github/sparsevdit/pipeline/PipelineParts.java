@@ -35,13 +35,18 @@ record PipelineParts(String transformer, ElementType vaeType, Prompts prompts, I
           new PipelineParts(
               "CogVideoXTransformer3DModel", null, CogVideoXPrompts::new, CogVideoXImages::of));
 
-  /** Where the parts are, and what they compute in. */
+  /**
+   * Where the parts are, and what they compute in.
+   *
+   * @param embeddings a folder of encoded texts; null for none
+   */
   record Place(
       CheckpointFolder folder,
       Backend backend,
       ElementType type,
       ElementType vaeType,
-      Tiling tiling) {
+      Tiling tiling,
+      Path embeddings) {
     Vae vae() {
       return Vae.open(of("vae"), null, backend, vaeType);
     }

@@ -1,9 +1,13 @@
 package io.github.sparsevdit.pipeline;
 
+import io.github.sparsevdit.internal.Resources;
 import io.github.sparsevdit.model.Conditioning;
+import io.github.sparsevdit.model.text.Tokenizer;
 import io.github.sparsevdit.tensor.ElementType;
 import io.github.sparsevdit.tensor.Tensor;
 import java.lang.foreign.Arena;
+import java.nio.file.Path;
+import java.util.Arrays;
 import java.util.Collection;
 import java.util.HashMap;
 import java.util.LinkedHashSet;
@@ -18,14 +22,22 @@ import java.util.concurrent.CancellationException;
  */
 abstract class PromptNetworks implements TextEncoder {
   private final int tokens;
+  private final EmbeddingCache cache; // null for none
   private final Map<String, Conditioning> encoded = new HashMap<>();
   private final Arena arena = Arena.ofShared();
+  private final Resources owned = new Resources();
 
   /**
    * @param tokens that every text is padded or cut to
+   * @param components of the pipeline that an embedding depends on
    */
-  PromptNetworks(int tokens) {
+  PromptNetworks(PipelineParts.Place place, int tokens, String... components) {
     this.tokens = tokens;
+    List<Path> folders = Arrays.stream(components).map(place::of).toList();
+    cache =
+        place.embeddings() == null
+            ? null
+            : new EmbeddingCache(place.embeddings(), folders, place.type(), tokens);
   }
 
   /** The networks while they are open. */
@@ -53,6 +65,7 @@ abstract class PromptNetworks implements TextEncoder {
   public final synchronized void prepare(Collection<String> texts, DenoisingProgress progress) {
     Set<String> missing = new LinkedHashSet<>(texts);
     missing.removeAll(encoded.keySet());
+    missing.removeIf(this::readCached);
     if (missing.isEmpty()) {
       return;
     }
@@ -64,9 +77,24 @@ abstract class PromptNetworks implements TextEncoder {
           throw new CancellationException("cancelled while the text was encoded");
         }
         encoded.put(text, networks.encode(text));
+        if (cache != null) {
+          cache.write(text, encoded.get(text));
+        }
         progress.stage(DenoisingProgress.Stage.TEXT, ++done, missing.size());
       }
     }
+  }
+
+  /** Whether a text was encoded by an earlier program. */
+  private boolean readCached(String text) {
+    Conditioning found =
+        cache == null
+            ? null
+            : cache.read(text, tensor -> stored(tensor.toFloats(), tensor.shape()));
+    if (found != null) {
+      encoded.put(text, found);
+    }
+    return found != null;
   }
 
   @Override
@@ -102,8 +130,16 @@ abstract class PromptNetworks implements TextEncoder {
     return "prompt \"" + prompt + "\"";
   }
 
+  /** Opens a tokenizer that is closed with this. */
+  final Tokenizer tokenizer(PipelineParts.Place place, String component, int length) {
+    return owned.add(Tokenizer.open(place.of(component), length));
+  }
+
   @Override
   public final void close() {
-    arena.close();
+    if (arena.scope().isAlive()) {
+      owned.close();
+      arena.close();
+    }
   }
 }

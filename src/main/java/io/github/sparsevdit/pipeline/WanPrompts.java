@@ -17,9 +17,9 @@ final class WanPrompts extends PromptNetworks {
   private final Tokenizer tokenizer;
 
   WanPrompts(PipelineParts.Place place, int tokens) {
-    super(tokens == 0 ? TOKENS : tokens);
+    super(place, tokens == 0 ? TOKENS : tokens, "text_encoder", "tokenizer");
     this.place = place;
-    tokenizer = Tokenizer.open(place.of("tokenizer"), tokens == 0 ? TOKENS : tokens);
+    tokenizer = tokenizer(place, "tokenizer", tokens(""));
   }
 
   @Override

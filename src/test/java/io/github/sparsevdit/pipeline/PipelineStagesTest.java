@@ -8,6 +8,7 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import io.github.sparsevdit.Backend;
 import io.github.sparsevdit.pipeline.DenoisingProgress.Stage;
+import io.github.sparsevdit.tensor.ElementType;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
@@ -87,6 +88,42 @@ class PipelineStagesTest {
       Watch again = new Watch();
       generator.generate("a fox", null, options(again));
       assertFalse(again.order.contains("TEXT"), again.order::toString);
+    }
+  }
+
+  @Test
+  void encodedPromptsOutliveTheProgram() throws Exception {
+    Path cache = folder.resolve("cache");
+    OpenOptions cached = OpenOptions.defaults().withEmbeddingCache(cache);
+    float[] expected;
+    try (Generator generator = Generator.open(IMAGE_TO_VIDEO, backend)) {
+      expected = generator.generate("a fox", null, options(DenoisingProgress.NONE)).latents();
+    }
+    List<Boolean> encoded = new ArrayList<>();
+    for (OpenOptions open : List.of(cached, cached, cached.withType(ElementType.FP32))) {
+      Watch watch = new Watch();
+      try (Generator generator = Generator.open(IMAGE_TO_VIDEO, backend, open)) {
+        float[] made = generator.generate("a fox", null, options(watch)).latents();
+        if (open == cached) {
+          assertArrayEquals(expected, made);
+        }
+      }
+      encoded.add(watch.order.contains("TEXT"));
+    }
+    assertEquals(List.of(true, false, true), encoded);
+    try (var files = Files.list(cache)) {
+      for (Path file : files.toList()) {
+        Files.write(file, new byte[] {1, 2, 3});
+      }
+    }
+    try (Generator generator = Generator.open(IMAGE_TO_VIDEO, backend, cached)) {
+      String message =
+          assertThrows(
+                  IllegalArgumentException.class,
+                  () -> generator.generate("a fox", null, options(DenoisingProgress.NONE)))
+              .getMessage();
+      assertTrue(message.contains("is damaged"), message);
+      assertTrue(message.contains("delete it"), message);
     }
   }
 

@@ -147,6 +147,14 @@ final class RunOptions {
   boolean vaeTiling;
 
   @Option(
+      names = "--embedding-cache",
+      paramLabel = "FOLDER",
+      description =
+          "Store encoded prompts there, and read those that are: a prompt that was encoded before"
+              + " needs no text encoder.")
+  Path embeddingCache;
+
+  @Option(
       names = "--text-tokens",
       paramLabel = "N",
       description =
@@ -197,6 +205,7 @@ final class RunOptions {
             .withBase(base)
             .withVaeType(computable(vaeType))
             .withVaeTiling(vaeTiling)
+            .withEmbeddingCache(embeddingCache)
             .withTextTokens(tokens())
             .withEmbeddings(embeddings);
     for (String lora : loras) {
