@@ -51,7 +51,7 @@ final class HunyuanPrompts extends PromptNetworks {
   @Override
   public long memoryBytes() {
     return LlamaEncoder.memory(place.of("text_encoder"), null, place.type(), CUT + tokens(""))
-        .needed();
+        .needed(place.backend().kind());
   }
 
   @Override

@@ -44,7 +44,8 @@ final class T5Prompts extends PromptNetworks {
 
   @Override
   public long memoryBytes() {
-    return T5Encoder.memory(place.of(ENCODER), null, place.type(), tokens("")).needed();
+    return T5Encoder.memory(place.of(ENCODER), null, place.type(), tokens(""))
+        .needed(place.backend().kind());
   }
 
   @Override

@@ -81,10 +81,8 @@ public final class ClipTextEncoder implements AutoCloseable {
 
   /** What encoding so many tokens takes of memory. */
   public static EncoderMemory memory(Path folder, String variant, ElementType type, int tokens) {
-    return new EncoderMemory(
-        WeightBytes.of(folder, variant),
-        LayerWeights.copiedBytes(folder, variant, type),
-        config(folder).layers.activationBytes(type, tokens));
+    return EncoderMemory.of(
+        folder, variant, type, config(folder).layers.activationBytes(type, tokens));
   }
 
   /**

@@ -98,9 +98,10 @@ public final class ClipVisionEncoder implements AutoCloseable {
   public static EncoderMemory memory(Path folder, String variant, ElementType type) {
     Config config = config(folder);
     long patches = (long) config.channels * config.size * config.size;
-    return new EncoderMemory(
-        WeightBytes.of(folder, variant),
-        LayerWeights.copiedBytes(folder, variant, type),
+    return EncoderMemory.of(
+        folder,
+        variant,
+        type,
         config.layers.activationBytes(type, config.rows())
             + patches * (Float.BYTES + type.bytes()));
   }

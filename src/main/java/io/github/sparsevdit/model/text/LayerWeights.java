@@ -18,6 +18,7 @@ import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Executors;
 import java.util.function.Consumer;
 import java.util.function.Predicate;
+import java.util.function.ToLongBiFunction;
 
 /**
  * An encoder's weights, mapped, of which one layer at a time is converted or uploaded: a text
@@ -133,6 +134,20 @@ final class LayerWeights implements AutoCloseable {
 
   /** The most bytes that a layer's weights take beside those that are mapped. */
   static long copiedBytes(Path folder, String variant, ElementType type) {
+    return largestLayer(folder, variant, (source, name) -> source.copiedBytes(name, type));
+  }
+
+  /** The most bytes that a layer's weights have in an element type. */
+  static long layerBytes(Path folder, String variant, ElementType type) {
+    return largestLayer(
+        folder,
+        variant,
+        (source, name) ->
+            Arrays.stream(source.shape(name)).reduce(type.bytes(), (all, size) -> all * size));
+  }
+
+  private static long largestLayer(
+      Path folder, String variant, ToLongBiFunction<Safetensors, String> bytes) {
     Map<String, Long> layers = new LinkedHashMap<>();
     try (Safetensors source = Safetensors.open(folder, variant)) {
       for (String name : source.names()) {
@@ -140,7 +155,7 @@ final class LayerWeights implements AutoCloseable {
         if (used) {
           // "…layers.3.mlp…" and "…block.3.layer…" go by what stands before the number's end.
           String layer = name.replaceFirst("^(.*?\\.\\d+)\\..*", "$1");
-          layers.merge(layer, source.copiedBytes(name, type), Long::sum);
+          layers.merge(layer, bytes.applyAsLong(source, name), Long::sum);
         }
       }
     }

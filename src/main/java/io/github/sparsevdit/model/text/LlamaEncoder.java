@@ -152,10 +152,7 @@ public final class LlamaEncoder implements AutoCloseable {
             + rows * (2L * config.inner() + 3L * config.keys() + 2L * config.hidden) * bytes
             + rows * 2L * config.headDim * Float.BYTES
             + rows * rows * (Float.BYTES + bytes);
-    return new EncoderMemory(
-        WeightBytes.of(folder, variant),
-        LayerWeights.copiedBytes(folder, variant, type),
-        activations);
+    return EncoderMemory.of(folder, variant, type, activations);
   }
 
   /**

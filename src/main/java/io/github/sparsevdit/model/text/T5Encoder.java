@@ -153,10 +153,7 @@ public final class T5Encoder implements AutoCloseable {
         rows * config.width * (3L * Float.BYTES + bytes)
             + rows * (5L * config.inner() + 2L * config.hidden) * bytes
             + rows * rows * (Float.BYTES * (2L * config.heads + 1) + bytes);
-    return new EncoderMemory(
-        WeightBytes.of(folder, variant),
-        LayerWeights.copiedBytes(folder, variant, type),
-        activations);
+    return EncoderMemory.of(folder, variant, type, activations);
   }
 
   /**
