@@ -60,7 +60,7 @@ void test_library() {
       filled = entry.offset_bytes + entry.size_bytes;
       if (std::strcmp(entry.name, "svdit_pattern.window") == 0) window = entry.offset_bytes;
     }
-    EXPECT(structs == 18 + 1, "%llu structs", (unsigned long long)structs - 1);
+    EXPECT(structs == 24 + 1, "%llu structs", (unsigned long long)structs - 1);
     EXPECT(window == offsetof(svdit_pattern, window));
     expect_status(
         SVDIT_INVALID_ARGUMENT, [&](svdit_error *e) { return svdit_layout(count, &entry, e); },
