@@ -216,7 +216,7 @@ class TwoNetworksTest {
     Path index = folder.resolve("model_index.json");
     String pipeline = Files.readString(index);
     Files.writeString(index, pipeline.replace("0.9", "9"));
-    refused("boundary_ratio is 9.0; expected a number between 0 and 1");
+    refused("boundary_ratio is 9; expected a number between 0 and 1");
     Files.writeString(index, pipeline.replace("0.9", "null"));
     try (VideoTransformer one = Denoisers.load(folder, backend, ElementType.FP32)) {
       assertEquals(0, one.boundary());
