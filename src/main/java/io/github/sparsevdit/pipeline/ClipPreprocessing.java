@@ -16,8 +16,21 @@ record ClipPreprocessing(
     int shortest, int cropHeight, int cropWidth, float[] mean, float[] deviation) {
   private static final String FILE = "preprocessor_config.json";
   private static final int BICUBIC = 3; // of Pillow's filters
+
+  /** Read below, or saying nothing of what becomes of a picture. */
   private static final Set<String> KNOWN =
       Set.of(
+          "do_resize",
+          "do_center_crop",
+          "do_rescale",
+          "do_normalize",
+          "do_convert_rgb",
+          "resample",
+          "rescale_factor",
+          "size",
+          "crop_size",
+          "image_mean",
+          "image_std",
           "image_processor_type",
           "feature_extractor_type",
           "processor_class",
@@ -26,12 +39,8 @@ record ClipPreprocessing(
           "device",
           "return_tensors",
           "default_to_square",
-          "do_pad",
           "disable_grouping",
-          "pad_size",
-          "_valid_processor_keys",
-          "image_seq_length",
-          "size_divisor");
+          "use_square_size");
 
   /** Reads preprocessor_config.json; what is not followed is refused by name. */
   static ClipPreprocessing read(Path folder) {
@@ -41,6 +50,15 @@ record ClipPreprocessing(
           file + " is missing, which says how an image becomes features; download it");
     }
     Json config = Json.read(file);
+    config
+        .fields()
+        .forEach(
+            (key, value) -> {
+              boolean known = key.startsWith("_") || KNOWN.contains(key) || value.isNull();
+              if (!known) {
+                throw value.expected("no setting of that name: it is not followed here");
+              }
+            });
     for (String step : List.of("do_resize", "do_center_crop", "do_rescale", "do_normalize")) {
       if (!config.bool(step, true)) {
         throw config.field(step).expected("true");

@@ -8,7 +8,8 @@ import io.github.sparsevdit.tensor.Tensor;
 /**
  * Turns latents into a video: what a VAE's decoder does. A program passes its own to {@link
  * OpenOptions#withLatentDecoder}, or a jar registers a {@link Provider} with {@link
- * java.util.ServiceLoader}. Without either, only checkpoints whose latents are pixels are decoded.
+ * java.util.ServiceLoader}. Without either, it is the pipeline's own VAE, and for latents that are
+ * pixels none.
  *
  * <p>A {@link Generator} calls it from one thread at a time, and closes it.
  */

@@ -77,7 +77,7 @@ public final class OpenOptions {
   }
 
   /**
-   * Whether the VAE decodes large pictures in overlapping tiles, as diffusers' {@code
+   * Whether the VAE decodes and encodes large pictures in overlapping tiles, as diffusers' {@code
    * enable_tiling} has it: that takes less memory, and the result differs a little.
    */
   public OpenOptions withVaeTiling(boolean vaeTiling) {

@@ -11,7 +11,8 @@ import java.util.List;
 /**
  * Turns prompts into what a denoiser is conditioned on. A program passes its own to {@link
  * OpenOptions#withTextEncoder}, or a jar registers a {@link Provider} with {@link
- * java.util.ServiceLoader}. Without either, prompts are names in a file of embeddings.
+ * java.util.ServiceLoader}. Without either, it is the pipeline's own encoders, or, where it has
+ * none, prompts are names in a file of embeddings.
  *
  * <p>A {@link Generator} calls it from one thread at a time, and closes it. Its tensors must stay
  * valid until then.

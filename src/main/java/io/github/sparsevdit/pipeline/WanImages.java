@@ -12,6 +12,7 @@ import io.github.sparsevdit.model.vae.VaeListener;
 import io.github.sparsevdit.tensor.ElementType;
 import io.github.sparsevdit.tensor.Tensor;
 import java.lang.foreign.Arena;
+import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.Arrays;
 import java.util.EnumMap;
@@ -39,7 +40,8 @@ final class WanImages implements ImageEncoder {
 
   static ImageEncoder of(PipelineParts.Place place, Geometry geometry) {
     Path index = place.of("model_index.json");
-    boolean expands = place.has("vae") && Json.read(index).bool("expand_timesteps", false);
+    boolean expands =
+        place.has("vae") && Files.exists(index) && Json.read(index).bool("expand_timesteps", false);
     boolean takesImages = expands || geometry.imageLatentChannels() > 0;
     return takesImages && place.has("vae") ? new WanImages(place, geometry, expands) : null;
   }
@@ -61,7 +63,9 @@ final class WanImages implements ImageEncoder {
 
   @Override
   public long memoryBytes(long[] latents) {
-    return place.encodingBytes(video(latents));
+    long[] video = video(latents);
+    long given = Arrays.stream(video).reduce(Float.BYTES, (all, size) -> all * size);
+    return given + place.encodingBytes(video);
   }
 
   /** What is encoded: the whole video, or its first frame. */

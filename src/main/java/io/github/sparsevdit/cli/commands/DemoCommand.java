@@ -50,7 +50,8 @@ public final class DemoCommand implements Callable<Integer> {
   @Option(
       names = "--model",
       paramLabel = "DIR",
-      description = "A checkpoint that works in pixels (default: calibration/tiny-wan).")
+      description =
+          "A pipeline with a VAE, or one that works in pixels (default: calibration/tiny-wan).")
   Path model;
 
   @Option(

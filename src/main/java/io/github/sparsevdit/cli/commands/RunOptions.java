@@ -142,7 +142,7 @@ final class RunOptions {
   @Option(
       names = "--vae-tiling",
       description =
-          "Decode large pictures in overlapping tiles, as diffusers' enable_tiling does: less memory,"
+          "Decode and encode large pictures in overlapping tiles, as diffusers' enable_tiling does: less memory,"
               + " and a slightly different video.")
   boolean vaeTiling;
 

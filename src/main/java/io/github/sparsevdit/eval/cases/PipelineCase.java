@@ -100,7 +100,7 @@ record PipelineCase(Path path) implements ReferenceCase {
     GenerateOptions options =
         GenerateOptions.defaults()
             .withVideo(
-                (frames - 1) / FRAMES_OF_LATENT * FRAMES_OF_LATENT + 1, // as the pipelines round
+                rounded(frames, description.field("pipeline").text()),
                 arguments.field("height").integer(1),
                 arguments.field("width").integer(1))
             .withSteps(arguments.field("num_inference_steps").integer(1))
@@ -123,6 +123,13 @@ record PipelineCase(Path path) implements ReferenceCase {
       options = options.withImageNoise(tensors.tensor("in.image_noise").select(0, row));
     }
     return description.text("dpm_noise", "").equals("zero") ? options.withoutStepNoise() : options;
+  }
+
+  /** Frames as the pipelines round them: Wan's to a multiple and one, the others down. */
+  private static int rounded(int frames, String pipeline) {
+    boolean fits = (frames - 1) % FRAMES_OF_LATENT == 0;
+    int whole = pipeline.startsWith("Wan") ? frames : frames - 1;
+    return fits ? frames : whole / FRAMES_OF_LATENT * FRAMES_OF_LATENT + 1;
   }
 
   private static Double number(Json arguments, String name) {

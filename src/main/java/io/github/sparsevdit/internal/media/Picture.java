@@ -1,6 +1,7 @@
 package io.github.sparsevdit.internal.media;
 
 import java.awt.image.BufferedImage;
+import java.awt.image.IndexColorModel;
 import java.io.ByteArrayInputStream;
 import java.io.IOException;
 import java.io.UncheckedIOException;
@@ -42,6 +43,9 @@ public record Picture(int width, int height, byte[] rgb) {
   }
 
   private static Picture of(BufferedImage image) {
+    if (image.getRaster().getNumBands() <= 2) {
+      return grey(image);
+    }
     int width = image.getWidth();
     int height = image.getHeight();
     int[] pixels = image.getRGB(0, 0, width, height, null, 0, width);
@@ -50,6 +54,29 @@ public record Picture(int width, int height, byte[] rgb) {
       rgb[3 * i] = (byte) (pixels[i] >> 16);
       rgb[3 * i + 1] = (byte) (pixels[i] >> 8);
       rgb[3 * i + 2] = (byte) pixels[i];
+    }
+    return new Picture(width, height, rgb);
+  }
+
+  /**
+   * A grey picture as it is stored. Java would convert it from linear to sRGB's grey, which no
+   * other reader does. Indexed pictures have one band too, and colours.
+   */
+  private static Picture grey(BufferedImage image) {
+    int width = image.getWidth();
+    int height = image.getHeight();
+    byte[] rgb = new byte[Math.multiplyExact(3, Math.multiplyExact(width, height))];
+    boolean indexed = image.getColorModel() instanceof IndexColorModel;
+    int shift = Math.max(0, image.getSampleModel().getSampleSize(0) - 8);
+    int at = 0;
+    for (int y = 0; y < height; y++) {
+      for (int x = 0; x < width; x++) {
+        int sample = image.getRaster().getSample(x, y, 0) >> shift;
+        int pixel = indexed ? image.getRGB(x, y) : sample << 16 | sample << 8 | sample;
+        rgb[at++] = (byte) (pixel >> 16);
+        rgb[at++] = (byte) (pixel >> 8);
+        rgb[at++] = (byte) pixel;
+      }
     }
     return new Picture(width, height, rgb);
   }

@@ -88,6 +88,32 @@ class PictureTest {
     assertArrayEquals(new byte[] {1, 1, 1, 2, 2, 2, 5, 5, 5, 6, 6, 6}, cut.rgb());
   }
 
+  /** A grey of 128 is 128, as every other reader has it, in 8 and 16 bits. */
+  @ParameterizedTest
+  @CsvSource({"10, 128", "11, 32896"}) // TYPE_BYTE_GRAY, TYPE_USHORT_GRAY
+  void greyIsReadAsItIsStored(int type, int sample) throws IOException {
+    BufferedImage image = new BufferedImage(20, 20, type);
+    for (int i = 0; i < 400; i++) {
+      image.getRaster().setSample(i % 20, i / 20, 0, sample);
+    }
+    Path file = folder.resolve("grey.png");
+    ImageIO.write(image, "png", file.toFile());
+    for (byte value : Picture.read(file).rgb()) {
+      assertEquals(128, value & 0xff);
+    }
+  }
+
+  @Test
+  void coloursOfAPaletteAreRead() throws IOException {
+    BufferedImage image = new BufferedImage(20, 20, BufferedImage.TYPE_BYTE_INDEXED);
+    image.setRGB(3, 4, 0xffff0000);
+    Path file = folder.resolve("palette.png");
+    ImageIO.write(image, "png", file.toFile());
+    byte[] rgb = Picture.read(file).rgb();
+    int at = 3 * (4 * 20 + 3);
+    assertArrayEquals(new byte[] {-1, 0, 0}, new byte[] {rgb[at], rgb[at + 1], rgb[at + 2]});
+  }
+
   /** A filter's weights add up to 1, so that a picture of one colour stays one. */
   @Test
   void aPlainPictureStaysPlain() {
