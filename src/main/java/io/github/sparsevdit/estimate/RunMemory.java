@@ -165,16 +165,32 @@ public record RunMemory(long weights, long converted, long activations, long att
    *
    * @param what it is, for the message
    * @param bytes it takes beside the mapped weights
+   * @param wayOut what helps
    */
-  public static void requireRoom(Backend backend, String what, long bytes) {
+  public static void requireRoom(Backend backend, String what, long bytes, String wayOut) {
     boolean cpu = backend.kind() == Backend.Kind.CPU;
     AvailableMemory host = cpu ? AvailableMemory.now() : null;
     long available = cpu ? host.bytes() : backend.info().memoryFreeBytes();
     if (bytes > available) {
       throw new OutOfNativeMemoryException(
-          "%s needs %s, and %s %s; fewer frames, a smaller picture or bf16 take less"
+          "%s needs %s, and %s %s; %s"
               .formatted(
-                  what, size(bytes), cpu ? host.reason() : "the device has left", size(available)));
+                  what,
+                  size(bytes),
+                  cpu ? host.reason() : "the device has left",
+                  size(available),
+                  wayOut));
+    }
+  }
+
+  /** The same of Java's heap. */
+  public static void requireHeap(String what, long bytes) {
+    long limit = Runtime.getRuntime().maxMemory();
+    long all = bytes + HEAP_BESIDES;
+    if (all > limit) {
+      throw new OutOfNativeMemoryException(
+          "%s needs %s of Java heap, which may grow to %s; start Java with -Xmx%dm (SVDIT_JAVA_OPTS for svdit)"
+              .formatted(what, size(all), size(limit), all * 5 / 4 >> 20));
     }
   }
 

@@ -17,6 +17,7 @@ import java.util.EnumMap;
 import java.util.IdentityHashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.function.Function;
 
 /**
  * Compares policies with dense attention: clips from the same noise. For checkpoints that work in
@@ -28,6 +29,7 @@ public final class Evaluation {
 
   private final Runner runner;
   private final List<RunInputs> clips;
+  private final Function<float[], Video> decoder; // null where latents are pixels
   private final Map<RunInputs, Runner.Result> dense = new IdentityHashMap<>();
 
   /**
@@ -35,8 +37,18 @@ public final class Evaluation {
    * @param clips what they are made from
    */
   public Evaluation(Runner runner, List<RunInputs> clips) {
+    this(runner, clips, null);
+  }
+
+  /**
+   * The same of a checkpoint with a VAE.
+   *
+   * @param decoder from a run's latents to its video; null where latents are pixels
+   */
+  public Evaluation(Runner runner, List<RunInputs> clips, Function<float[], Video> decoder) {
     this.runner = runner;
     this.clips = List.copyOf(clips);
+    this.decoder = decoder;
   }
 
   /** The timesteps of a run. */
@@ -55,6 +67,9 @@ public final class Evaluation {
 
   /** The clip that a run gave. */
   public Video video(Runner.Result run) {
+    if (decoder != null) {
+      return decoder.apply(run.latents());
+    }
     long[] shape = runner.latentShape();
     return Video.ofPixelLatents(
         run.latents(),
@@ -75,8 +90,10 @@ public final class Evaluation {
       Runner.Result reference = dense(clip);
       Runner.Result sparse = runner.run(clip, policy);
       density = Double.isNaN(density) ? sparse.density() : density;
-      psnr.add(Psnr.of(video(reference), video(sparse)));
-      ssim.add(Ssim.of(video(reference), video(sparse)));
+      Video expected = video(reference);
+      Video made = video(sparse);
+      psnr.add(Psnr.of(expected, made));
+      ssim.add(Ssim.of(expected, made));
       denseSeconds += reference.attentionSeconds() / clips.size();
       sparseSeconds += sparse.attentionSeconds() / clips.size();
     }

@@ -21,7 +21,6 @@ final class CogVideoXImages implements ImageEncoder {
 
   private final PipelineParts.Place place;
   private final Geometry geometry;
-  private final Arena arena = Arena.ofShared();
 
   private CogVideoXImages(PipelineParts.Place place, Geometry geometry) {
     this.place = place;
@@ -32,6 +31,11 @@ final class CogVideoXImages implements ImageEncoder {
     return geometry.imageLatentChannels() > 0 && place.has("vae")
         ? new CogVideoXImages(place, geometry)
         : null;
+  }
+
+  @Override
+  public boolean sampled() {
+    return true;
   }
 
   @Override
@@ -72,7 +76,7 @@ final class CogVideoXImages implements ImageEncoder {
         long elements = latents[0] * latents[1] * latents[2] * latents[3];
         float[] all = new float[Math.toIntExact(elements)]; // frames first: the picture's is first
         System.arraycopy(frame, 0, all, 0, frame.length);
-        return Map.of(Part.LATENTS, tensor(arena, all, latents));
+        return Map.of(Part.LATENTS, tensor(Arena.ofAuto(), all, latents));
       }
     }
   }
@@ -104,7 +108,5 @@ final class CogVideoXImages implements ImageEncoder {
   }
 
   @Override
-  public void close() {
-    arena.close();
-  }
+  public void close() {}
 }

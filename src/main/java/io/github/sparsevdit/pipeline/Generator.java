@@ -106,11 +106,31 @@ public final class Generator implements AutoCloseable {
             opened.add(images);
           }
           LatentDecoder decoder = decoder(place, options, parts);
+          requireFollowed(checkpoint, options, encoder, decoder);
           if (decoder != null) {
             opened.add(decoder);
           }
           return new Generator(checkpoint, backend, options.type(), encoder, images, decoder);
         });
+  }
+
+  /** Options for networks that the folder does not have would be ignored in silence. */
+  private static void requireFollowed(
+      CheckpointFolder folder, OpenOptions options, TextEncoder encoder, LatentDecoder decoder) {
+    boolean ownText = encoder instanceof PromptNetworks;
+    boolean forText = options.textTokens() != 0 || options.embeddingCache() != null;
+    if (forText && !ownText) {
+      throw new IllegalArgumentException(
+          "%s is for a pipeline's own text encoder, and %s is used without one"
+              .formatted(
+                  options.textTokens() != 0 ? "text-tokens" : "embedding-cache", folder.path()));
+    }
+    boolean forVae = options.vaeType() != null || options.vaeTiling();
+    if (forVae && !(decoder instanceof VaeDecoder)) {
+      throw new IllegalArgumentException(
+          "%s is for a pipeline's own VAE, and %s is used without one"
+              .formatted(options.vaeTiling() ? "vae-tiling" : "vae-type", folder.path()));
+    }
   }
 
   private static PipelineParts.Place place(
@@ -293,12 +313,15 @@ public final class Generator implements AutoCloseable {
     return decoder;
   }
 
-  /** Opens the denoiser with the first call; called exclusively. */
+  /** Opens the denoiser with the first call. */
   VideoTransformer transformer() {
-    if (transformer == null) {
-      transformer = Denoisers.load(folder, backend, type);
-    }
-    return transformer;
+    return exclusively(
+        () -> {
+          if (transformer == null) {
+            transformer = Denoisers.load(folder, backend, type);
+          }
+          return transformer;
+        });
   }
 
   /** Closes the denoiser, the text encoder and the decoder; waits for a running run. */

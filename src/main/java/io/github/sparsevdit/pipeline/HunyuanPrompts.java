@@ -50,14 +50,16 @@ final class HunyuanPrompts extends PromptNetworks {
 
   @Override
   public long memoryBytes() {
-    return LlamaEncoder.memory(place.of("text_encoder"), null, place.type(), CUT + tokens(""))
+    return LlamaEncoder.memory(
+            place.of("text_encoder"), place.variant("text_encoder"), place.type(), CUT + tokens(""))
         .needed(place.backend().kind());
   }
 
   @Override
   Open open() {
     LlamaEncoder llama =
-        LlamaEncoder.open(place.of("text_encoder"), null, place.backend(), place.type());
+        LlamaEncoder.open(
+            place.of("text_encoder"), place.variant("text_encoder"), place.backend(), place.type());
     return new Open() {
       @Override
       public Conditioning encode(String text) {
@@ -75,7 +77,11 @@ final class HunyuanPrompts extends PromptNetworks {
 
       private float[] pooled(String text) {
         try (ClipTextEncoder clip =
-            ClipTextEncoder.open(place.of("text_encoder_2"), null, place.backend(), place.type())) {
+            ClipTextEncoder.open(
+                place.of("text_encoder_2"),
+                place.variant("text_encoder_2"),
+                place.backend(),
+                place.type())) {
           return clip.pooled(clipTokenizer.encode(text)).toFloats();
         }
       }

@@ -21,9 +21,12 @@ interface ImageEncoder extends AutoCloseable {
    * Encodes.
    *
    * @param latents the shape of the run's latents
-   * @return FP32 tensors, valid until this is closed
+   * @return FP32 tensors, freed when nothing refers to them
    */
   Map<Part, Tensor> encode(Images images, long[] latents, DenoisingProgress progress);
+
+  /** Whether what it gives depends on the seed. */
+  boolean sampled();
 
   /** Whether a run must begin with an image. */
   boolean required();

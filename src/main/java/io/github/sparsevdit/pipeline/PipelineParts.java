@@ -13,6 +13,7 @@ import java.io.UncheckedIOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
+import java.util.regex.Pattern;
 import java.util.stream.Stream;
 
 /**
@@ -23,6 +24,8 @@ import java.util.stream.Stream;
  * @param vaeType what its VAE computes in unless asked otherwise; null for the denoiser's type
  */
 record PipelineParts(String transformer, ElementType vaeType, Prompts prompts, Images images) {
+  private static final Pattern OTHER_WEIGHTS = Pattern.compile(".+\\.(pt|pth|bin|ckpt|gguf)");
+
   static final List<PipelineParts> ALL =
       List.of(
           new PipelineParts(
@@ -48,7 +51,7 @@ record PipelineParts(String transformer, ElementType vaeType, Prompts prompts, I
       Tiling tiling,
       Path embeddings) {
     Vae vae() {
-      return Vae.open(of("vae"), null, backend, vaeType);
+      return Vae.open(of("vae"), variant("vae"), backend, vaeType);
     }
 
     /** The shape [3, frames, height, width] that latents [channels, frames, …] become. */
@@ -80,11 +83,37 @@ record PipelineParts(String transformer, ElementType vaeType, Prompts prompts, I
       if (!Files.isDirectory(component)) {
         return false;
       }
-      try (Stream<Path> files = Files.list(component)) {
-        return files.anyMatch(file -> file.toString().endsWith(".safetensors"));
-      } catch (IOException e) {
-        throw new UncheckedIOException("cannot list " + component + ": " + e, e);
+      List<String> files = files(component);
+      if (files.stream().anyMatch(file -> file.endsWith(".safetensors"))) {
+        return true;
       }
+      files.stream()
+          .filter(file -> OTHER_WEIGHTS.matcher(file).matches())
+          .findFirst()
+          .ifPresent(
+              other -> {
+                throw new IllegalArgumentException(
+                    "%s holds no *.safetensors, only %s, which is not read; download the safetensors, or convert it"
+                        .formatted(component, other));
+              });
+      return false;
+    }
+
+    private static List<String> files(Path folder) {
+      try (Stream<Path> files = Files.list(folder)) {
+        return files.map(file -> file.getFileName().toString()).toList();
+      } catch (IOException e) {
+        throw new UncheckedIOException("cannot list " + folder + ": " + e, e);
+      }
+    }
+
+    /** The chosen variant of a component's weights, where it has that; null for those without. */
+    String variant(String component) {
+      String variant = folder.variant();
+      boolean there =
+          variant != null
+              && files(of(component)).stream().anyMatch(file -> file.contains("." + variant + "."));
+      return there ? variant : null;
     }
   }
 

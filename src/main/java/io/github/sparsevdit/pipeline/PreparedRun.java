@@ -22,6 +22,8 @@ import java.lang.foreign.Arena;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.Arrays;
+import java.util.EnumMap;
+import java.util.HashMap;
 import java.util.LinkedHashSet;
 import java.util.List;
 import java.util.Map;
@@ -34,6 +36,9 @@ import java.util.function.UnaryOperator;
  */
 public final class PreparedRun {
   private static final int LEAST_SIDE = 16; // of an image, in pixels
+  private static final long BYTES_OF_PIXEL = 3 * Float.BYTES + Integer.BYTES + 3;
+  private static final String VAE_WAY_OUT =
+      "vae-tiling, vae-type bf16 or a smaller picture take less";
 
   private final Generator generator;
   private final GenerateOptions options;
@@ -46,6 +51,7 @@ public final class PreparedRun {
   private final int addedFrames; // of the latents, before those of the video
   private final Picture image; // null for none
   private final Picture lastImage; // null for none
+  private final Map<Long, Map<Part, Tensor>> imageParts = new HashMap<>(); // by seed; guarded
   private final List<String> prompts;
   private final int textTokens; // of the prompts
   private final int framesPerSecond;
@@ -86,6 +92,11 @@ public final class PreparedRun {
             or(config.guidance(), usual == null ? defaults.guidance() : usual.guidance()));
     embeddedGuidance = generator.embedsGuidance() ? 1000 * scale : Double.NaN;
     guidance = generator.embedsGuidance() ? trueGuidance() : guidance(scale);
+    if (options.negative() != null && !guidance.needsNegative()) {
+      throw new IllegalArgumentException(
+          "negative is given, and no step uses it: %s is 1"
+              .formatted(generator.embedsGuidance() ? "true-guidance" : "guidance"));
+    }
   }
 
   private static <T> T or(T given, T otherwise) {
@@ -252,25 +263,56 @@ public final class PreparedRun {
             prompts.stream().mapToInt(generator.encoder()::tokens).max().orElseThrow(),
             generator.backend().info().threads());
     if (!options.anyMemory()) {
-      Backend backend = generator.backend();
-      RunMemory.requireRoom(backend, "the text encoder", generator.encoder().memoryBytes());
-      if (image != null) {
-        RunMemory.requireRoom(
-            backend, "encoding the image", generator.images().memoryBytes(shape(size)));
-      }
-      needed.requireRoom(backend);
-      if (generator.decoder() != null) {
-        // The denoiser stays open, and with it what it converted.
-        RunMemory.requireRoom(
-            backend,
-            "decoding the video",
-            needed.converted() + generator.decoder().memoryBytes(shape(size)));
-      }
+      requireStages(shape(size), needed);
     }
     return needed;
   }
 
+  /** Refuses what a stage does not find room for: they follow each other. */
+  private void requireStages(long[] latents, RunMemory needed) {
+    Backend backend = generator.backend();
+    RunMemory.requireRoom(
+        backend,
+        "the text encoder",
+        generator.encoder().memoryBytes(),
+        "bf16 or fewer text tokens take less");
+    if (image != null) {
+      RunMemory.requireRoom(
+          backend, "encoding the image", generator.images().memoryBytes(latents), VAE_WAY_OUT);
+    }
+    needed.requireRoom(backend);
+    if (generator.decoder() != null) {
+      // The denoiser stays open, and with it what it converted; on a device all its weights.
+      boolean device = backend.kind() == Backend.Kind.CUDA;
+      long open = needed.converted() + (device ? needed.weights() : 0);
+      RunMemory.requireRoom(
+          backend,
+          "decoding the video",
+          open + generator.decoder().memoryBytes(latents),
+          VAE_WAY_OUT);
+      RunMemory.requireHeap("decoding the video", videoBytes(latents));
+    }
+  }
+
+  /** Java's copies of a video: samples, pixels, and the file that is encoded. */
+  private long videoBytes(long[] latents) {
+    ModelProfile profile = generator.profile();
+    long frames = latents[framesDimension()] * profile.vaeFrames();
+    return BYTES_OF_PIXEL
+        * frames
+        * (latents[2] * profile.vaePixels())
+        * (latents[3] * profile.vaePixels());
+  }
+
   private Guidance trueGuidance() {
+    if (options.guidance2() != null) {
+      throw new IllegalArgumentException(
+          "guidance-2 is for checkpoints with two networks; this has one");
+    }
+    if (options.dynamicGuidance()) {
+      throw new IllegalArgumentException(
+          "dynamic-guidance is for models whose guidance scale is not embedded");
+    }
     return Guidance.of(or(options.trueGuidance(), or(generator.config().trueGuidance(), 1.0)));
   }
 
@@ -341,6 +383,23 @@ public final class PreparedRun {
     return memory.with(policy, schedule(), sequence());
   }
 
+  /**
+   * What the stages before and after the steps take of memory, in bytes, beside what is mapped from
+   * files; those that a run does not have are left out.
+   */
+  public Map<DenoisingProgress.Stage, Long> stageMemory() {
+    Map<DenoisingProgress.Stage, Long> stages = new EnumMap<>(DenoisingProgress.Stage.class);
+    stages.put(DenoisingProgress.Stage.TEXT, generator.encoder().memoryBytes());
+    if (image != null) {
+      stages.put(DenoisingProgress.Stage.IMAGE, generator.images().memoryBytes(latents));
+    }
+    if (generator.decoder() != null) {
+      stages.put(DenoisingProgress.Stage.DECODING, generator.decoder().memoryBytes(latents));
+    }
+    stages.values().removeIf(bytes -> bytes == 0);
+    return stages;
+  }
+
   /** The inputs of a run: one of the prompts, and the noise of a seed. */
   public RunInputs inputs(String prompt, long seed) {
     TextEncoder encoder = generator.encoder();
@@ -372,14 +431,19 @@ public final class PreparedRun {
 
   /** The parts that images add to every conditioning of a run; none without an image. */
   private Map<Part, Tensor> images(long seed) {
-    return image == null
-        ? Map.of()
-        : generator
-            .images()
-            .encode(
-                new ImageEncoder.Images(image, lastImage, options.imageNoise(), seed),
-                latents,
-                options.progress());
+    if (image == null) {
+      return Map.of();
+    }
+    ImageEncoder encoder = generator.images();
+    return generator.exclusively(
+        () ->
+            imageParts.computeIfAbsent(
+                encoder.sampled() ? seed : 0,
+                unused ->
+                    encoder.encode(
+                        new ImageEncoder.Images(image, lastImage, options.imageNoise(), seed),
+                        latents,
+                        options.progress())));
   }
 
   private Conditioning checked(String where, Conditioning encoded, Map<Part, Tensor> images) {
@@ -451,7 +515,12 @@ public final class PreparedRun {
         result.density());
   }
 
-  private Video decode(float[] values) {
+  /**
+   * Decodes a run's latents; null where nothing decodes them.
+   *
+   * @param values of {@link #latentShape}, as {@link Runner.Result} has them
+   */
+  public Video decode(float[] values) {
     if (generator.decoder() == null) {
       return null;
     }

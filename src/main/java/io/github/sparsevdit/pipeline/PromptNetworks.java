@@ -9,7 +9,7 @@ import java.lang.foreign.Arena;
 import java.nio.file.Path;
 import java.util.Arrays;
 import java.util.Collection;
-import java.util.HashMap;
+import java.util.LinkedHashMap;
 import java.util.LinkedHashSet;
 import java.util.List;
 import java.util.Map;
@@ -18,13 +18,15 @@ import java.util.concurrent.CancellationException;
 
 /**
  * A pipeline's own text encoders. They are opened when a text is new, and closed before anything
- * else runs: what they gave is stored for as long as this is open.
+ * else runs: what they gave is stored for the texts used last.
  */
 abstract class PromptNetworks implements TextEncoder {
+  private static final int MOST_TEXTS = 64; // that are stored, at least: 8 MB each for Wan
+
   private final int tokens;
   private final EmbeddingCache cache; // null for none
-  private final Map<String, Conditioning> encoded = new HashMap<>();
-  private final Arena arena = Arena.ofShared();
+  private final Map<String, Conditioning> encoded = new LinkedHashMap<>(16, 0.75f, true);
+  private int most = MOST_TEXTS;
   private final Resources owned = new Resources();
 
   /**
@@ -42,7 +44,7 @@ abstract class PromptNetworks implements TextEncoder {
 
   /** The networks while they are open. */
   interface Open extends AutoCloseable {
-    /** Encodes one text; the tensors are valid as long as {@link PromptNetworks} is open. */
+    /** Encodes one text. */
     Conditioning encode(String text);
 
     @Override
@@ -63,6 +65,10 @@ abstract class PromptNetworks implements TextEncoder {
 
   @Override
   public final synchronized void prepare(Collection<String> texts, DenoisingProgress progress) {
+    most = texts.size() == 1 ? most : Math.max(MOST_TEXTS, texts.size());
+    while (encoded.size() > most) {
+      encoded.remove(encoded.keySet().iterator().next()); // not used for the longest time
+    }
     Set<String> missing = new LinkedHashSet<>(texts);
     missing.removeAll(encoded.keySet());
     missing.removeIf(this::readCached);
@@ -118,10 +124,13 @@ abstract class PromptNetworks implements TextEncoder {
     return encoded.get(text);
   }
 
-  /** A tensor that is valid as long as this is open. */
-  final Tensor stored(float[] values, long... shape) {
+  /** A tensor that is freed when nothing refers to it. */
+  static Tensor stored(float[] values, long... shape) {
     Tensor tensor =
-        Tensor.of(arena.allocate((long) values.length * Float.BYTES, 64), ElementType.FP32, shape);
+        Tensor.of(
+            Arena.ofAuto().allocate((long) values.length * Float.BYTES, 64),
+            ElementType.FP32,
+            shape);
     return tensor.copyFrom(values);
   }
 
@@ -137,9 +146,6 @@ abstract class PromptNetworks implements TextEncoder {
 
   @Override
   public final void close() {
-    if (arena.scope().isAlive()) {
-      owned.close();
-      arena.close();
-    }
+    owned.close();
   }
 }

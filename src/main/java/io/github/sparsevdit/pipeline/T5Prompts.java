@@ -44,13 +44,14 @@ final class T5Prompts extends PromptNetworks {
 
   @Override
   public long memoryBytes() {
-    return T5Encoder.memory(place.of(ENCODER), null, place.type(), tokens(""))
+    return T5Encoder.memory(place.of(ENCODER), place.variant(ENCODER), place.type(), tokens(""))
         .needed(place.backend().kind());
   }
 
   @Override
   Open open() {
-    T5Encoder encoder = T5Encoder.open(place.of(ENCODER), null, place.backend(), place.type());
+    T5Encoder encoder =
+        T5Encoder.open(place.of(ENCODER), place.variant(ENCODER), place.backend(), place.type());
     return new Open() {
       @Override
       public Conditioning encode(String text) {

@@ -29,12 +29,7 @@ final class VaeDecoder implements LatentDecoder {
       vae.denormalise(ordered);
       VaeListener listener = Stages.listener(progress, DenoisingProgress.Stage.DECODING);
       try (Tensor video = vae.decode(ordered, place.tiling(), listener)) {
-        return Video.ofPixelLatents(
-            video.toFloats(),
-            Math.toIntExact(video.size(0)),
-            Math.toIntExact(video.size(1)),
-            Math.toIntExact(video.size(2)),
-            Math.toIntExact(video.size(3)));
+        return Video.ofDecoded(video);
       }
     }
   }

@@ -1,5 +1,8 @@
 package io.github.sparsevdit.pipeline;
 
+import io.github.sparsevdit.tensor.Tensor;
+import java.lang.foreign.MemorySegment;
+import java.lang.foreign.ValueLayout;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Objects;
@@ -42,6 +45,27 @@ public record Video(int frames, int height, int width, int channels, float[] val
         int from = (c * frames + f) * plane;
         for (int i = 0; i < plane; i++) {
           float scaled = latents[from + i] * 0.5f + 0.5f;
+          values[(f * plane + i) * channels + c] = Math.min(1f, Math.max(0f, scaled));
+        }
+      }
+    }
+    return new Video(frames, height, width, channels, values);
+  }
+
+  /** The same out of a tensor in host memory, without a copy on the heap. */
+  static Video ofDecoded(Tensor video) {
+    int channels = Math.toIntExact(video.size(0));
+    int frames = Math.toIntExact(video.size(1));
+    int height = Math.toIntExact(video.size(2));
+    int width = Math.toIntExact(video.size(3));
+    float[] values = new float[Math.toIntExact(video.elements())];
+    MemorySegment samples = video.segment();
+    int plane = height * width;
+    for (int c = 0; c < channels; c++) {
+      for (int f = 0; f < frames; f++) {
+        long from = ((long) c * frames + f) * plane;
+        for (int i = 0; i < plane; i++) {
+          float scaled = samples.getAtIndex(ValueLayout.JAVA_FLOAT, from + i) * 0.5f + 0.5f;
           values[(f * plane + i) * channels + c] = Math.min(1f, Math.max(0f, scaled));
         }
       }

@@ -30,7 +30,6 @@ final class WanImages implements ImageEncoder {
   private final PipelineParts.Place place;
   private final Geometry geometry;
   private final boolean firstFrames; // what 2.2 TI2V takes, which works without an image too
-  private final Arena arena = Arena.ofShared();
 
   private WanImages(PipelineParts.Place place, Geometry geometry, boolean firstFrames) {
     this.place = place;
@@ -44,6 +43,11 @@ final class WanImages implements ImageEncoder {
         place.has("vae") && Files.exists(index) && Json.read(index).bool("expand_timesteps", false);
     boolean takesImages = expands || geometry.imageLatentChannels() > 0;
     return takesImages && place.has("vae") ? new WanImages(place, geometry, expands) : null;
+  }
+
+  @Override
+  public boolean sampled() {
+    return false;
   }
 
   @Override
@@ -147,7 +151,11 @@ final class WanImages implements ImageEncoder {
   private Tensor features(Picture picture) {
     float[] pixels = ClipPreprocessing.read(place.of("image_processor")).apply(picture);
     try (ClipVisionEncoder encoder =
-        ClipVisionEncoder.open(place.of("image_encoder"), null, place.backend(), place.type())) {
+        ClipVisionEncoder.open(
+            place.of("image_encoder"),
+            place.variant("image_encoder"),
+            place.backend(),
+            place.type())) {
       Tensor features = encoder.encode(pixels);
       return stored(features.toFloats(), features.shape());
     }
@@ -155,12 +163,12 @@ final class WanImages implements ImageEncoder {
 
   private Tensor stored(float[] values, long... shape) {
     return Tensor.of(
-            arena.allocate((long) values.length * Float.BYTES, 64), ElementType.FP32, shape)
+            Arena.ofAuto().allocate((long) values.length * Float.BYTES, 64),
+            ElementType.FP32,
+            shape)
         .copyFrom(values);
   }
 
   @Override
-  public void close() {
-    arena.close();
-  }
+  public void close() {}
 }

@@ -2,6 +2,7 @@ package io.github.sparsevdit.cli.commands;
 
 import io.github.sparsevdit.Backend;
 import io.github.sparsevdit.cli.terminal.CommandFailure;
+import io.github.sparsevdit.cli.terminal.RunProgress;
 import io.github.sparsevdit.estimate.RunMemory;
 import io.github.sparsevdit.eval.Evaluation;
 import io.github.sparsevdit.pattern.ModelShape;
@@ -20,7 +21,9 @@ import io.github.sparsevdit.tensor.ElementType;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Locale;
 import java.util.function.IntConsumer;
+import java.util.stream.Collectors;
 
 /** A generator with a command's options, prepared for some prompts. */
 final class Checkpoint implements AutoCloseable {
@@ -132,6 +135,19 @@ final class Checkpoint implements AutoCloseable {
     return run.memory(policy);
   }
 
+  /** What the stages beside the steps take, in words; empty where there are none. */
+  String stageMemory() {
+    return run.stageMemory().entrySet().stream()
+        .map(
+            stage ->
+                String.format(
+                    Locale.ROOT,
+                    "%s %.1f GB",
+                    RunProgress.name(stage.getKey()),
+                    stage.getValue() * 1e-9))
+        .collect(Collectors.joining(", "));
+  }
+
   /** Dense runs over its prompts; the n-th begins from the noise of seed + n. */
   CalibrationSource calibration() {
     return run.calibration();
@@ -186,7 +202,7 @@ final class Checkpoint implements AutoCloseable {
     for (String prompt : prompts) {
       clips.add(compared.inputs(prompt, seed + clips.size()));
     }
-    return new Evaluation(compared.runner(), clips);
+    return new Evaluation(compared.runner(), clips, compared::decode);
   }
 
   private static DenoisingProgress progress(IntConsumer stepDone) {

@@ -140,7 +140,11 @@ public final class GenerateCommand implements Callable<Integer> {
         Checkpoint checkpoint =
             Checkpoint.open(folder, backend, runs, attention, List.of(prompt))) {
       Policy policy = policy(checkpoint, read);
+      requireDecoder(checkpoint);
       console.err().println("memory: " + checkpoint.memory(policy));
+      if (!checkpoint.stageMemory().isEmpty()) {
+        console.err().println("memory of other stages: " + checkpoint.stageMemory());
+      }
       List<Path> files = new ArrayList<>();
       Generated dense = null;
       if (compare) {
@@ -157,6 +161,22 @@ public final class GenerateCommand implements Callable<Integer> {
     }
     removeKept();
     return 0;
+  }
+
+  /** Without a VAE there is nothing to look at. */
+  private void requireDecoder(Checkpoint checkpoint) {
+    if (checkpoint.decodes()) {
+      return;
+    }
+    if (frames != null || !ending().isEmpty()) {
+      throw new CommandFailure(
+          "%s needs a VAE with weights (vae/*.safetensors), which %s lacks; without one the latents are written to %s.safetensors"
+              .formatted(
+                  frames != null ? "--frames" : "--out " + out,
+                  folder,
+                  PromptList.fileName(prompt)));
+    }
+    console.err().println("there is no VAE with weights (vae/*.safetensors): latents are written");
   }
 
   private Policy policy(Checkpoint checkpoint, DispatchTable read) {
@@ -185,10 +205,9 @@ public final class GenerateCommand implements Callable<Integer> {
       return checkpoint.generate(prompt, runs.seed, policy, progress, file, timeAttention);
     } catch (CancellationException e) {
       throw new CommandFailure(
-          "stopped at step %d of %d; %s"
+          "stopped %s; %s"
               .formatted(
-                  progress.step() + 1,
-                  steps,
+                  progress.where(),
                   file == null
                       ? "with --resume FILE it could resume from there"
                       : "the same command goes on from there"));
@@ -226,9 +245,6 @@ public final class GenerateCommand implements Callable<Integer> {
 
   private List<Path> write(Checkpoint checkpoint, Path stem, Generated made) throws IOException {
     if (!checkpoint.decodes()) {
-      console
-          .err()
-          .println("there is no VAE with weights (vae/*.safetensors): the latents are written");
       return Clips.writeLatents(stem, made);
     }
     List<Path> files = new ArrayList<>(Clips.write(stem, Clips.of(made)));

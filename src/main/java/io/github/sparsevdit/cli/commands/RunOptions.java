@@ -151,7 +151,7 @@ final class RunOptions {
       paramLabel = "FOLDER",
       description =
           "Store encoded prompts there, and read those that are: a prompt that was encoded before"
-              + " needs no text encoder.")
+              + " does not open the text encoder.")
   Path embeddingCache;
 
   @Option(
@@ -320,7 +320,9 @@ final class RunOptions {
             .replaceAll(
                 "(?<![-\\w./])(latents(?= FRAMES| \\d)|video(?= \\d)|guidance-2|true-guidance|flow-shift|sigmas|timesteps)(?=[ ;:\\[])",
                 "--$1")
-            .replaceFirst("^(image|last-image)(?=[ :])", "--$1")
+            .replaceFirst(
+                "^(image|last-image|negative|dynamic-guidance|text-tokens|embedding-cache|vae-type|vae-tiling)(?=[ :])",
+                "--$1")
             .replaceFirst("this one takes guidance$", "this one takes --guidance");
     return new CommandFailure(message, failure);
   }

@@ -10,6 +10,7 @@ public final class RunProgress implements DenoisingProgress {
   private ProgressDisplay display;
   private boolean begun;
   private volatile int step;
+  private volatile Stage stage; // that is under way; null within the steps
   private volatile boolean cancelled;
 
   public RunProgress(int steps, int branches, int layers) {
@@ -32,11 +33,6 @@ public final class RunProgress implements DenoisingProgress {
     cancelled = true;
   }
 
-  /** The step that is being made, from 0. */
-  public int step() {
-    return step;
-  }
-
   @Override
   public boolean cancelled() {
     return cancelled;
@@ -56,13 +52,23 @@ public final class RunProgress implements DenoisingProgress {
 
   @Override
   public void stage(Stage stage, long done, long of) {
-    String what =
-        switch (stage) {
-          case TEXT -> "encoding the text";
-          case IMAGE -> "encoding the image";
-          case DECODING -> "decoding the video";
-        };
-    display.stage(what, done, of);
+    this.stage = done < of ? stage : null;
+    display.stage(name(stage), done, of);
+  }
+
+  /** A stage in words. */
+  public static String name(Stage stage) {
+    return switch (stage) {
+      case TEXT -> "encoding the text";
+      case IMAGE -> "encoding the image";
+      case DECODING -> "decoding the video";
+    };
+  }
+
+  /** Where the run is, in words: "while decoding the video", or "at step 3 of 50". */
+  public String where() {
+    Stage now = stage;
+    return now == null ? "at step %d of %d".formatted(step + 1, steps) : "while " + name(now);
   }
 
   @Override
