@@ -13,6 +13,7 @@ import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
+import java.util.function.Predicate;
 import java.util.stream.Stream;
 import javax.imageio.ImageIO;
 import org.jcodec.api.FrameGrab;
@@ -146,16 +147,7 @@ class TextToVideoTest {
   @Test
   void aFolderWithoutItsTokenizerIsRefusedWithTheWayOut() throws IOException {
     Path copy = folder.resolve("wan");
-    try (Stream<Path> all = Files.walk(WAN)) {
-      for (Path file : all.toList()) {
-        Path to = copy.resolve(WAN.relativize(file).toString());
-        if (Files.isDirectory(file)) {
-          Files.createDirectories(to);
-        } else if (!file.endsWith("tokenizer.json")) {
-          Files.copy(file, to);
-        }
-      }
-    }
+    copy(copy, file -> !file.endsWith("tokenizer.json"));
     assertRefused(copy, "has no tokenizer: expected tokenizer.json");
   }
 
@@ -217,6 +209,51 @@ class TextToVideoTest {
     assertRefused(WAN, "--text-tokens 0", "--text-tokens", "0");
     assertRefused(WAN, "one network", "--lora-2", "x.safetensors");
     assertRefused(WAN, "a base", "--base", WAN.toString());
+  }
+
+  @Test
+  void optionsThatNothingReadsAreRefused() throws IOException {
+    Path hunyuan = PIPELINES.resolve("hunyuanvideo-t2v");
+    assertRefused(
+        WAN, "--negative is given, and no step uses it", "--negative", "x", "--guidance", "1");
+    assertRefused(hunyuan, "--negative is given", "--negative", "x");
+    assertRefused(hunyuan, "guidance-2 is for checkpoints with two", "--guidance-2", "3");
+    assertRefused(hunyuan, "--dynamic-guidance is for models", "--dynamic-guidance");
+    Path tiny = Path.of("calibration/tiny-wan");
+    for (String[] option :
+        new String[][] {{"--text-tokens", "9"}, {"--vae-type", "fp32"}, {"--vae-tiling"}}) {
+      Run run = Run.svdit(with(option, "generate", tiny.toString(), "--prompt", "horse"));
+      assertEquals(1, run.code(), run.err());
+      assertTrue(run.err().contains(option[0] + " is for a pipeline's own"), run.err());
+    }
+  }
+
+  private static String[] with(String[] more, String... command) {
+    return Stream.concat(Arrays.stream(command), Arrays.stream(more)).toArray(String[]::new);
+  }
+
+  @Test
+  void weightsOfOtherKindsAreRefusedAtOnce() throws IOException {
+    Path copy = folder.resolve("wan");
+    copy(copy, file -> !file.endsWith(Path.of("vae/diffusion_pytorch_model.safetensors")));
+    Files.writeString(copy.resolve("vae/diffusion_pytorch_model.bin"), "pickled");
+    assertRefused(copy, "only diffusion_pytorch_model.bin, which is not read");
+    Files.delete(copy.resolve("vae/diffusion_pytorch_model.bin"));
+    assertRefused(copy, "--out fox.mp4 needs a VAE with weights", "--out", "fox.mp4");
+    assertRefused(copy, "--frames needs a VAE with weights", "--frames", folder.toString());
+  }
+
+  private static void copy(Path to, Predicate<Path> which) throws IOException {
+    try (Stream<Path> all = Files.walk(WAN)) {
+      for (Path file : all.toList()) {
+        Path copied = to.resolve(WAN.relativize(file).toString());
+        if (Files.isDirectory(file)) {
+          Files.createDirectories(copied);
+        } else if (which.test(file)) {
+          Files.copy(file, copied);
+        }
+      }
+    }
   }
 
   private static List<Path> list(Path folder) throws IOException {

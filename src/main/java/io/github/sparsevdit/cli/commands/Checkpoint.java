@@ -68,7 +68,7 @@ final class Checkpoint implements AutoCloseable {
       ElementType attentionType,
       List<String> prompts) {
     GenerateOptions resolved = options.generateOptions().withAttentionType(attentionType);
-    Generator generator = Generator.open(folder, backend, options.openOptions());
+    Generator generator = generator(folder, backend, options);
     try {
       List<String> all = generator.prompts();
       List<String> chosen =
@@ -82,6 +82,14 @@ final class Checkpoint implements AutoCloseable {
     } catch (RuntimeException | Error failure) {
       generator.close();
       throw failure;
+    }
+  }
+
+  private static Generator generator(Path folder, Backend backend, RunOptions options) {
+    try {
+      return Generator.open(folder, backend, options.openOptions());
+    } catch (IllegalArgumentException e) {
+      throw RunOptions.named(e);
     }
   }
 
