@@ -4,7 +4,6 @@ import io.github.sparsevdit.internal.io.Sha256;
 import io.github.sparsevdit.pattern.ModelShape;
 import io.github.sparsevdit.pattern.Schedule;
 import io.github.sparsevdit.pattern.Sequence;
-import io.github.sparsevdit.table.DispatchTable;
 import io.github.sparsevdit.tensor.ElementType;
 import io.github.sparsevdit.tensor.Safetensors;
 import io.github.sparsevdit.tensor.Tensor;
@@ -129,12 +128,14 @@ public final class CapturedSource implements CalibrationSource {
     return manifest.part().queries();
   }
 
-  /**
-   * A table that was searched on this capture, as one of the whole model: heads that were not
-   * captured get full attention.
-   */
-  public DispatchTable complete(DispatchTable table) {
-    return manifest.part().complete(table, manifest.model());
+  @Override
+  public ModelShape wholeModel() {
+    return manifest.model();
+  }
+
+  @Override
+  public List<Integer> heads() {
+    return manifest.part().heads();
   }
 
   @Override
