@@ -1,8 +1,8 @@
 package io.github.sparsevdit.search;
 
+import io.github.sparsevdit.pattern.Mode;
 import io.github.sparsevdit.search.Candidate.Kind;
 import java.util.ArrayList;
-import java.util.Arrays;
 import java.util.List;
 
 /**
@@ -27,16 +27,25 @@ record LagrangianRule(double lambda, double maxError) implements Rule {
       }
       kindOf[i] = kinds.indexOf(kind);
     }
-    int[][] best = new int[layer.heads()][kinds.size()];
+    double[] fixed = new double[kindOf.length]; // NaN where the candidate costs nothing at all
+    for (int i = 0; i < kindOf.length; i++) {
+      boolean skip = candidates.get(i).mode() == Mode.SKIP;
+      fixed[i] = skip ? Double.NaN : cost.fixed(candidates.get(i));
+    }
+    Best[][] best = new Best[layer.heads()][kinds.size()];
     for (int head = 0; head < best.length; head++) {
-      Arrays.fill(best[head], -1);
+      double[] error = layer.error()[head];
+      double[] density = layer.density()[head];
       for (int i = 0; i < kindOf.length; i++) {
-        if (layer.error()[head][i] > maxError) {
+        if (error[i] > maxError) {
           continue;
         }
-        int rival = best[head][kindOf[i]];
-        if (rival < 0 || better(layer, cost, head, i, rival)) {
-          best[head][kindOf[i]] = i;
+        double harm = layer.weight() * error[i];
+        double price = Double.isNaN(fixed[i]) ? 0 : fixed[i] + cost.perDensity() * density[i];
+        Best rival = best[head][kindOf[i]];
+        Best trial = new Best(i, harm, price, harm + lambda * price);
+        if (rival == null || trial.beats(rival)) {
+          best[head][kindOf[i]] = trial;
         }
       }
     }
@@ -50,21 +59,21 @@ record LagrangianRule(double lambda, double maxError) implements Rule {
       int used = 0;
       boolean possible = true;
       for (int head = 0; head < trial.length && possible; head++) {
-        int pick = -1;
+        Best pick = null;
+        int pickKind = 0;
         for (int kind = 0; kind < kinds.size(); kind++) {
-          int i = best[head][kind];
-          if ((set >> kind & 1) == 1
-              && i >= 0
-              && (pick < 0 || better(layer, cost, head, i, pick))) {
-            pick = i;
+          Best rival = best[head][kind];
+          if ((set >> kind & 1) == 1 && rival != null && (pick == null || rival.beats(pick))) {
+            pick = rival;
+            pickKind = kind;
           }
         }
-        possible = pick >= 0;
+        possible = pick != null;
         if (possible) {
-          trial[head] = pick;
-          used |= 1 << kindOf[pick];
-          total += layer.weight() * layer.error()[head][pick];
-          price += cost.head(candidates.get(pick), layer.density()[head][pick]);
+          trial[head] = pick.candidate;
+          used |= 1 << pickKind;
+          total += pick.harm;
+          price += pick.price;
         }
       }
       if (!possible
@@ -84,11 +93,14 @@ record LagrangianRule(double lambda, double maxError) implements Rule {
     return chosen;
   }
 
-  private boolean better(LayerScores layer, CostModel cost, int head, int i, int rival) {
-    double price = cost.head(layer.candidates().get(i), layer.density()[head][i]);
-    double rivalPrice = cost.head(layer.candidates().get(rival), layer.density()[head][rival]);
-    double loss = layer.weight() * layer.error()[head][i] + lambda * price;
-    double rivalLoss = layer.weight() * layer.error()[head][rival] + lambda * rivalPrice;
-    return loss < rivalLoss || loss == rivalLoss && price < rivalPrice;
+  /**
+   * A head's best candidate of a kind.
+   *
+   * @param harm its error, weighted
+   */
+  private record Best(int candidate, double harm, double price, double loss) {
+    boolean beats(Best other) {
+      return loss < other.loss || loss == other.loss && price < other.price;
+    }
   }
 }

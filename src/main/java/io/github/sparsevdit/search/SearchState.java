@@ -103,13 +103,34 @@ final class SearchState {
     if (Arrays.stream(found).sum() == 0 && half >= 0) {
       return ranked(order, -1, phase, layer, head);
     }
-    Integer[] ranking = new Integer[blocks];
-    Arrays.setAll(ranking, i -> i);
-    Arrays.sort(
-        ranking,
-        (a, b) ->
-            found[a] != found[b] ? Double.compare(found[b], found[a]) : Integer.compare(a, b));
-    return Arrays.stream(ranking).mapToInt(Integer::intValue).toArray();
+    return descending(found);
+  }
+
+  /**
+   * Indices of the values, the largest first, equal ones in order: a merge sort of plain numbers,
+   * since a table of a large model takes tens of thousands of such rankings.
+   */
+  private static int[] descending(double[] values) {
+    int[] from = new int[values.length];
+    Arrays.setAll(from, i -> i);
+    int[] to = new int[values.length];
+    for (int run = 1; run < from.length; run *= 2) {
+      for (int begin = 0; begin < from.length; begin += 2 * run) {
+        int middle = Math.min(begin + run, from.length);
+        int end = Math.min(begin + 2 * run, from.length);
+        int left = begin;
+        int right = middle;
+        for (int at = begin; at < end; at++) {
+          boolean takeRight =
+              left == middle || right < end && values[from[right]] > values[from[left]];
+          to[at] = takeRight ? from[right++] : from[left++];
+        }
+      }
+      int[] swap = from;
+      from = to;
+      to = swap;
+    }
+    return from;
   }
 
   private void add(double[] to, int order, int half, int phase, int layer, int head) {
@@ -198,9 +219,7 @@ final class SearchState {
       sum[i] = in.readDouble();
       sumOfSquares[i] = in.readDouble();
     }
-    for (int i = 0; i < mass.length; i++) {
-      mass[i] = in.readDouble();
-    }
+    StoredValues.read(in, mass);
     readUndecided(in);
   }
 

@@ -42,7 +42,9 @@ final class TableBuilder {
             options.cost().device(),
             setup.samples,
             setup.wantedSteps.stream().map(setup.timesteps::get).toList(),
-            setup.sourceSha256);
+            setup.sourceSha256,
+            setup.checkpointSha256,
+            setup.fingerprint());
     return new DispatchTable(setup.model, setup.sequence, options.block(), info, phases);
   }
 

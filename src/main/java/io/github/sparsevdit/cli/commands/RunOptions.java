@@ -321,7 +321,8 @@ final class RunOptions {
                 "(?<![-\\w./])(latents(?= FRAMES| \\d)|video(?= \\d)|guidance-2|true-guidance|flow-shift|sigmas|timesteps)(?=[ ;:\\[])",
                 "--$1")
             .replaceFirst("^(image|last-image)(?=[ :])", "--$1")
-            .replaceFirst("this one takes guidance$", "this one takes --guidance");
+            .replaceFirst("this one takes guidance$", "this one takes --guidance")
+            .replaceFirst("set any-checkpoint$", "set --any-checkpoint");
     return new CommandFailure(message, failure);
   }
 
