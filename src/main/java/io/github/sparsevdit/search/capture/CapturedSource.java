@@ -36,6 +36,9 @@ import java.util.stream.Stream;
  *       those alone; {@code "queries": {"block", "blocks": [ascending]}}, and q holds the rows of
  *       those video query blocks alone, in frame-major and in token-major order, and of all text,
  *       ascending.
+ *   <li>The manifest may name the checkpoint, {@code "checkpointSha256"}, as {@link
+ *       CalibrationSource#checkpointSha256} gives it: a table searched on the capture is then for
+ *       runs of that one.
  *   <li>in any of them, optionally, {@code outProjection.<layer>}: the layer's output projection
  *       [d, H·D] as stored in a checkpoint, of any type.
  *   <li>Where networks take turns (Wan2.2), the manifest's {@code "networkStarts"} are the steps at
@@ -126,6 +129,11 @@ public final class CapturedSource implements CalibrationSource {
   @Override
   public QueryBlocks queryBlocks() {
     return manifest.part().queries();
+  }
+
+  @Override
+  public String checkpointSha256() {
+    return manifest.checkpointSha256();
   }
 
   @Override
