@@ -39,12 +39,9 @@ public record CostModel(
     if (candidate.mode() == Mode.SKIP) {
       return 0;
     }
-    return fixed(candidate) + perDensity * density;
-  }
-
-  /** Of a head that is not skipped, whatever its density. */
-  double fixed(Candidate candidate) {
-    return perHead + (candidate.order().equals(Order.FRAME_MAJOR) ? 0 : perPermutedHead);
+    return perHead
+        + (candidate.order().equals(Order.FRAME_MAJOR) ? 0 : perPermutedHead)
+        + perDensity * density;
   }
 
   /** Of a group, however many heads it has. */

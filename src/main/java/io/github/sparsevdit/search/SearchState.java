@@ -95,42 +95,49 @@ final class SearchState {
   int[] ranked(int order, int half, int phase, int layer, int head) {
     double[] found = new double[blocks];
     add(found, order, half, phase, layer, head);
-    if (Arrays.stream(found).sum() == 0) {
+    if (allZero(found)) {
       for (int any = 0; any < phases; any++) {
         add(found, order, half, any, layer, head);
       }
     }
-    if (Arrays.stream(found).sum() == 0 && half >= 0) {
+    if (half >= 0 && allZero(found)) {
       return ranked(order, -1, phase, layer, head);
     }
     return descending(found);
   }
 
+  private static boolean allZero(double[] values) {
+    for (double value : values) {
+      if (value != 0) {
+        return false;
+      }
+    }
+    return true;
+  }
+
   /**
-   * Indices of the values, the largest first, equal ones in order: a merge sort of plain numbers,
-   * since a table of a large model takes tens of thousands of such rankings.
+   * Indices of the values, none negative, the largest first, equal ones in order. A table of a large
+   * model takes tens of thousands of such rankings, so plain numbers are sorted: a value's upper
+   * bits with its index in place of the lowest, and then what differs in the lowest alone.
    */
   private static int[] descending(double[] values) {
-    int[] from = new int[values.length];
-    Arrays.setAll(from, i -> i);
-    int[] to = new int[values.length];
-    for (int run = 1; run < from.length; run *= 2) {
-      for (int begin = 0; begin < from.length; begin += 2 * run) {
-        int middle = Math.min(begin + run, from.length);
-        int end = Math.min(begin + 2 * run, from.length);
-        int left = begin;
-        int right = middle;
-        for (int at = begin; at < end; at++) {
-          boolean takeRight =
-              left == middle || right < end && values[from[right]] > values[from[left]];
-          to[at] = takeRight ? from[right++] : from[left++];
-        }
-      }
-      int[] swap = from;
-      from = to;
-      to = swap;
+    int low = Integer.SIZE - Integer.numberOfLeadingZeros(values.length);
+    long mask = (1L << low) - 1;
+    long[] keys = new long[values.length];
+    for (int i = 0; i < keys.length; i++) {
+      keys[i] = Double.doubleToLongBits(values[i]) & ~mask | mask - i;
     }
-    return from;
+    Arrays.sort(keys);
+    int[] ranking = new int[keys.length];
+    for (int i = 0; i < keys.length; i++) {
+      int index = (int) (mask - (keys[keys.length - 1 - i] & mask));
+      int at = i;
+      for (; at > 0 && values[index] > values[ranking[at - 1]]; at--) {
+        ranking[at] = ranking[at - 1];
+      }
+      ranking[at] = index;
+    }
+    return ranking;
   }
 
   private void add(double[] to, int order, int half, int phase, int layer, int head) {

@@ -25,11 +25,11 @@ class StoredScoresSpeedTest {
   private static final int BLOCK = 128;
   private static final double MOST_SECONDS = 10; // on a busy machine; 2 on an idle one
 
-  /** 2 + 4 · (9 + 9) + 2 · 13: 100 in all. */
+  /** 2 + 2 · 12 · 3 + 2 · 13: 100 in all. */
   private static final Candidates CANDIDATES = candidates();
 
   private static Candidates candidates() {
-    List<Long> windows = LongStream.of(0, 2, 8, 20, 50, 100, 200, 350, 600).map(w -> w * BLOCK).boxed().toList();
+    List<Long> windows = LongStream.of(0, 1, 2, 4, 8, 16, 32, 64, 128, 250, 400, 600).map(w -> w * BLOCK).boxed().toList();
     List<Integer> stripes = List.of(1, 2, 4, 8, 16, 30, 60, 100, 180, 300, 450, 600, 800);
     return Candidates.builder()
         .diagonal(windows)
