@@ -154,9 +154,7 @@ public final class OfflineSearch {
   private Findings measure(CalibrationSource source, SearchSetup setup) {
     SearchState state = setup.nothingYet();
     try (SearchLog log =
-            checkpoint == null
-                ? null
-                : SearchLog.open(checkpoint, setup.describe(), state);
+            checkpoint == null ? null : SearchLog.open(checkpoint, setup.describe(), state);
         Sweeper sweeper = sweepers.apply(setup);
         PointScorer scorer = new PointScorer(setup, state, sweeper)) {
       ProgressCount progress = new ProgressCount(source, setup, state);

@@ -34,9 +34,9 @@ import java.util.zip.CheckedOutputStream;
  * <p>The file is {@link #MAGIC} (8 bytes), {@link #VERSION} (4), the number of frames that were
  * written whole (4; it is 1, or 2 with a snapshot), the CRC-32C of these (4), then frames. A frame
  * is its payload's length (8 bytes), that length's CRC-32C (4), the payload, and the payload's
- * CRC-32C (4), big-endian. The first describes the search; the others hold records, each a
- * byte that says which, and {@link #END}. A frame is on the disk before the next is begun, so only
- * the last can be torn: it is cut off when the search goes on, and its points are done again.
+ * CRC-32C (4), big-endian. The first describes the search; the others hold records, each a byte
+ * that says which, and {@link #END}. A frame is on the disk before the next is begun, so only the
+ * last can be torn: it is cut off when the search goes on, and its points are done again.
  *
  * <p>Appending happens on a thread of its own, one frame at a time: the search waits only if the
  * frame before is not yet on the disk, and while a snapshot is written. What fails there is thrown

@@ -92,8 +92,7 @@ final class SearchSetup {
       }
     }
     this.wantedSteps = List.copyOf(chooseSteps(source.steps()));
-    this.layersThere =
-        IntStream.range(0, model.layers()).filter(source::hasLayer).boxed().toList();
+    this.layersThere = IntStream.range(0, model.layers()).filter(source::hasLayer).boxed().toList();
     CalibrationSource.QueryBlocks there = source.queryBlocks();
     if (there != null && there.block() != options.block()) {
       throw new IllegalArgumentException(

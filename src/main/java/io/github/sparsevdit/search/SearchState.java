@@ -116,9 +116,9 @@ final class SearchState {
   }
 
   /**
-   * Indices of the values, none negative, the largest first, equal ones in order. A table of a large
-   * model takes tens of thousands of such rankings, so plain numbers are sorted: a value's upper
-   * bits with its index in place of the lowest, and then what differs in the lowest alone.
+   * Indices of the values, none negative, the largest first, equal ones in order. A table of a
+   * large model takes tens of thousands of such rankings, so plain numbers are sorted: a value's
+   * upper bits with its index in place of the lowest, and then what differs in the lowest alone.
    */
   private static int[] descending(double[] values) {
     int low = Integer.SIZE - Integer.numberOfLeadingZeros(values.length);

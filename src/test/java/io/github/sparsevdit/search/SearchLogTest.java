@@ -191,9 +191,7 @@ class SearchLogTest {
     }
     Path inFile = Files.createFile(folder.resolve("a file")).resolve("search.state");
     UncheckedIOException e =
-        assertThrows(
-            UncheckedIOException.class,
-            () -> SearchLog.open(inFile, SEARCH, state(2)));
+        assertThrows(UncheckedIOException.class, () -> SearchLog.open(inFile, SEARCH, state(2)));
     assertTrue(e.getMessage().contains(inFile.toString()), e.getMessage());
   }
 

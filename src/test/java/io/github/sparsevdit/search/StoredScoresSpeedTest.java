@@ -29,7 +29,11 @@ class StoredScoresSpeedTest {
   private static final Candidates CANDIDATES = candidates();
 
   private static Candidates candidates() {
-    List<Long> windows = LongStream.of(0, 1, 2, 4, 8, 16, 32, 64, 128, 250, 400, 600).map(w -> w * BLOCK).boxed().toList();
+    List<Long> windows =
+        LongStream.of(0, 1, 2, 4, 8, 16, 32, 64, 128, 250, 400, 600)
+            .map(w -> w * BLOCK)
+            .boxed()
+            .toList();
     List<Integer> stripes = List.of(1, 2, 4, 8, 16, 30, 60, 100, 180, 300, 450, 600, 800);
     return Candidates.builder()
         .diagonal(windows)
@@ -68,8 +72,7 @@ class StoredScoresSpeedTest {
     long begin = System.nanoTime();
     Findings findings = OfflineSearch.findings(file);
     double read = seconds(begin);
-    DispatchTable table =
-        findings.with(findings.options().withTargetDensity(0.25)).wholeTable();
+    DispatchTable table = findings.with(findings.options().withTargetDensity(0.25)).wholeTable();
     table.write(out);
     double all = seconds(begin);
     findings.front();
@@ -119,8 +122,7 @@ class StoredScoresSpeedTest {
     SearchState state = setup.nothingYet();
     PatternDensity densities = new PatternDensity(SEQUENCE, BLOCK);
     int[] first = IntStream.range(0, state.blocks).toArray();
-    double[] density =
-        CANDIDATES.all().stream().mapToDouble(c -> densities.of(c, first)).toArray();
+    double[] density = CANDIDATES.all().stream().mapToDouble(c -> densities.of(c, first)).toArray();
     int heads = state.undecided.length;
     IntStream.range(0, heads)
         .parallel()

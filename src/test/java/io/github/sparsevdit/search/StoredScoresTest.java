@@ -146,10 +146,13 @@ class StoredScoresTest {
   void whatNeedsAnotherMeasurementIsRefused() {
     SearchOptions options = options().withDenseSteps(1);
     new OfflineSearch(backend, options).checkpoint(file).run(source);
-    refused("rule paper needs another measurement; this one has lagrangian", o -> o.withRule(RuleName.PAPER));
+    refused(
+        "rule paper needs another measurement; this one has lagrangian",
+        o -> o.withRule(RuleName.PAPER));
     refused("block 32 needs another measurement; this one has 16", o -> o.withBlock(32));
     refused("phases [0, 4]", o -> o.withPhaseStarts(List.of(0, 4)));
-    refused("dense steps 0 needs another measurement; this one has 1 to 5", o -> o.withDenseSteps(0));
+    refused(
+        "dense steps 0 needs another measurement; this one has 1 to 5", o -> o.withDenseSteps(0));
     refused("dense steps 6", o -> o.withDenseSteps(6));
     refused("share 0.7", o -> o.withShare(0.7));
     refused("seed 9", o -> o.withSeed(9));
@@ -159,8 +162,7 @@ class StoredScoresTest {
   }
 
   private void refused(String why, UnaryOperator<SearchOptions> change) {
-    IllegalArgumentException e =
-        assertThrows(IllegalArgumentException.class, () -> stored(change));
+    IllegalArgumentException e = assertThrows(IllegalArgumentException.class, () -> stored(change));
     assertTrue(e.getMessage().startsWith(why), e.getMessage());
   }
 

@@ -70,10 +70,7 @@ final class Checkpoint implements AutoCloseable {
       boolean anyCheckpoint,
       List<String> prompts) {
     GenerateOptions resolved =
-        options
-            .generateOptions()
-            .withAttentionType(attentionType)
-            .withAnyCheckpoint(anyCheckpoint);
+        options.generateOptions().withAttentionType(attentionType).withAnyCheckpoint(anyCheckpoint);
     Generator generator = Generator.open(folder, backend, options.openOptions());
     try {
       List<String> all = generator.prompts();
