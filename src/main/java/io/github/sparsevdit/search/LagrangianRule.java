@@ -5,40 +5,60 @@ import java.util.Arrays;
 /**
  * The least {@code error + λ · cost} of the layer, FULL among the candidates with error 0. What
  * launching a group costs is paid once per layer however many heads are in it, which ties the heads
- * together; there are few kinds of groups, so every set of them is tried and each head takes its
- * best within the set. Cost never rises with λ.
+ * together; there are few kinds of groups, so every set of them that can be the best is tried, and
+ * each head takes its best within the set. Cost never rises with λ.
  *
  * @param lambda λ, at least 0
  * @param maxError candidates with a larger error are out; FULL never is
  */
 record LagrangianRule(double lambda, double maxError) implements Rule {
+  private static final double BOUND_SLACK = 1e-9; // far above what rounding does to a sum
+
   @Override
   public int[] choose(LayerScores layer, CostModel cost) {
+    double[][] prices = layer.prices(cost);
     Head[] heads = new Head[layer.heads()];
-    for (int head = 0; head < heads.length; head++) {
-      heads[head] = new Head(layer, head, cost);
-    }
     int kinds = layer.kinds().size();
-    double[] launch = layer.kinds().stream().mapToDouble(cost::group).toArray();
+    double[] launch = new double[kinds];
+    for (int kind = 0; kind < kinds; kind++) {
+      launch[kind] = cost.group(layer.kinds().get(kind));
+    }
+    int free = 0; // what heads take where launching costs nothing
+    double loss = 0;
+    double[] without = new double[kinds]; // the least that heads lose where a kind is left out
+    for (int head = 0; head < heads.length; head++) {
+      heads[head] = new Head(layer, head, prices[head]);
+      free |= 1 << heads[head].first;
+      loss += heads[head].loss[heads[head].first];
+      without[heads[head].first] += heads[head].gap;
+    }
+    double bound = loss + lambda * sum(launch, free);
+    bound += BOUND_SLACK * Math.abs(bound);
     int chosen = 0;
     double least = Double.POSITIVE_INFINITY;
     double leastCost = Double.POSITIVE_INFINITY;
     for (int set = 1; set < 1 << kinds; set++) {
+      boolean hopeless =
+          (set & free) == free
+              ? set != free
+              : loss + sum(without, ~set) + lambda * sum(launch, set) > bound;
+      if (hopeless) {
+        continue;
+      }
       double total = 0;
       double price = 0;
       int used = 0;
-      int head = 0;
-      for (; head < heads.length; head++) {
+      for (int head = 0; head < heads.length && used >= 0; head++) {
         int kind = heads[head].best(set);
         if (kind < 0) {
-          break;
+          used = -1; // nothing in the set is for this head
+        } else {
+          used |= 1 << kind;
+          total += heads[head].harm[kind];
+          price += heads[head].price[kind];
         }
-        used |= 1 << kind;
-        total += heads[head].harm[kind];
-        price += heads[head].price[kind];
       }
-      if (head < heads.length
-          || used != set) { // a smaller set is the same choice with fewer groups to pay for
+      if (used != set) { // a smaller set is the same choice with fewer groups to pay for
         continue;
       }
       for (int kind = 0; kind < kinds; kind++) {
@@ -58,25 +78,32 @@ record LagrangianRule(double lambda, double maxError) implements Rule {
     return picks;
   }
 
+  /** Of the values whose index is in the set. */
+  private static double sum(double[] values, int set) {
+    double sum = 0;
+    for (int i = 0; i < values.length; i++) {
+      sum += (set >> i & 1) == 1 ? values[i] : 0;
+    }
+    return sum;
+  }
+
   /** A head's best candidate of each kind. Rules are tried by the hundred, so in plain arrays. */
   private final class Head {
     private final int[] candidate; // per kind; −1 for none
     private final double[] harm; // error, weighted
     private final double[] price;
     private final double[] loss;
-    private final int[] order; // kinds, the best first
-    private int there; // how many have a candidate
+    private final int first; // the best kind of all
+    private final double gap; // how much more the second best loses; infinite where there is none
 
-    Head(LayerScores layer, int head, CostModel cost) {
+    Head(LayerScores layer, int head, double[] prices) {
       int kinds = layer.kinds().size();
       candidate = new int[kinds];
       harm = new double[kinds];
       price = new double[kinds];
       loss = new double[kinds];
-      order = new int[kinds];
       Arrays.fill(candidate, -1);
       double[] error = layer.error()[head];
-      double[] prices = layer.prices(cost)[head];
       for (int i = 0; i < error.length; i++) {
         if (error[i] > maxError) {
           continue;
@@ -92,15 +119,10 @@ record LagrangianRule(double lambda, double maxError) implements Rule {
           loss[kind] = itsLoss;
         }
       }
-      for (int kind = 0; kind < kinds; kind++) {
-        if (candidate[kind] >= 0) {
-          int at = there++;
-          for (; at > 0 && beats(loss[kind], price[kind], order[at - 1]); at--) {
-            order[at] = order[at - 1];
-          }
-          order[at] = kind;
-        }
-      }
+      int all = (1 << kinds) - 1;
+      first = best(all);
+      int second = best(all & ~(1 << first));
+      gap = second < 0 ? Double.POSITIVE_INFINITY : loss[second] - loss[first];
     }
 
     private boolean beats(double itsLoss, double itsPrice, int kind) {
@@ -109,12 +131,15 @@ record LagrangianRule(double lambda, double maxError) implements Rule {
 
     /** The best kind of a set of them; −1 where the head has no candidate of any. */
     int best(int set) {
-      for (int i = 0; i < there; i++) {
-        if ((set >> order[i] & 1) == 1) {
-          return order[i];
+      int best = -1;
+      for (int kind = 0; kind < candidate.length; kind++) {
+        if ((set >> kind & 1) == 1
+            && candidate[kind] >= 0
+            && (best < 0 || beats(loss[kind], price[kind], best))) {
+          best = kind;
         }
       }
-      return -1;
+      return best;
     }
   }
 }

@@ -5,6 +5,7 @@ import io.github.sparsevdit.search.capture.CalibrationSource.Key;
 import java.io.DataInputStream;
 import java.io.DataOutputStream;
 import java.io.IOException;
+import java.nio.ByteBuffer;
 import java.util.Arrays;
 import java.util.Map;
 import java.util.Set;
@@ -221,10 +222,13 @@ final class SearchState {
       }
       norms.put(key, values);
     }
+    byte[] cell = new byte[3 * Long.BYTES];
+    ByteBuffer values = ByteBuffer.wrap(cell);
     for (int i = 0; i < count.length; i++) {
-      count[i] = in.readLong();
-      sum[i] = in.readDouble();
-      sumOfSquares[i] = in.readDouble();
+      in.readFully(cell);
+      count[i] = values.getLong(0);
+      sum[i] = values.getDouble(Long.BYTES);
+      sumOfSquares[i] = values.getDouble(2 * Long.BYTES);
     }
     StoredValues.read(in, mass);
     readUndecided(in);
