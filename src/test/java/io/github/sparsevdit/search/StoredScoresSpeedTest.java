@@ -23,7 +23,7 @@ class StoredScoresSpeedTest {
   private static final int HEADS = 24;
   private static final Sequence SEQUENCE = Sequence.video(33, 45, 80).withText(256, false);
   private static final int BLOCK = 128;
-  private static final double MOST_SECONDS = 10; // on a busy machine; 2 on an idle one
+  private static final double MOST_SECONDS = 10; // generous: two busy cores took 5
 
   /** 2 + 2 · 12 · 3 + 2 · 13: 100 in all. */
   private static final Candidates CANDIDATES = candidates();
