@@ -121,6 +121,11 @@ public final class CheckpointFolder {
     return new CheckpointFolder(base.path, variant, base.pipeline, file, loras, secondLoras);
   }
 
+  /** Whether LoRA files are merged into the weights. */
+  public boolean hasLoras() {
+    return !loras.isEmpty() || !secondLoras.isEmpty();
+  }
+
   /**
    * The same with LoRA files merged into the weights.
    *

@@ -1,5 +1,6 @@
 package io.github.sparsevdit.model;
 
+import io.github.sparsevdit.internal.io.Sha256;
 import io.github.sparsevdit.pattern.ModelShape;
 import io.github.sparsevdit.pattern.Sequence;
 import io.github.sparsevdit.tensor.ElementType;
@@ -84,6 +85,14 @@ public interface VideoTransformer extends AutoCloseable {
    * shapes and values. Reads them all when it is first asked for.
    */
   String fingerprint();
+
+  /**
+   * SHA-256 of {@link #fingerprint}, 64 hex digits, as a dispatch table has it. Reads all weights
+   * when it is first asked for.
+   */
+  default String checkpointSha256() {
+    return new Sha256().update(fingerprint()).hex();
+  }
 
   /**
    * The name of a weight, of the network that serves a timestep, that contains NaN or an infinity;

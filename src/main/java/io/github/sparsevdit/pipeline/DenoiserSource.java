@@ -141,6 +141,11 @@ public final class DenoiserSource implements CalibrationSource {
   }
 
   @Override
+  public String checkpointSha256() {
+    return transformer.checkpointSha256();
+  }
+
+  @Override
   public int samples() {
     return samples.size();
   }

@@ -28,6 +28,7 @@ public final class GenerateOptions implements Cloneable {
   private boolean withoutStepNoise;
   private ElementType attentionType;
   private boolean anyMemory;
+  private boolean anyCheckpoint;
   private boolean timeAttention;
   private DenoisingProgress progress = DenoisingProgress.NONE;
   private Path resume;
@@ -166,6 +167,11 @@ public final class GenerateOptions implements Cloneable {
     return with(options -> options.anyMemory = anyMemory);
   }
 
+  /** Whether to run with a dispatch table that was searched on another checkpoint. */
+  public GenerateOptions withAnyCheckpoint(boolean anyCheckpoint) {
+    return with(options -> options.anyCheckpoint = anyCheckpoint);
+  }
+
   /** Whether to time self-attention on a device; see {@link Runner#timeAttention}. */
   public GenerateOptions withTimeAttention(boolean timeAttention) {
     return with(options -> options.timeAttention = timeAttention);
@@ -255,6 +261,10 @@ public final class GenerateOptions implements Cloneable {
 
   boolean anyMemory() {
     return anyMemory;
+  }
+
+  boolean anyCheckpoint() {
+    return anyCheckpoint;
   }
 
   boolean timeAttention() {

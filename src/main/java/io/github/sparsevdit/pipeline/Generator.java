@@ -15,6 +15,7 @@ import io.github.sparsevdit.model.families.Families;
 import io.github.sparsevdit.model.vae.Tiling;
 import io.github.sparsevdit.pattern.ModelShape;
 import io.github.sparsevdit.pattern.Policy;
+import io.github.sparsevdit.table.DispatchTable;
 import io.github.sparsevdit.tensor.ElementType;
 import java.nio.file.Path;
 import java.util.ArrayList;
@@ -322,6 +323,22 @@ public final class Generator implements AutoCloseable {
           }
           return transformer;
         });
+  }
+
+  /** Refuses a table of another checkpoint; called exclusively. */
+  void requireCheckpoint(DispatchTable table) {
+    String searched = table.search().checkpointSha256();
+    String own = transformer().checkpointSha256();
+    if (!own.equals(searched)) {
+      throw new IllegalArgumentException(
+          "the table was searched on a checkpoint of %s with SHA-256 %s; that of %s is %s%s: search a table on this one, or set any-checkpoint"
+              .formatted(
+                  table.model().name(),
+                  searched,
+                  folder.path(),
+                  own,
+                  folder.hasLoras() ? " (with its LoRA, which is part of the weights)" : ""));
+    }
   }
 
   /** Closes the denoiser, the text encoder and the decoder; waits for a running run. */

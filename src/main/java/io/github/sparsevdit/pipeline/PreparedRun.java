@@ -16,6 +16,7 @@ import io.github.sparsevdit.pattern.Policy;
 import io.github.sparsevdit.pattern.Schedule;
 import io.github.sparsevdit.pattern.Sequence;
 import io.github.sparsevdit.search.capture.CalibrationSource;
+import io.github.sparsevdit.table.DispatchTable;
 import io.github.sparsevdit.tensor.ElementType;
 import io.github.sparsevdit.tensor.Tensor;
 import java.lang.foreign.Arena;
@@ -501,6 +502,7 @@ public final class PreparedRun {
       throw new IllegalArgumentException(
           "the table is for %s; this model is %s".formatted(policy.model(), generator.shape()));
     }
+    requireCheckpoint(policy);
     RunInputs inputs = inputs(prompt, options.seed());
     Runner runner = runner();
     Runner.Result result = runner.run(inputs, policy, UnaryOperator.identity(), options.resume());
@@ -513,6 +515,28 @@ public final class PreparedRun {
         result.seconds(),
         result.attentionSeconds(),
         result.density());
+  }
+
+  /**
+   * Refuses a dispatch table that was searched on another checkpoint, unless the options allow it;
+   * what {@link #generate} does first. Where a table says which one it was, this encodes the texts,
+   * opens the denoiser and reads all its weights, once: seconds for each GB.
+   *
+   * @throws IllegalArgumentException if the checkpoint is another; the message names both
+   */
+  public void requireCheckpoint(Policy policy) {
+    if (options.anyCheckpoint()
+        || !(policy instanceof DispatchTable table)
+        || table.search() == null
+        || table.search().checkpointSha256().isEmpty()) {
+      return;
+    }
+    generator.exclusively(
+        () -> {
+          encodeTexts(); // before the denoiser is opened
+          generator.requireCheckpoint(table);
+          return null;
+        });
   }
 
   /**

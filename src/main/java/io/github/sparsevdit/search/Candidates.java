@@ -84,6 +84,28 @@ public final class Candidates {
     return new Builder();
   }
 
+  /** The candidates that {@link #all} lists, as a builder made them. */
+  static Candidates of(List<Candidate> all) {
+    Builder builder = builder();
+    for (Candidate candidate : all) {
+      switch (candidate.mode()) {
+        case FULL, SKIP -> {}
+        case DIAGONAL -> builder.diagonal(List.of(candidate.window()));
+        case MULTI_DIAGONAL -> builder.multiDiagonal(List.of(candidate.window()));
+        case VERTICAL_STRIPE -> builder.stripes(candidate.order(), List.of(candidate.listed()));
+        case BLOCKS -> throw new IllegalStateException("an explicit block list is no candidate");
+      }
+      if (candidate.listed() > 0 && candidate.mode() != Mode.VERTICAL_STRIPE) {
+        builder.anchors(List.of(candidate.listed()));
+      }
+    }
+    Candidates made = builder.build();
+    if (!made.all.equals(all)) {
+      throw new IllegalArgumentException("candidates " + all + "; expected " + made.all);
+    }
+    return made;
+  }
+
   /** Every candidate; the first is FULL, the second SKIP. */
   public List<Candidate> all() {
     return all;

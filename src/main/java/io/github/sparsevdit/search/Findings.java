@@ -1,8 +1,11 @@
 package io.github.sparsevdit.search;
 
 import io.github.sparsevdit.pattern.Mode;
+import io.github.sparsevdit.pattern.ModelShape;
 import io.github.sparsevdit.pattern.Pattern;
+import io.github.sparsevdit.pattern.Sequence;
 import io.github.sparsevdit.table.DispatchTable;
+import java.util.Arrays;
 import java.util.List;
 import java.util.function.ToDoubleFunction;
 
@@ -40,6 +43,21 @@ public final class Findings {
     return setup.candidates.all();
   }
 
+  /** The model the points are of. */
+  public ModelShape model() {
+    return setup.model;
+  }
+
+  /** The sequence of every point. */
+  public Sequence sequence() {
+    return setup.sequence;
+  }
+
+  /** How many runs (prompts, seeds) the points are of. */
+  public int samples() {
+    return setup.samples;
+  }
+
   /** First steps of the phases. */
   public List<Integer> phaseStarts() {
     return setup.phaseStarts;
@@ -52,17 +70,22 @@ public final class Findings {
    *     error, another block, other phases, or fewer dense steps
    */
   public Findings with(SearchOptions changed) {
-    require(changed.rule() == options.rule(), "rule", changed.rule().json());
-    require(changed.block() == options.block(), "block", changed.block());
-    require(
-        changed.phaseStarts().isEmpty() || changed.phaseStarts().equals(setup.phaseStarts),
-        "phases",
-        changed.phaseStarts());
-    require(
-        changed.denseSteps() >= setup.options.denseSteps()
-            && changed.denseSteps() <= setup.timesteps.size(),
-        "dense steps",
-        changed.denseSteps());
+    require("rule", changed.rule().json(), options.rule().json());
+    require("block", changed.block(), options.block());
+    if (!changed.phaseStarts().equals(setup.options.phaseStarts())) {
+      require("phases", changed.phaseStarts(), setup.phaseStarts);
+    }
+    require("share", changed.share(), setup.options.share());
+    require("steps per phase", changed.stepsPerPhase(), setup.options.stepsPerPhase());
+    require("seed", changed.seed(), setup.options.seed());
+    if (changed.candidates() != null) {
+      require("candidates", changed.candidates().describe(), setup.candidates.describe());
+    }
+    int least = setup.options.denseSteps();
+    int most = setup.timesteps.size();
+    if (changed.denseSteps() < least || changed.denseSteps() > most) {
+      require("dense steps", changed.denseSteps(), "%d to %d".formatted(least, most));
+    }
     return new Findings(setup, state, changed, scores);
   }
 
@@ -131,6 +154,14 @@ public final class Findings {
   /** Tables of every density, and what they cost in error. */
   public ParetoFront front() {
     return selector.front();
+  }
+
+  /**
+   * The table the options ask for, of the whole model: heads that the source had no points of get
+   * full attention.
+   */
+  public DispatchTable wholeTable() {
+    return table().spread(setup.wholeModel, setup.heads);
   }
 
   /** The table the options ask for. */
@@ -237,31 +268,42 @@ public final class Findings {
       if (setup.phaseEnd(phase) <= setup.options.denseSteps()) {
         continue;
       }
-      for (int layer = 0; layer < state.layers; layer++) {
-        double[][] error = new double[state.heads][candidates.size()];
-        double[][] density = new double[state.heads][candidates.size()];
-        for (int head = 0; head < state.heads; head++) {
-          int[][] ranked = new int[SearchState.ORDERS][];
-          for (int i = 0; i < candidates.size(); i++) {
-            Candidate candidate = candidates.get(i);
-            error[head][i] =
-                setup.hasLayer(layer) || i == Candidates.FULL
-                    ? mean(state, state.cell(phase, layer, head, i))
-                    : Double.POSITIVE_INFINITY; // nothing is known: full attention
-            density[head][i] = alike[i];
-            if (candidate.listed() > 0) {
-              int order = SearchState.order(candidate.order());
-              if (ranked[order] == null) {
-                ranked[order] = state.ranked(order, -1, phase, layer, head);
-              }
-              density[head][i] = densities.of(candidate, ranked[order]);
-            }
-          }
-        }
-        scores[phase][layer] = new LayerScores(candidates, error, density, 1);
-      }
+      int at = phase;
+      Arrays.parallelSetAll(
+          scores[phase], layer -> score(setup, state, densities, alike, at, layer));
     }
     return scores;
+  }
+
+  private static LayerScores score(
+      SearchSetup setup,
+      SearchState state,
+      PatternDensity densities,
+      double[] alike,
+      int phase,
+      int layer) {
+    List<Candidate> candidates = setup.candidates.all();
+    double[][] error = new double[state.heads][candidates.size()];
+    double[][] density = new double[state.heads][candidates.size()];
+    for (int head = 0; head < state.heads; head++) {
+      int[][] ranked = new int[SearchState.ORDERS][];
+      for (int i = 0; i < candidates.size(); i++) {
+        Candidate candidate = candidates.get(i);
+        error[head][i] =
+            setup.hasLayer(layer) || i == Candidates.FULL
+                ? mean(state, state.cell(phase, layer, head, i))
+                : Double.POSITIVE_INFINITY; // nothing is known: full attention
+        density[head][i] = alike[i];
+        if (candidate.listed() > 0) {
+          int order = SearchState.order(candidate.order());
+          if (ranked[order] == null) {
+            ranked[order] = state.ranked(order, -1, phase, layer, head);
+          }
+          density[head][i] = densities.of(candidate, ranked[order]);
+        }
+      }
+    }
+    return new LayerScores(candidates, error, density, 1);
   }
 
   private static double mean(SearchState state, int cell) {
@@ -288,9 +330,10 @@ public final class Findings {
     return n < 2 ? Double.POSITIVE_INFINITY : Math.sqrt(variance / (n - 1));
   }
 
-  private static void require(boolean same, String what, Object value) {
-    if (!same) {
-      throw new IllegalArgumentException("%s %s needs another measurement".formatted(what, value));
+  private static void require(String what, Object value, Object measured) {
+    if (!value.equals(measured)) {
+      throw new IllegalArgumentException(
+          "%s %s needs another measurement; this one has %s".formatted(what, value, measured));
     }
   }
 }

@@ -8,7 +8,9 @@ import io.github.sparsevdit.table.DispatchTable;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Duration;
+import java.util.Locale;
 import java.util.concurrent.CancellationException;
+import java.util.concurrent.atomic.AtomicReference;
 import java.util.function.Consumer;
 import java.util.function.Function;
 
@@ -57,6 +59,37 @@ public final class OfflineSearch {
   public OfflineSearch checkpoint(Path file) {
     this.checkpoint = file;
     return this;
+  }
+
+  /**
+   * What a finished search left in its checkpoint: tables for other targets, λ or ε take seconds,
+   * and neither backend nor source.
+   *
+   * @throws IllegalArgumentException if the file is no checkpoint, is cut short or damaged, or its
+   *     search is not finished
+   * @throws java.io.UncheckedIOException if it cannot be read
+   */
+  public static Findings findings(Path checkpoint) {
+    AtomicReference<SearchSetup> setup = new AtomicReference<>();
+    SearchState state =
+        SearchLog.readOnly(
+            checkpoint,
+            search -> {
+              setup.set(SearchSetup.of(search));
+              return setup.get().nothingYet();
+            });
+    SearchStage[] stages = SearchStage.values();
+    if (state.stage < stages.length) {
+      throw new IllegalArgumentException(
+          "the search of %s is not finished: it is in stage %d of %d (%s), with %d points of it done; resume it first"
+              .formatted(
+                  checkpoint,
+                  state.stage + 1,
+                  stages.length,
+                  stages[state.stage].name().toLowerCase(Locale.ROOT),
+                  state.done.size()));
+    }
+    return new Findings(setup.get(), state);
   }
 
   /**
@@ -119,17 +152,9 @@ public final class OfflineSearch {
   }
 
   private Findings measure(CalibrationSource source, SearchSetup setup) {
-    SearchState state =
-        new SearchState(
-            setup.phases(),
-            setup.model.layers(),
-            setup.model.heads(),
-            setup.candidates.all().size(),
-            setup.videoBlocks);
+    SearchState state = setup.nothingYet();
     try (SearchLog log =
-            checkpoint == null
-                ? null
-                : SearchLog.open(checkpoint, setup.fingerprint(), options.cost(), state);
+            checkpoint == null ? null : SearchLog.open(checkpoint, setup.describe(), state);
         Sweeper sweeper = sweepers.apply(setup);
         PointScorer scorer = new PointScorer(setup, state, sweeper)) {
       ProgressCount progress = new ProgressCount(source, setup, state);

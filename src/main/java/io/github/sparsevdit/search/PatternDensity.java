@@ -1,17 +1,20 @@
 package io.github.sparsevdit.search;
 
 import io.github.sparsevdit.pattern.Sequence;
+import java.util.Map;
+import java.util.concurrent.ConcurrentHashMap;
 
 /**
  * Densities of the candidates' patterns from block counts alone, so that a search over hundreds of
  * thousands of (head, candidate) pairs needs no plans. All text counts as valid. The same figures
- * as a plan's.
+ * as a plan's. Thread-safe.
  */
 final class PatternDensity {
   private final int block;
   private final int videoTokens;
   private final int text;
   private final int blocks;
+  private final Map<Integer, Double> bands = new ConcurrentHashMap<>(); // pairs by reach
 
   PatternDensity(Sequence sequence, int block) {
     this.block = block;
@@ -55,31 +58,35 @@ final class PatternDensity {
     return videoPairs + (double) videoTokens * text + (double) text * ((double) videoTokens + text);
   }
 
+  /** A band is a range of blocks about the query's; an anchor adds the queries it is not near. */
   private double bandPairs(long window, int[] ranked, int anchors) {
-    double pairs = 0;
-    for (int query = 0; query < blocks; query++) {
-      int first = query;
-      while (first > 0 && distance(first - 1, query) <= window) {
-        first--;
-      }
-      int last = query;
-      while (last + 1 < blocks && distance(query, last + 1) <= window) {
-        last++;
-      }
-      long keys = Math.min((last + 1L) * block, videoTokens) - (long) first * block;
-      for (int i = 0; i < anchors; i++) {
-        if (ranked[i] < first || ranked[i] > last) {
-          keys += tokens(ranked[i]);
-        }
-      }
-      pairs += (double) tokens(query) * keys;
+    int reach = reach(window);
+    double pairs = bands.computeIfAbsent(reach, this::bandPairs);
+    for (int i = 0; i < anchors; i++) {
+      pairs += (double) tokens(ranked[i]) * (videoTokens - tokensNear(ranked[i], reach));
     }
     return pairs;
   }
 
-  /** Between the last token of an earlier block and the first of a later one. */
-  private long distance(int earlier, int later) {
-    return (long) later * block - ((long) earlier * block + block - 1);
+  private double bandPairs(int reach) {
+    double pairs = 0;
+    for (int query = 0; query < blocks; query++) {
+      pairs += (double) tokens(query) * tokensNear(query, reach);
+    }
+    return pairs;
+  }
+
+  /**
+   * How many blocks away a block is seen: the distance of two blocks is that between the last token
+   * of the earlier and the first of the later.
+   */
+  private int reach(long window) {
+    return window == 0 ? 0 : (int) Math.min(blocks, (window - 1) / block + 1);
+  }
+
+  private long tokensNear(int centre, int reach) {
+    long end = Math.min((centre + reach + 1L) * block, videoTokens);
+    return end - (long) Math.max(0, centre - reach) * block;
   }
 
   private int tokens(int videoBlock) {

@@ -20,6 +20,7 @@ import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.CompletionException;
 import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Executors;
+import java.util.function.Function;
 import java.util.zip.CRC32C;
 import java.util.zip.CheckedOutputStream;
 
@@ -33,9 +34,9 @@ import java.util.zip.CheckedOutputStream;
  * <p>The file is {@link #MAGIC} (8 bytes), {@link #VERSION} (4), the number of frames that were
  * written whole (4; it is 1, or 2 with a snapshot), the CRC-32C of these (4), then frames. A frame
  * is its payload's length (8 bytes), that length's CRC-32C (4), the payload, and the payload's
- * CRC-32C (4), big-endian. The first holds costs and fingerprint; the others hold records, each a
- * byte that says which, and {@link #END}. A frame is on the disk before the next is begun, so only
- * the last can be torn: it is cut off when the search goes on, and its points are done again.
+ * CRC-32C (4), big-endian. The first describes the search; the others hold records, each a byte
+ * that says which, and {@link #END}. A frame is on the disk before the next is begun, so only the
+ * last can be torn: it is cut off when the search goes on, and its points are done again.
  *
  * <p>Appending happens on a thread of its own, one frame at a time: the search waits only if the
  * frame before is not yet on the disk, and while a snapshot is written. What fails there is thrown
@@ -43,7 +44,7 @@ import java.util.zip.CheckedOutputStream;
  */
 final class SearchLog implements AutoCloseable {
   private static final long MAGIC = 0x7376646974736561L; // "svditsea"
-  private static final int VERSION = 3;
+  private static final int VERSION = 4;
   private static final int PREAMBLE = 20;
   private static final int HEAD = 12;
   private static final int TAIL = 4;
@@ -58,9 +59,18 @@ final class SearchLog implements AutoCloseable {
   /** Bytes that are not kept waiting for the next checkpoint. */
   private static final int MOST_PENDING = 8 << 20;
 
+  /**
+   * Which search a file belongs to.
+   *
+   * @param fingerprint another search has another
+   * @param cost it goes by
+   * @param setup all else that tables depend on besides the scores, as {@link SearchSetup} writes
+   *     it
+   */
+  record Search(String fingerprint, CostModel cost, byte[] setup) {}
+
   private final Path file;
-  private final String fingerprint;
-  private final CostModel cost;
+  private final Search search; // null where nothing will be written
   private final ExecutorService writer =
       Executors.newSingleThreadExecutor(
           Thread.ofPlatform().daemon().name("svdit-search-checkpoint").factory());
@@ -70,10 +80,9 @@ final class SearchLog implements AutoCloseable {
   private long base; // where the frames end that were written whole
   private long length; // where the last frame ends that is on the disk
 
-  private SearchLog(Path file, String fingerprint, CostModel cost) {
+  private SearchLog(Path file, Search search) {
     this.file = file;
-    this.fingerprint = fingerprint;
-    this.cost = cost;
+    this.search = search;
   }
 
   /**
@@ -83,8 +92,8 @@ final class SearchLog implements AutoCloseable {
    * @throws IllegalArgumentException if the file is no checkpoint, is cut short or damaged, or
    *     belongs to another search
    */
-  static SearchLog open(Path file, String fingerprint, CostModel cost, SearchState state) {
-    SearchLog log = new SearchLog(file, fingerprint, cost);
+  static SearchLog open(Path file, Search search, SearchState state) {
+    SearchLog log = new SearchLog(file, search);
     try {
       if (Files.exists(file)) {
         log.resume(state);
@@ -96,6 +105,20 @@ final class SearchLog implements AutoCloseable {
     } catch (RuntimeException | Error e) {
       log.close();
       throw e;
+    }
+  }
+
+  /**
+   * Reads a file that stays as it is.
+   *
+   * @param begin gives a state of nothing yet for the search the file belongs to; it gets what the
+   *     file holds
+   * @throws IllegalArgumentException if the file is no checkpoint, or is cut short or damaged
+   * @throws UncheckedIOException if it cannot be read
+   */
+  static SearchState readOnly(Path file, Function<Search, SearchState> begin) {
+    try (SearchLog log = new SearchLog(file, null)) {
+      return log.load(begin);
     }
   }
 
@@ -167,7 +190,7 @@ final class SearchLog implements AutoCloseable {
         in -> {
           readPreamble(in, file);
           in.skipNBytes(HEAD);
-          return readCost(in);
+          return readSearch(in).cost();
         });
   }
 
@@ -214,8 +237,10 @@ final class SearchLog implements AutoCloseable {
           frame(
               channel,
               out -> {
-                write(out, cost);
-                out.writeUTF(fingerprint);
+                write(out, search.cost());
+                out.writeUTF(search.fingerprint());
+                out.writeInt(search.setup().length);
+                out.write(search.setup());
               });
           if (state != null) {
             frame(
@@ -296,23 +321,31 @@ final class SearchLog implements AutoCloseable {
   }
 
   private void resume(SearchState state) {
+    load(
+        of -> {
+          if (!of.fingerprint().equals(search.fingerprint())) {
+            throw new IllegalArgumentException(
+                "the checkpoint %s belongs to another search: source, candidates, options, backend or tier differ"
+                    .formatted(file));
+          }
+          return state;
+        });
+    cutOff();
+  }
+
+  private SearchState load(Function<Search, SearchState> begin) {
     read(
         file,
         in -> {
           check(in, readPreamble(in, file), Files.size(file));
           return null;
         });
-    read(
+    return read(
         file,
         in -> {
           boolean snapshot = readPreamble(in, file) == 2;
           in.skipNBytes(HEAD);
-          readCost(in);
-          if (!in.readUTF().equals(fingerprint)) {
-            throw new IllegalArgumentException(
-                "the checkpoint %s belongs to another search: source, candidates, options, backend or tier differ"
-                    .formatted(file));
-          }
+          SearchState state = begin.apply(readSearch(in));
           in.skipNBytes(TAIL);
           if (snapshot) {
             in.skipNBytes(HEAD);
@@ -323,9 +356,8 @@ final class SearchLog implements AutoCloseable {
             in.skipNBytes(HEAD - Long.BYTES);
             apply(in, state);
           }
-          return null;
+          return state;
         });
-    cutOff();
   }
 
   /** Finds where the last whole frame ends. */
@@ -456,6 +488,11 @@ final class SearchLog implements AutoCloseable {
           "the checkpoint %s is damaged at its beginning; delete it to begin anew".formatted(file));
     }
     return whole;
+  }
+
+  private static Search readSearch(DataInputStream in) throws IOException {
+    CostModel cost = readCost(in);
+    return new Search(in.readUTF(), cost, in.readNBytes(in.readInt()));
   }
 
   private static CostModel readCost(DataInputStream in) throws IOException {

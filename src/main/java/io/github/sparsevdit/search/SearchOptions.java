@@ -1,5 +1,8 @@
 package io.github.sparsevdit.search;
 
+import java.io.DataInputStream;
+import java.io.DataOutputStream;
+import java.io.IOException;
 import java.util.List;
 import java.util.function.Consumer;
 
@@ -234,6 +237,45 @@ public final class SearchOptions implements Cloneable {
     }
   }
 
+  /** Whether undecided heads are measured again: not where all query blocks were. */
+  boolean refines() {
+    return refine && share < 1;
+  }
+
+  /** Writes all but the cost model and the candidates. */
+  void write(DataOutputStream out) throws IOException {
+    out.writeUTF(rule.json());
+    for (double value : new double[] {lambda, epsilon, maxError, targetDensity, targetSpeedup}) {
+      out.writeDouble(value);
+    }
+    out.writeInt(block);
+    StoredValues.writeInts(out, phaseStarts);
+    out.writeInt(denseSteps);
+    out.writeInt(stepsPerPhase);
+    out.writeDouble(share);
+    out.writeBoolean(refine);
+    out.writeLong(seed);
+  }
+
+  /** What {@link #write} wrote. */
+  static SearchOptions read(DataInputStream in) throws IOException {
+    SearchOptions options = new SearchOptions();
+    options.rule = RuleName.ofJson(in.readUTF());
+    options.lambda = in.readDouble();
+    options.epsilon = in.readDouble();
+    options.maxError = in.readDouble();
+    options.targetDensity = in.readDouble();
+    options.targetSpeedup = in.readDouble();
+    options.block = in.readInt();
+    options.phaseStarts = StoredValues.readInts(in);
+    options.denseSteps = in.readInt();
+    options.stepsPerPhase = in.readInt();
+    options.share = in.readDouble();
+    options.refine = in.readBoolean();
+    options.seed = in.readLong();
+    return options;
+  }
+
   /** The options that decide what is measured; the others can be changed afterwards. */
   String measured() {
     return "projected %s, block %d, share %s, refine %s, seed %d%s"
@@ -241,9 +283,9 @@ public final class SearchOptions implements Cloneable {
             rule == RuleName.LAGRANGIAN,
             block,
             share,
-            refine,
+            refines(),
             seed,
-            refine
+            refines()
                 // What decides which heads are undecided.
                 ? ", rule %s, lambda %s, epsilon %s, max error %s, targets %s %s, dense steps %d, %s"
                     .formatted(

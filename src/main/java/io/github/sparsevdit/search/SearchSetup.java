@@ -1,7 +1,5 @@
 package io.github.sparsevdit.search;
 
-import static java.util.stream.Collectors.toSet;
-
 import io.github.sparsevdit.internal.io.Sha256;
 import io.github.sparsevdit.pattern.ModelShape;
 import io.github.sparsevdit.pattern.Sequence;
@@ -10,6 +8,11 @@ import io.github.sparsevdit.search.capture.CalibrationSource.Key;
 import io.github.sparsevdit.search.sweep.SampledQueryBlocks;
 import io.github.sparsevdit.search.sweep.SweepPass;
 import io.github.sparsevdit.tensor.ElementType;
+import java.io.ByteArrayInputStream;
+import java.io.ByteArrayOutputStream;
+import java.io.DataInputStream;
+import java.io.DataOutputStream;
+import java.io.IOException;
 import java.util.List;
 import java.util.Set;
 import java.util.TreeSet;
@@ -23,7 +26,13 @@ final class SearchSetup {
   final List<Double> timesteps;
   final int samples;
   final String sourceSha256;
+  final String checkpointSha256;
   final SearchOptions options;
+
+  /** The model that {@link #model} is some heads of, and which; none listed for all. */
+  final ModelShape wholeModel;
+
+  final List<Integer> heads;
   final Candidates candidates;
   final List<Integer> phaseStarts;
   final int videoBlocks;
@@ -31,7 +40,7 @@ final class SearchSetup {
   /** Steps at which another network takes over, ascending. */
   final List<Integer> networkStarts;
 
-  private final Set<Integer> layersThere;
+  private final List<Integer> layersThere;
 
   /** Video query blocks to draw from, whose queries alone are there; null for all. */
   final int[] available;
@@ -52,6 +61,9 @@ final class SearchSetup {
     this.timesteps = source.schedule().timesteps();
     this.samples = source.samples();
     this.sourceSha256 = source.sha256();
+    this.checkpointSha256 = source.checkpointSha256();
+    this.wholeModel = source.wholeModel();
+    this.heads = List.copyOf(source.heads());
     this.options = options;
     this.candidates = candidates(options, sequence);
     this.videoBlocks = sequence.videoBlocks(options.block());
@@ -80,8 +92,7 @@ final class SearchSetup {
       }
     }
     this.wantedSteps = List.copyOf(chooseSteps(source.steps()));
-    this.layersThere =
-        IntStream.range(0, model.layers()).filter(source::hasLayer).boxed().collect(toSet());
+    this.layersThere = IntStream.range(0, model.layers()).filter(source::hasLayer).boxed().toList();
     CalibrationSource.QueryBlocks there = source.queryBlocks();
     if (there != null && there.block() != options.block()) {
       throw new IllegalArgumentException(
@@ -90,6 +101,79 @@ final class SearchSetup {
     }
     this.available =
         there == null ? null : there.blocks().stream().mapToInt(Integer::intValue).toArray();
+  }
+
+  /** What {@link #write} wrote: for tables, not for another measurement. */
+  private SearchSetup(DataInputStream in, CostModel cost) throws IOException {
+    arithmetic = in.readUTF();
+    model = StoredValues.readModel(in);
+    wholeModel = StoredValues.readModel(in);
+    heads = StoredValues.readInts(in);
+    sequence = StoredValues.readSequence(in);
+    type = ElementType.valueOf(in.readUTF());
+    timesteps = StoredValues.readDoubles(in);
+    samples = in.readInt();
+    sourceSha256 = in.readUTF();
+    checkpointSha256 = in.readUTF();
+    candidates = StoredValues.readCandidates(in);
+    options = SearchOptions.read(in).withCost(cost).withCandidates(candidates);
+    phaseStarts = StoredValues.readInts(in);
+    networkStarts = StoredValues.readInts(in);
+    wantedSteps = StoredValues.readInts(in);
+    layersThere = StoredValues.readInts(in);
+    videoBlocks = sequence.videoBlocks(options.block());
+    available = null;
+  }
+
+  private void write(DataOutputStream out) throws IOException {
+    out.writeUTF(arithmetic);
+    StoredValues.write(out, model);
+    StoredValues.write(out, wholeModel);
+    StoredValues.writeInts(out, heads);
+    StoredValues.write(out, sequence);
+    out.writeUTF(type.name());
+    StoredValues.writeDoubles(out, timesteps);
+    out.writeInt(samples);
+    out.writeUTF(sourceSha256);
+    out.writeUTF(checkpointSha256);
+    StoredValues.write(out, candidates);
+    options.write(out);
+    StoredValues.writeInts(out, phaseStarts);
+    StoredValues.writeInts(out, networkStarts);
+    StoredValues.writeInts(out, wantedSteps);
+    StoredValues.writeInts(out, layersThere);
+  }
+
+  /** All that tables depend on besides the scores, for the checkpoint. */
+  SearchLog.Search describe() {
+    ByteArrayOutputStream bytes = new ByteArrayOutputStream();
+    try {
+      write(new DataOutputStream(bytes));
+    } catch (IOException e) {
+      throw new AssertionError(e); // memory throws none
+    }
+    return new SearchLog.Search(fingerprint(), options.cost(), bytes.toByteArray());
+  }
+
+  /** The setup of the search that a checkpoint belongs to. */
+  static SearchSetup of(SearchLog.Search search) {
+    try {
+      SearchSetup setup =
+          new SearchSetup(
+              new DataInputStream(new ByteArrayInputStream(search.setup())), search.cost());
+      if (!setup.fingerprint().equals(search.fingerprint())) {
+        throw new IllegalArgumentException("it describes another search than it names");
+      }
+      return setup;
+    } catch (IOException e) {
+      throw new IllegalArgumentException("its description of the search is cut short", e);
+    }
+  }
+
+  /** A state of nothing yet. */
+  SearchState nothingYet() {
+    return new SearchState(
+        phases(), model.layers(), model.heads(), candidates.all().size(), videoBlocks);
   }
 
   private static Candidates candidates(SearchOptions options, Sequence sequence) {
@@ -137,7 +221,7 @@ final class SearchSetup {
     return switch (stage) {
       case SURVEY -> true;
       case LISTED -> !PointScorer.passes(candidates, stage).isEmpty();
-      case REFINE -> options.refine() && options.share() < 1;
+      case REFINE -> options.refines();
     };
   }
 

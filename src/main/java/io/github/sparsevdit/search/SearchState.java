@@ -5,6 +5,7 @@ import io.github.sparsevdit.search.capture.CalibrationSource.Key;
 import java.io.DataInputStream;
 import java.io.DataOutputStream;
 import java.io.IOException;
+import java.nio.ByteBuffer;
 import java.util.Arrays;
 import java.util.Map;
 import java.util.Set;
@@ -95,21 +96,49 @@ final class SearchState {
   int[] ranked(int order, int half, int phase, int layer, int head) {
     double[] found = new double[blocks];
     add(found, order, half, phase, layer, head);
-    if (Arrays.stream(found).sum() == 0) {
+    if (allZero(found)) {
       for (int any = 0; any < phases; any++) {
         add(found, order, half, any, layer, head);
       }
     }
-    if (Arrays.stream(found).sum() == 0 && half >= 0) {
+    if (half >= 0 && allZero(found)) {
       return ranked(order, -1, phase, layer, head);
     }
-    Integer[] ranking = new Integer[blocks];
-    Arrays.setAll(ranking, i -> i);
-    Arrays.sort(
-        ranking,
-        (a, b) ->
-            found[a] != found[b] ? Double.compare(found[b], found[a]) : Integer.compare(a, b));
-    return Arrays.stream(ranking).mapToInt(Integer::intValue).toArray();
+    return descending(found);
+  }
+
+  private static boolean allZero(double[] values) {
+    for (double value : values) {
+      if (value != 0) {
+        return false;
+      }
+    }
+    return true;
+  }
+
+  /**
+   * Indices of the values, none negative, the largest first, equal ones in order. A table of a
+   * large model takes tens of thousands of such rankings, so plain numbers are sorted: a value's
+   * upper bits with its index in place of the lowest, and then what differs in the lowest alone.
+   */
+  private static int[] descending(double[] values) {
+    int low = Integer.SIZE - Integer.numberOfLeadingZeros(values.length);
+    long mask = (1L << low) - 1;
+    long[] keys = new long[values.length];
+    for (int i = 0; i < keys.length; i++) {
+      keys[i] = Double.doubleToLongBits(values[i]) & ~mask | mask - i;
+    }
+    Arrays.sort(keys);
+    int[] ranking = new int[keys.length];
+    for (int i = 0; i < keys.length; i++) {
+      int index = (int) (mask - (keys[keys.length - 1 - i] & mask));
+      int at = i;
+      for (; at > 0 && values[index] > values[ranking[at - 1]]; at--) {
+        ranking[at] = ranking[at - 1];
+      }
+      ranking[at] = index;
+    }
+    return ranking;
   }
 
   private void add(double[] to, int order, int half, int phase, int layer, int head) {
@@ -193,14 +222,15 @@ final class SearchState {
       }
       norms.put(key, values);
     }
+    byte[] cell = new byte[3 * Long.BYTES];
+    ByteBuffer values = ByteBuffer.wrap(cell);
     for (int i = 0; i < count.length; i++) {
-      count[i] = in.readLong();
-      sum[i] = in.readDouble();
-      sumOfSquares[i] = in.readDouble();
+      in.readFully(cell);
+      count[i] = values.getLong(0);
+      sum[i] = values.getDouble(Long.BYTES);
+      sumOfSquares[i] = values.getDouble(2 * Long.BYTES);
     }
-    for (int i = 0; i < mass.length; i++) {
-      mass[i] = in.readDouble();
-    }
+    StoredValues.read(in, mass);
     readUndecided(in);
   }
 

@@ -4,6 +4,7 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.Locale;
 import java.util.function.Predicate;
+import java.util.stream.IntStream;
 
 /**
  * Applies a rule to everything that was measured, at one knob or at the knob that reaches a target.
@@ -53,24 +54,22 @@ final class Selector {
     int layers = setup.model.layers();
     int heads = setup.model.heads();
     int steps = setup.timesteps.size();
-    int[][][] chosen = new int[setup.phases()][][];
+    int[][][] chosen = choose(rule);
     double density = 0;
     double error = 0;
     double cost = 0;
     for (int phase = 0; phase < setup.phases(); phase++) {
       int from = setup.phaseStarts.get(phase);
-      int sparse = setup.phaseEnd(phase) - Math.max(from, options.denseSteps());
+      int sparse = sparse(phase);
       int dense = setup.phaseEnd(phase) - from - Math.max(sparse, 0);
       density += (double) dense * layers;
       cost += (double) dense * layers * heads;
       if (sparse <= 0) {
         continue;
       }
-      chosen[phase] = new int[layers][];
       for (int layer = 0; layer < layers; layer++) {
         LayerScores scored = scores[phase][layer];
-        int[] picks = rule.choose(scored, options.cost());
-        chosen[phase][layer] = picks;
+        int[] picks = chosen[phase][layer];
         double visible = 0;
         for (int head = 0; head < heads; head++) {
           visible += scored.density()[head][picks[head]];
@@ -82,6 +81,28 @@ final class Selector {
     }
     double calls = (double) steps * layers;
     return new Selection(knob, chosen, density / calls, error / calls, calls * heads / cost);
+  }
+
+  /** Steps of a phase that are not dense; not above 0 where it is dense throughout. */
+  private int sparse(int phase) {
+    return setup.phaseEnd(phase) - Math.max(setup.phaseStarts.get(phase), options.denseSteps());
+  }
+
+  /** Layers are chosen for independently, so by all processors: a target takes dozens of knobs. */
+  private int[][][] choose(Rule rule) {
+    int layers = setup.model.layers();
+    int[][][] chosen = new int[setup.phases()][][];
+    for (int phase = 0; phase < chosen.length; phase++) {
+      chosen[phase] = sparse(phase) > 0 ? new int[layers][] : null;
+    }
+    IntStream.range(0, chosen.length * layers)
+        .parallel()
+        .filter(i -> chosen[i / layers] != null)
+        .forEach(
+            i ->
+                chosen[i / layers][i % layers] =
+                    rule.choose(scores[i / layers][i % layers], options.cost()));
+    return chosen;
   }
 
   /**

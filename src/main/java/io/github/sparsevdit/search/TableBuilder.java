@@ -7,6 +7,7 @@ import io.github.sparsevdit.table.DispatchTable.Phase;
 import io.github.sparsevdit.table.DispatchTable.SearchInfo;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.stream.IntStream;
 
 /** Turns a selection into a dispatch table. */
 final class TableBuilder {
@@ -42,27 +43,34 @@ final class TableBuilder {
             options.cost().device(),
             setup.samples,
             setup.wantedSteps.stream().map(setup.timesteps::get).toList(),
-            setup.sourceSha256);
+            setup.sourceSha256,
+            setup.checkpointSha256,
+            setup.fingerprint());
     return new DispatchTable(setup.model, setup.sequence, options.block(), info, phases);
   }
 
   private Phase phase(Selection selection, int phase, double from, double to) {
-    List<List<HeadEntry>> layers = new ArrayList<>();
-    boolean full = true;
-    for (int layer = 0; layer < setup.model.layers(); layer++) {
-      List<HeadEntry> heads = new ArrayList<>();
-      for (int head = 0; head < setup.model.heads(); head++) {
-        int chosen = selection.chosen()[phase][layer][head];
-        heads.add(
-            new HeadEntry(
-                findings.pattern(phase, layer, head, chosen),
-                findings.density(phase, layer, head, chosen),
-                findings.error(phase, layer, head, chosen)));
-        full &= heads.getLast().pattern().mode() == Mode.FULL;
-      }
-      layers.add(heads);
-    }
+    List<List<HeadEntry>> layers =
+        IntStream.range(0, setup.model.layers())
+            .parallel() // heads' blocks are ranked
+            .mapToObj(layer -> heads(selection, phase, layer))
+            .toList();
+    boolean full =
+        layers.stream().flatMap(List::stream).allMatch(head -> head.pattern().mode() == Mode.FULL);
     return full ? Phase.full(from, to) : new Phase(from, to, layers);
+  }
+
+  private List<HeadEntry> heads(Selection selection, int phase, int layer) {
+    List<HeadEntry> heads = new ArrayList<>();
+    for (int head = 0; head < setup.model.heads(); head++) {
+      int chosen = selection.chosen()[phase][layer][head];
+      heads.add(
+          new HeadEntry(
+              findings.pattern(phase, layer, head, chosen),
+              findings.density(phase, layer, head, chosen),
+              findings.error(phase, layer, head, chosen)));
+    }
+    return heads;
   }
 
   /**

@@ -73,7 +73,8 @@ public final class DispatchTable implements Policy {
   }
 
   /**
-   * How a table was found. Only for the reader's information.
+   * How a table was found. A run compares {@code checkpointSha256} with its checkpoint; all else is
+   * for the reader's information.
    *
    * @param rule {@code "lagrangian"}, {@code "paper"}
    * @param lambda the weight of the cost; NaN where it does not apply
@@ -83,6 +84,10 @@ public final class DispatchTable implements Policy {
    * @param samples how many there were
    * @param timesteps that were sampled
    * @param sourceSha256 of what was calibrated on; empty where not known
+   * @param checkpointSha256 of the checkpoint it was searched on, as {@code
+   *     VideoTransformer.checkpointSha256()} gives it; empty where not known
+   * @param searchSha256 of what was measured: the points, the candidates, the options that decide
+   *     their scores, and the arithmetic; empty where not known
    */
   public record SearchInfo(
       String rule,
@@ -92,12 +97,16 @@ public final class DispatchTable implements Policy {
       String device,
       int samples,
       List<Double> timesteps,
-      String sourceSha256) {
+      String sourceSha256,
+      String checkpointSha256,
+      String searchSha256) {
     public SearchInfo {
       Objects.requireNonNull(rule, "rule");
       Objects.requireNonNull(cost, "cost");
       Objects.requireNonNull(device, "device");
       Objects.requireNonNull(sourceSha256, "sourceSha256");
+      Objects.requireNonNull(checkpointSha256, "checkpointSha256");
+      Objects.requireNonNull(searchSha256, "searchSha256");
       timesteps = List.copyOf(timesteps);
     }
   }
@@ -174,6 +183,17 @@ public final class DispatchTable implements Policy {
    */
   public DispatchTable rescale(Sequence to) {
     return to.equals(sequence) ? this : TableRescale.rescale(this, to);
+  }
+
+  /**
+   * The table as one of a model with more heads, where it was searched on some: the others get full
+   * attention.
+   *
+   * @param whole the model
+   * @param heads which of its heads this table's are, ascending; empty if they are all
+   */
+  public DispatchTable spread(ModelShape whole, List<Integer> heads) {
+    return heads.isEmpty() ? this : TableHeads.spread(this, whole, heads);
   }
 
   @Override

@@ -65,7 +65,16 @@ final class TableJson {
 
   private static SearchInfo search(Json object) {
     object.only(
-        "rule", "lambda", "epsilon", "cost", "device", "samples", "timesteps", "sourceSha256");
+        "rule",
+        "lambda",
+        "epsilon",
+        "cost",
+        "device",
+        "samples",
+        "timesteps",
+        "sourceSha256",
+        "checkpointSha256",
+        "searchSha256");
     return new SearchInfo(
         object.field("rule").text(),
         object.number("lambda", Double.NaN),
@@ -76,7 +85,9 @@ final class TableJson {
         object.has("timesteps")
             ? object.field("timesteps").array().stream().map(Json::number).toList()
             : List.of(),
-        object.text("sourceSha256", ""));
+        object.text("sourceSha256", ""),
+        object.text("checkpointSha256", ""),
+        object.text("searchSha256", ""));
   }
 
   private static Phase phase(Json object) {
@@ -148,6 +159,8 @@ final class TableJson {
     writeText("device", search.device(), to);
     to.field("samples", search.samples()).field("timesteps", search.timesteps());
     writeText("sourceSha256", search.sourceSha256(), to);
+    writeText("checkpointSha256", search.checkpointSha256(), to);
+    writeText("searchSha256", search.searchSha256(), to);
   }
 
   private static void write(Phase phase, JsonText to) {

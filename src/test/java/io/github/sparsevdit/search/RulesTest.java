@@ -97,6 +97,33 @@ class RulesTest {
     }
   }
 
+  /** Some heads may take little; the best of all combinations, still. */
+  @Test
+  void aMaxErrorLeavesTheBestOfTheRest() {
+    Random random = new Random(11);
+    for (int trial = 0; trial < 300; trial++) {
+      LayerScores layer = randomLayer(random, 3);
+      double lambda = Math.pow(10, random.nextDouble(-3, 1));
+      double maxError = Math.pow(10, random.nextDouble(-3, 0));
+      double group = random.nextInt(3) == 0 ? 0 : random.nextDouble() / 2;
+      CostModel cost = new CostModel("measured", group, 0.02, 0.05, 0.9, "", 0, 0);
+      double least = Double.POSITIVE_INFINITY;
+      for (int all = 0; all < 125; all++) {
+        int[] picks = {all % 5, all / 5 % 5, all / 25};
+        boolean allowed = true;
+        for (int head = 0; head < 3; head++) {
+          allowed &= layer.error()[head][picks[head]] <= maxError;
+        }
+        least = allowed ? Math.min(least, loss(layer, cost, lambda, picks)) : least;
+      }
+      int[] chosen = new LagrangianRule(lambda, maxError).choose(layer, cost);
+      for (int head = 0; head < 3; head++) {
+        assertTrue(layer.error()[head][chosen[head]] <= maxError, "trial " + trial);
+      }
+      assertEquals(least, loss(layer, cost, lambda, chosen), 1e-12, "trial " + trial);
+    }
+  }
+
   @Test
   void costFallsAsLambdaRises() {
     Random random = new Random(5);

@@ -22,7 +22,8 @@ import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 
 class SearchLogTest {
-  private static final String FINGERPRINT = "a search";
+  private static final SearchLog.Search SEARCH =
+      new SearchLog.Search("a search", CostModel.SPARSITY, new byte[] {1, 2, 3});
   private static final int HEADS = 2;
   private static final int CANDIDATES = 3;
   private static final int BLOCKS = 4;
@@ -190,9 +191,7 @@ class SearchLogTest {
     }
     Path inFile = Files.createFile(folder.resolve("a file")).resolve("search.state");
     UncheckedIOException e =
-        assertThrows(
-            UncheckedIOException.class,
-            () -> SearchLog.open(inFile, FINGERPRINT, CostModel.SPARSITY, state(2)));
+        assertThrows(UncheckedIOException.class, () -> SearchLog.open(inFile, SEARCH, state(2)));
     assertTrue(e.getMessage().contains(inFile.toString()), e.getMessage());
   }
 
@@ -253,7 +252,7 @@ class SearchLogTest {
   }
 
   private SearchLog open(SearchState state) {
-    return SearchLog.open(file, FINGERPRINT, CostModel.SPARSITY, state);
+    return SearchLog.open(file, SEARCH, state);
   }
 
   private static SearchState state(int layers) {

@@ -1,6 +1,7 @@
 package io.github.sparsevdit.table;
 
 import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
@@ -56,12 +57,28 @@ class DispatchTableTest {
     assertEquals(new Sequence(6, 8, 8, 5, true), table.sequence());
     assertEquals(64, table.block());
     assertEquals(
-        new SearchInfo("lagrangian", 0.5, Double.NaN, "measured", "", 8, List.of(999.0, 500.5), ""),
+        new SearchInfo(
+            "lagrangian", 0.5, Double.NaN, "measured", "", 8, List.of(999.0, 500.5), "", "", ""),
         table.search());
     HeadEntry head = table.phases().get(1).layers().get(0).get(0);
     assertEquals(new HeadEntry(Pattern.diagonal(64, 0, 5), 0.25, 0.011), head);
     assertEquals(
         Pattern.verticalStripe(Order.tileMajor(2, 4, 4), 1, 3), table.patterns(0, 1).get(1));
+  }
+
+  /** What a table was searched on goes with it to another sequence. */
+  @Test
+  void checkpointAndSearchAreNamed() {
+    DispatchTable table =
+        DispatchTable.parse(
+            GOOD.replace(
+                "\"samples\": 8",
+                "\"samples\": 8, \"checkpointSha256\": \"12ab\", \"searchSha256\": \"34cd\""));
+    assertEquals("12ab", table.search().checkpointSha256());
+    assertEquals("34cd", table.search().searchSha256());
+    String json = table.rescale(new Sequence(3, 8, 8, 5, true)).toJson();
+    assertTrue(json.contains("\"checkpointSha256\": \"12ab\", \"searchSha256\": \"34cd\""), json);
+    assertFalse(DispatchTable.parse(GOOD).toJson().contains("Sha256"));
   }
 
   @ParameterizedTest
@@ -283,7 +300,9 @@ class DispatchTableTest {
                 "a \"device\"",
                 3,
                 List.of(random.nextDouble(), 1e-300, 1e300, 999.0),
-                "ab12");
+                "ab12",
+                random.nextBoolean() ? "" : "cd34",
+                random.nextBoolean() ? "" : "ef56");
     return new DispatchTable(model, sequence, block, search, phases);
   }
 

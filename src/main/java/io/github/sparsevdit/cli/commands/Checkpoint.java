@@ -57,17 +57,23 @@ final class Checkpoint implements AutoCloseable {
    * @param prompts that it is opened for; empty for the first four there are
    */
   static Checkpoint open(Path folder, Backend backend, RunOptions options, List<String> prompts) {
-    return open(folder, backend, options, options.type, prompts);
+    return open(folder, backend, options, options.type, false, prompts);
   }
 
-  /** The same with runs whose self-attention is computed in that type. */
+  /**
+   * The same with runs whose self-attention is computed in that type.
+   *
+   * @param anyCheckpoint whether tables of other checkpoints may run
+   */
   static Checkpoint open(
       Path folder,
       Backend backend,
       RunOptions options,
       ElementType attentionType,
+      boolean anyCheckpoint,
       List<String> prompts) {
-    GenerateOptions resolved = options.generateOptions().withAttentionType(attentionType);
+    GenerateOptions resolved =
+        options.generateOptions().withAttentionType(attentionType).withAnyCheckpoint(anyCheckpoint);
     Generator generator = generator(folder, backend, options);
     try {
       List<String> all = generator.prompts();
@@ -154,6 +160,15 @@ final class Checkpoint implements AutoCloseable {
                     RunProgress.name(stage.getKey()),
                     stage.getValue() * 1e-9))
         .collect(Collectors.joining(", "));
+  }
+
+  /** Refuses a table that was searched on another checkpoint. */
+  void requireCheckpoint(Policy policy) {
+    try {
+      run.requireCheckpoint(policy);
+    } catch (IllegalArgumentException e) {
+      throw RunOptions.named(e);
+    }
   }
 
   /** Dense runs over its prompts; the n-th begins from the noise of seed + n. */

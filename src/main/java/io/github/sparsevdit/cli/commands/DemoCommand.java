@@ -139,6 +139,7 @@ public final class DemoCommand implements Callable<Integer> {
                 backend,
                 runs,
                 attentionType.of(runs.type),
+                false,
                 Stream.concat(calibrate.stream(), prompts.stream()).toList())) {
       if (!checkpoint.decodes()) {
         throw new CommandFailure(
@@ -209,8 +210,7 @@ public final class DemoCommand implements Callable<Integer> {
             .withRefine(false)
             .withTargetDensity(densities.getFirst());
     try (CalibrationSource source = checkpoint.calibration(calibrate)) {
-      return SearchRun.measure(
-          console, backend, source, SearchRuleOptions.Cost.SPARSITY, options, null);
+      return SearchRun.measure(console, backend, source, false, options, null);
     }
   }
 

@@ -79,6 +79,11 @@ public final class GenerateCommand implements Callable<Integer> {
   boolean rescale;
 
   @Option(
+      names = "--any-checkpoint",
+      description = "Run even if the table was searched on another checkpoint.")
+  boolean anyCheckpoint;
+
+  @Option(
       names = "--compare",
       description = "Also run densely from the same noise, and say how near the two are.")
   boolean compare;
@@ -134,11 +139,15 @@ public final class GenerateCommand implements Callable<Integer> {
       throw new ParameterException(
           spec.commandLine(), "--compare needs a --table to compare with the dense run");
     }
+    if (anyCheckpoint && table == null) {
+      throw new ParameterException(
+          spec.commandLine(), "--any-checkpoint is about a --table, and there is none");
+    }
     DispatchTable read = table == null ? null : DispatchTable.read(table);
     ElementType attention = attentionType.of(runs.type);
     try (Backend backend = backendOptions.open();
         Checkpoint checkpoint =
-            Checkpoint.open(folder, backend, runs, attention, List.of(prompt))) {
+            Checkpoint.open(folder, backend, runs, attention, anyCheckpoint, List.of(prompt))) {
       Policy policy = policy(checkpoint, read);
       requireDecoder(checkpoint);
       console.err().println("memory: " + checkpoint.memory(policy));
@@ -183,7 +192,10 @@ public final class GenerateCommand implements Callable<Integer> {
     if (read == null) {
       return Policy.dense(checkpoint.shape(), 128);
     }
-    return TableFit.of(table, read, checkpoint.shape(), checkpoint.sequence(), rescale);
+    DispatchTable fitting =
+        TableFit.of(table, read, checkpoint.shape(), checkpoint.sequence(), rescale);
+    checkpoint.requireCheckpoint(fitting); // before a dense run
+    return fitting;
   }
 
   private Generated run(Checkpoint checkpoint, String what, Policy policy) {

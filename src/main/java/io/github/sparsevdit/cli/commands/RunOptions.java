@@ -323,7 +323,8 @@ final class RunOptions {
             .replaceFirst(
                 "^(image|last-image|negative|dynamic-guidance|text-tokens|embedding-cache|vae-type|vae-tiling)(?=[ :])",
                 "--$1")
-            .replaceFirst("this one takes guidance$", "this one takes --guidance");
+            .replaceFirst("this one takes guidance$", "this one takes --guidance")
+            .replaceFirst("set any-checkpoint$", "set --any-checkpoint");
     return new CommandFailure(message, failure);
   }
 

@@ -53,11 +53,13 @@ import picocli.CommandLine.Spec;
       "  svdit search Wan-AI/Wan2.1-T2V-1.3B-Diffusers --prompts prompts.txt --out table.json",
       "  svdit search checkpoint --prompts p0,p1 --target-speedup 1.8 --cost measured \\",
       "      --resume search.state --out table.json",
+      "  svdit search --from search.state --target-density 0.25 --out sparser.json    in seconds",
       "  svdit search my-capture --rule paper --lambda 0.5 --epsilon 1 --out table.json"
     })
 public final class SearchCommand implements Callable<Integer> {
   @Parameters(
       paramLabel = "SOURCE",
+      arity = "0..1",
       description =
           "A checkpoint's folder (pipeline or transformer), or a folder with captured Q, K, V.")
   Path source;
@@ -86,6 +88,14 @@ public final class SearchCommand implements Callable<Integer> {
   Path resume;
 
   @Option(
+      names = "--from",
+      paramLabel = "FILE",
+      description =
+          "In place of SOURCE: another table from the scores of a finished search, kept with"
+              + " --resume FILE. What is not given stays as it was there.")
+  Path from;
+
+  @Option(
       names = "--chart",
       paramLabel = "FILE",
       description = "Also draw the Pareto front to this PNG file.")
@@ -110,6 +120,17 @@ public final class SearchCommand implements Callable<Integer> {
 
   @Override
   public Integer call() throws IOException {
+    if ((source == null) == (from == null)) {
+      throw new ParameterException(
+          spec.commandLine(),
+          source == null
+              ? "what is searched on is missing: a SOURCE, or --from FILE"
+              : "SOURCE and --from exclude each other: --from takes the scores of an earlier search");
+    }
+    if (from != null) {
+      write(new StoredSearch(from, rules).findings(spec));
+      return 0;
+    }
     SearchOptions options = searchOptions();
     if (!CheckpointFolder.isOne(source) && !Files.exists(source)) {
       throw new NoSuchFileException(source.toString());
@@ -149,15 +170,15 @@ public final class SearchCommand implements Callable<Integer> {
 
   private void search(Backend backend, CalibrationSource points, SearchOptions options)
       throws IOException {
-    Findings findings = SearchRun.measure(console, backend, points, rules.cost, options, resume);
-    DispatchTable table =
-        points instanceof CapturedSource captured
-            ? captured.complete(findings.table())
-            : findings.table();
+    write(SearchRun.measure(console, backend, points, rules.measuresCost(), options, resume));
+  }
+
+  private void write(Findings findings) throws IOException {
+    DispatchTable table = findings.wholeTable();
     ParetoFront front = findings.front();
     table.write(out);
     if (chart != null && Pictures.canDrawText()) {
-      Pictures.writePng(chart, ParetoChart.draw(points.model().name(), front));
+      Pictures.writePng(chart, ParetoChart.draw(table.model().name(), front));
     }
     if (json) {
       Json.print(console.out(), report(table, front));

@@ -56,7 +56,6 @@ final class SearchRuleOptions {
   @Option(
       names = "--cost",
       paramLabel = "COST",
-      defaultValue = "sparsity",
       description =
           "What a head costs: sparsity (its density) or measured (timed here first)"
               + " (default: sparsity).")
@@ -89,6 +88,11 @@ final class SearchRuleOptions {
       description = "Share of the query blocks that candidates are scored on (default: 0.25).")
   Double share;
 
+  /** Whether costs are to be timed. */
+  boolean measuresCost() {
+    return cost == Cost.MEASURED;
+  }
+
   /** The choices of --cost. */
   enum Cost {
     SPARSITY,
@@ -100,7 +104,19 @@ final class SearchRuleOptions {
    * one.
    */
   SearchOptions options() {
-    SearchOptions options = SearchOptions.defaults().withPhaseStarts(phases);
+    return over(SearchOptions.defaults());
+  }
+
+  /** Those of a search that was done, changed where an option is given. */
+  SearchOptions options(SearchOptions done) {
+    boolean paper = done.rule() == RuleName.PAPER;
+    // What is given in place of a target is no longer to be found for it.
+    boolean knob = (paper ? epsilon : lambda) != null;
+    return over(knob ? done.withTargetDensity(Double.NaN) : done);
+  }
+
+  private SearchOptions over(SearchOptions options) {
+    options = phases.isEmpty() ? options : options.withPhaseStarts(phases);
     options = rule == null ? options : options.withRule(RuleName.ofJson(rule));
     options = lambda == null ? options : options.withLambda(lambda);
     options = epsilon == null ? options : options.withEpsilon(epsilon);

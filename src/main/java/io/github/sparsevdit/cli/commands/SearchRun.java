@@ -23,17 +23,18 @@ final class SearchRun {
   /**
    * Measures the candidates.
    *
+   * @param measuredCost whether what heads cost is timed first
    * @param resume where to keep what was found; null for nowhere
    */
   static Findings measure(
       Console console,
       Backend backend,
       CalibrationSource points,
-      SearchRuleOptions.Cost cost,
+      boolean measuredCost,
       SearchOptions options,
       Path resume) {
     SearchOptions priced = options;
-    if (cost == SearchRuleOptions.Cost.MEASURED) {
+    if (measuredCost) {
       CostModel model = kept(console, resume);
       if (model == null) {
         console.err().println("search: timing some plans for the cost model");

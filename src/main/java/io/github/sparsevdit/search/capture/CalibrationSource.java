@@ -17,6 +17,24 @@ public interface CalibrationSource extends AutoCloseable {
   /** The model the points come from. */
   ModelShape model();
 
+  /** The model that {@link #model} is some heads of; the same where the points are of all heads. */
+  default ModelShape wholeModel() {
+    return model();
+  }
+
+  /** Which heads of the whole model the points are of, ascending; empty for all. */
+  default List<Integer> heads() {
+    return List.of();
+  }
+
+  /**
+   * The checkpoint the points come from, as {@code VideoTransformer.checkpointSha256()} gives it;
+   * empty where that is not known.
+   */
+  default String checkpointSha256() {
+    return "";
+  }
+
   /** The sequence of every point. */
   Sequence sequence();
 

@@ -32,6 +32,7 @@ record CaptureManifest(
     List<Integer> networkStarts,
     boolean tokensFirst,
     CapturedPart part,
+    String checkpointSha256, // empty where a capture does not say
     String source) { // sha256 of what is captured; empty where a capture does not say
   static final String FILE = "capture.json";
   static final String FORMAT = "sparse-vdit/capture";
@@ -126,6 +127,7 @@ record CaptureManifest(
             : List.of(),
         layout.equals("BSHD"),
         CapturedPart.read(json, shape, sequence),
+        json.text("checkpointSha256", ""),
         json.text("source", ""));
   }
 
@@ -190,6 +192,9 @@ record CaptureManifest(
       networkStarts.forEach(json.putArray("networkStarts")::add);
     }
     part.write(json);
+    if (!checkpointSha256.isEmpty()) {
+      json.put("checkpointSha256", checkpointSha256);
+    }
     if (!source.isEmpty()) {
       json.put("source", source);
     }

@@ -58,6 +58,7 @@ public final class CaptureWriter implements CalibrationSource.Visitor {
             source.networkStarts(),
             false,
             CapturedPart.WHOLE,
+            source.checkpointSha256(),
             source.sha256());
     if (Files.exists(folder.resolve(CaptureManifest.FILE))) {
       CaptureManifest there = CaptureManifest.read(folder);

@@ -3,17 +3,12 @@ package io.github.sparsevdit.search.capture;
 import com.fasterxml.jackson.databind.node.ObjectNode;
 import io.github.sparsevdit.internal.io.Json;
 import io.github.sparsevdit.pattern.ModelShape;
-import io.github.sparsevdit.pattern.Pattern;
 import io.github.sparsevdit.pattern.Sequence;
 import io.github.sparsevdit.search.capture.CalibrationSource.QueryBlocks;
-import io.github.sparsevdit.table.DispatchTable;
-import io.github.sparsevdit.table.DispatchTable.HeadEntry;
-import io.github.sparsevdit.table.DispatchTable.Phase;
 import io.github.sparsevdit.tensor.Tensor;
 import java.lang.foreign.Arena;
 import java.util.ArrayList;
 import java.util.BitSet;
-import java.util.Collections;
 import java.util.List;
 
 /**
@@ -137,26 +132,5 @@ record CapturedPart(List<Integer> heads, QueryBlocks queries) {
           .copyFrom(projection.slice(1, head, head + headDim));
     }
     return some;
-  }
-
-  /** A table of the captured heads made one of the whole model: the others have full attention. */
-  DispatchTable complete(DispatchTable table, ModelShape model) {
-    if (heads.isEmpty()) {
-      return table;
-    }
-    HeadEntry full = new HeadEntry(Pattern.full(), 1, 0);
-    List<Phase> phases = new ArrayList<>();
-    for (Phase phase : table.phases()) {
-      List<List<HeadEntry>> layers = new ArrayList<>();
-      for (List<HeadEntry> captured : phase.layers()) {
-        List<HeadEntry> all = new ArrayList<>(Collections.nCopies(model.heads(), full));
-        for (int i = 0; i < heads.size(); i++) {
-          all.set(heads.get(i), captured.get(i));
-        }
-        layers.add(all);
-      }
-      phases.add(new Phase(phase.from(), phase.to(), layers));
-    }
-    return new DispatchTable(model, table.sequence(), table.block(), table.search(), phases);
   }
 }

@@ -4,7 +4,6 @@ import io.github.sparsevdit.internal.io.Sha256;
 import io.github.sparsevdit.pattern.ModelShape;
 import io.github.sparsevdit.pattern.Schedule;
 import io.github.sparsevdit.pattern.Sequence;
-import io.github.sparsevdit.table.DispatchTable;
 import io.github.sparsevdit.tensor.ElementType;
 import io.github.sparsevdit.tensor.Safetensors;
 import io.github.sparsevdit.tensor.Tensor;
@@ -37,6 +36,9 @@ import java.util.stream.Stream;
  *       those alone; {@code "queries": {"block", "blocks": [ascending]}}, and q holds the rows of
  *       those video query blocks alone, in frame-major and in token-major order, and of all text,
  *       ascending.
+ *   <li>The manifest may name the checkpoint, {@code "checkpointSha256"}, as {@link
+ *       CalibrationSource#checkpointSha256} gives it: a table searched on the capture is then for
+ *       runs of that one.
  *   <li>in any of them, optionally, {@code outProjection.<layer>}: the layer's output projection
  *       [d, H·D] as stored in a checkpoint, of any type.
  *   <li>Where networks take turns (Wan2.2), the manifest's {@code "networkStarts"} are the steps at
@@ -129,12 +131,19 @@ public final class CapturedSource implements CalibrationSource {
     return manifest.part().queries();
   }
 
-  /**
-   * A table that was searched on this capture, as one of the whole model: heads that were not
-   * captured get full attention.
-   */
-  public DispatchTable complete(DispatchTable table) {
-    return manifest.part().complete(table, manifest.model());
+  @Override
+  public String checkpointSha256() {
+    return manifest.checkpointSha256();
+  }
+
+  @Override
+  public ModelShape wholeModel() {
+    return manifest.model();
+  }
+
+  @Override
+  public List<Integer> heads() {
+    return manifest.part().heads();
   }
 
   @Override

@@ -99,13 +99,13 @@ class CapturedPartTest {
             List.of(
                 Phase.full(1000, 500),
                 new Phase(500, 0, List.of(List.of(skip, near), List.of(near, skip)))));
-    DispatchTable all = part.complete(some, MODEL);
+    DispatchTable all = some.spread(MODEL, part.heads());
     assertTrue(all.model().matches(MODEL));
     assertTrue(all.phases().get(0).dense());
     assertEquals(
         List.of(Pattern.full(), Pattern.skip(), Pattern.full(), Pattern.diagonal(16)),
         all.patterns(400, 0));
-    assertSame(some, CapturedPart.WHOLE.complete(some, MODEL));
+    assertSame(some, some.spread(MODEL, CapturedPart.WHOLE.heads()));
   }
 
   @Test

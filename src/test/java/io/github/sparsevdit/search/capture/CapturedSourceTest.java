@@ -288,6 +288,7 @@ class CapturedSourceTest {
             List.of(),
             tokensFirst,
             CapturedPart.WHOLE,
+            "",
             "")
         .write(folder);
   }
