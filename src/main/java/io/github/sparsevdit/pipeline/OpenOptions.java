@@ -61,8 +61,8 @@ public final class OpenOptions {
   }
 
   /**
-   * A folder of the same model in diffusers' layout, for a single file of weights: configuration,
-   * scheduler, text encoder and VAE are taken from it. Null for none.
+   * A folder of the same model in diffusers' layout, for a transformer's file or folder: scheduler,
+   * text encoder and VAE are taken from it, and the configuration of a file. Null for none.
    */
   public OpenOptions withBase(Path base) {
     return changed(options -> options.base = base);

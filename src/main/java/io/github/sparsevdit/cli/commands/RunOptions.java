@@ -175,8 +175,8 @@ final class RunOptions {
       names = "--base",
       paramLabel = "FOLDER",
       description =
-          "For a single file of weights: a folder of the same model in diffusers' layout, from which"
-              + " configuration, scheduler, text encoder and VAE are taken.")
+          "For a transformer's file or folder: a folder of the same model in diffusers' layout, which"
+              + " adds scheduler, text encoder and VAE, and to a file the configuration.")
   Path base;
 
   @Option(
