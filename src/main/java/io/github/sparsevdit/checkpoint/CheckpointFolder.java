@@ -34,6 +34,7 @@ public final class CheckpointFolder {
   private final boolean pipeline;
   private final Path
       own; // the transformer's folder or file beside a base, or a file alone; else null
+  private final Path second; // the second network's folder or file; null where path has it
   private final List<Lora> loras;
   private final List<Lora> secondLoras;
 
@@ -42,12 +43,14 @@ public final class CheckpointFolder {
       String variant,
       boolean pipeline,
       Path own,
+      Path second,
       List<Lora> loras,
       List<Lora> secondLoras) {
     this.path = path;
     this.variant = variant;
     this.pipeline = pipeline;
     this.own = own;
+    this.second = second;
     this.loras = List.copyOf(loras);
     this.secondLoras = List.copyOf(secondLoras);
   }
@@ -67,7 +70,7 @@ public final class CheckpointFolder {
   public static CheckpointFolder of(Path path, String variant) {
     Path located = HuggingFaceCache.locate(path);
     if (Files.isRegularFile(located) && isWeights(located)) {
-      return new CheckpointFolder(located, variant, false, located, List.of(), List.of());
+      return new CheckpointFolder(located, variant, false, located, null, List.of(), List.of());
     }
     boolean own = Files.exists(located.resolve(CONFIG));
     boolean inner = Files.exists(located.resolve(FIRST).resolve(CONFIG));
@@ -75,7 +78,7 @@ public final class CheckpointFolder {
       throw new IllegalArgumentException(refusal(path, located));
     }
     boolean pipeline = inner && (!own || Files.exists(located.resolve(INDEX)));
-    return new CheckpointFolder(located, variant, pipeline, null, List.of(), List.of());
+    return new CheckpointFolder(located, variant, pipeline, null, null, List.of(), List.of());
   }
 
   private static boolean isWeights(Path file) {
@@ -122,7 +125,32 @@ public final class CheckpointFolder {
       throw new IllegalArgumentException(folder + " is no folder; a base has a config.json");
     }
     return new CheckpointFolder(
-        base.path, variant, base.pipeline, transformer(), loras, secondLoras);
+        base.path, variant, base.pipeline, transformer(), second, loras, secondLoras);
+  }
+
+  /**
+   * The same pipeline with another second network (Wan2.2): a file of weights, whose configuration
+   * is the pipeline's, or a transformer's folder.
+   *
+   * @throws IllegalArgumentException if the pipeline has no {@code boundary_ratio}, from which a
+   *     second network takes over, or that is a whole pipeline, or the first network
+   */
+  public CheckpointFolder withSecond(Path weights) {
+    CheckpointFolder other = of(weights, variant);
+    if (other.pipeline) {
+      throw new IllegalArgumentException(
+          "%s is a pipeline's folder; name one network of it, such as its %s"
+              .formatted(weights, SECOND));
+    }
+    if (Denoisers.boundary(this) == 0) {
+      throw new IllegalArgumentException(
+          "%s is for a second network, and %s has one network: there is no boundary_ratio in a %s; name a base that has it"
+              .formatted(weights, path, INDEX));
+    }
+    if (other.path.equals(transformer())) {
+      throw new IllegalArgumentException(weights + " is the first network, and the second one too");
+    }
+    return new CheckpointFolder(path, variant, true, own, other.path, loras, secondLoras);
   }
 
   /**
@@ -137,7 +165,7 @@ public final class CheckpointFolder {
           "%s is for a second network, and %s has one network"
               .formatted(second.getFirst().file(), path));
     }
-    return new CheckpointFolder(path, variant, pipeline, own, first, second);
+    return new CheckpointFolder(path, variant, pipeline, own, this.second, first, second);
   }
 
   /** Whether a path is a transformer or a pipeline. */
@@ -163,7 +191,7 @@ public final class CheckpointFolder {
     return own != null ? own : home();
   }
 
-  /** The folder of the first transformer that path has. */
+  /** The first transformer's folder in path, or path itself. */
   private Path home() {
     return pipeline ? path.resolve(FIRST) : path;
   }
@@ -179,11 +207,18 @@ public final class CheckpointFolder {
     if (ofFile && path.equals(transformer)) {
       return OtherLayout.config(transformer, variant, null); // a file alone
     }
-    Path home = ofFile ? home() : transformer;
+    Path home = ofFile ? configured(transformer) : transformer;
     ConfigFile config = ConfigFile.read(home.resolve(CONFIG));
     boolean other =
         config.has("_class_name") && Families.ofOtherClass(config.text("_class_name")) != null;
     return other ? OtherLayout.config(home, variant, config) : config;
+  }
+
+  /** The folder with the configuration of a file of weights. */
+  private Path configured(Path file) {
+    Path ofSecond = path.resolve(SECOND);
+    boolean isSecond = file.equals(second) && Files.exists(ofSecond.resolve(CONFIG));
+    return isSecond ? ofSecond : home();
   }
 
   /**
@@ -225,15 +260,15 @@ public final class CheckpointFolder {
     return pipeline && Files.exists(index) ? index : null;
   }
 
-  /** The second network's folder, which need not be there. */
+  /** The second network's folder or file, which need not be there. */
   Path second() {
-    return path.resolve(SECOND);
+    return second != null ? second : path.resolve(SECOND);
   }
 
-  /** Where the weights of all networks are that are there. */
+  /** Where the weights of all networks are that are there, each a folder or a file. */
   public List<Path> transformers() {
     List<Path> all = new ArrayList<>(List.of(transformer()));
-    if (own == null && pipeline && Files.exists(second().resolve(CONFIG))) {
+    if (second != null || pipeline && Files.exists(second().resolve(CONFIG))) {
       all.add(second());
     }
     return all;

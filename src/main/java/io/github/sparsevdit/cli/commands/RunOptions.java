@@ -180,6 +180,14 @@ final class RunOptions {
   Path base;
 
   @Option(
+      names = "--second",
+      paramLabel = "FILE",
+      description =
+          "The second network of Wan2.2 as a file of its own, as ComfyUI has the two, or a"
+              + " transformer's folder (default: the pipeline's, or the base's).")
+  Path second;
+
+  @Option(
       names = "--lora",
       paramLabel = "FILE[:SCALE]",
       description = "A LoRA file to merge into the weights; may be repeated (default scale: 1).")
@@ -203,6 +211,7 @@ final class RunOptions {
             .withType(type)
             .withVariant(variant)
             .withBase(base)
+            .withSecond(second)
             .withVaeType(computable(vaeType))
             .withVaeTiling(vaeTiling)
             .withEmbeddingCache(embeddingCache)
