@@ -18,7 +18,8 @@ import java.util.regex.Pattern;
  * alone ({@code config.json}, in diffusers' layout or the original repository's), or one file of
  * weights, as ComfyUI has them. Also in a Hugging Face cache: the folder {@code
  * models--OWNER--NAME}, or OWNER/NAME where no such path exists. Beside a {@code model_index.json}
- * with a {@code transformer/}, a {@code config.json} says nothing of the transformer. Immutable.
+ * with a {@code transformer/}, a {@code config.json} says nothing of the transformer. A base adds
+ * the rest of a pipeline to a transformer's folder or file. Immutable.
  */
 public final class CheckpointFolder {
   private static final String FIRST = "transformer";
@@ -28,10 +29,12 @@ public final class CheckpointFolder {
   private static final String WEIGHTS = ".safetensors";
   private static final Pattern OTHER_WEIGHTS = Pattern.compile(".+\\.(pt|pth|bin|ckpt|gguf)");
 
-  private final Path path;
+  private final Path path; // of the base where there is one
   private final String variant;
   private final boolean pipeline;
-  private final Path file; // of the transformer; null where it has a folder
+  private final Path
+      own; // the transformer's folder or file beside a base, or a file alone; else null
+  private final Path second; // the second network's folder or file; null where path has it
   private final List<Lora> loras;
   private final List<Lora> secondLoras;
 
@@ -39,13 +42,15 @@ public final class CheckpointFolder {
       Path path,
       String variant,
       boolean pipeline,
-      Path file,
+      Path own,
+      Path second,
       List<Lora> loras,
       List<Lora> secondLoras) {
     this.path = path;
     this.variant = variant;
     this.pipeline = pipeline;
-    this.file = file;
+    this.own = own;
+    this.second = second;
     this.loras = List.copyOf(loras);
     this.secondLoras = List.copyOf(secondLoras);
   }
@@ -65,7 +70,7 @@ public final class CheckpointFolder {
   public static CheckpointFolder of(Path path, String variant) {
     Path located = HuggingFaceCache.locate(path);
     if (Files.isRegularFile(located) && isWeights(located)) {
-      return new CheckpointFolder(located, variant, false, located, List.of(), List.of());
+      return new CheckpointFolder(located, variant, false, located, null, List.of(), List.of());
     }
     boolean own = Files.exists(located.resolve(CONFIG));
     boolean inner = Files.exists(located.resolve(FIRST).resolve(CONFIG));
@@ -73,7 +78,7 @@ public final class CheckpointFolder {
       throw new IllegalArgumentException(refusal(path, located));
     }
     boolean pipeline = inner && (!own || Files.exists(located.resolve(INDEX)));
-    return new CheckpointFolder(located, variant, pipeline, null, List.of(), List.of());
+    return new CheckpointFolder(located, variant, pipeline, null, null, List.of(), List.of());
   }
 
   private static boolean isWeights(Path file) {
@@ -103,22 +108,49 @@ public final class CheckpointFolder {
   }
 
   /**
-   * The same with all that a file of weights lacks from a folder of the same model: configuration,
-   * scheduler, text encoder, VAE.
+   * The same transformer with all that it lacks from a folder of the same model: scheduler, text
+   * encoder, VAE, {@code model_index.json}, {@code generation_config.json}; for a file of weights
+   * the configuration too.
    *
-   * @throws IllegalArgumentException if this is a folder itself
+   * @throws IllegalArgumentException if this is a pipeline's folder itself
    */
   public CheckpointFolder withBase(Path folder) {
-    if (file == null) {
+    if (pipeline) {
       throw new IllegalArgumentException(
-          "%s is a folder, and has its own configuration; a base (%s) is for a single file of weights"
+          "%s is a pipeline's folder, which has all that a base (%s) would add; a base is for a transformer's folder or file"
               .formatted(path, folder));
     }
     CheckpointFolder base = of(folder, null);
-    if (base.file != null) {
+    if (base.own != null) {
       throw new IllegalArgumentException(folder + " is no folder; a base has a config.json");
     }
-    return new CheckpointFolder(base.path, variant, base.pipeline, file, loras, secondLoras);
+    return new CheckpointFolder(
+        base.path, variant, base.pipeline, transformer(), second, loras, secondLoras);
+  }
+
+  /**
+   * The same pipeline with another second network (Wan2.2): a file of weights, whose configuration
+   * is the pipeline's, or a transformer's folder.
+   *
+   * @throws IllegalArgumentException if the pipeline has no {@code boundary_ratio}, from which a
+   *     second network takes over, or that is a whole pipeline, or the first network
+   */
+  public CheckpointFolder withSecond(Path weights) {
+    CheckpointFolder other = of(weights, variant);
+    if (other.pipeline) {
+      throw new IllegalArgumentException(
+          "%s is a pipeline's folder; name one network of it, such as its %s"
+              .formatted(weights, SECOND));
+    }
+    if (Denoisers.boundary(this) == 0) {
+      throw new IllegalArgumentException(
+          "%s is for a second network, and %s has one network: there is no boundary_ratio in a %s; name a base that has it"
+              .formatted(weights, path, INDEX));
+    }
+    if (other.path.equals(transformer())) {
+      throw new IllegalArgumentException(weights + " is the first network, and the second one too");
+    }
+    return new CheckpointFolder(path, variant, true, own, other.path, loras, secondLoras);
   }
 
   /** Whether LoRA files are merged into the weights. */
@@ -138,7 +170,7 @@ public final class CheckpointFolder {
           "%s is for a second network, and %s has one network"
               .formatted(second.getFirst().file(), path));
     }
-    return new CheckpointFolder(path, variant, pipeline, file, first, second);
+    return new CheckpointFolder(path, variant, pipeline, own, this.second, first, second);
   }
 
   /** Whether a path is a transformer or a pipeline. */
@@ -149,7 +181,7 @@ public final class CheckpointFolder {
         || Files.isRegularFile(located) && isWeights(located);
   }
 
-  /** The folder itself: a base's where there is one; of a file alone the file. */
+  /** The folder itself: the base where there is one; of a file alone the file. */
   public Path path() {
     return path;
   }
@@ -161,9 +193,10 @@ public final class CheckpointFolder {
 
   /** Where the transformer's weights are, a folder or a file: the first one's of two. */
   public Path transformer() {
-    return file != null ? file : home();
+    return own != null ? own : home();
   }
 
+  /** The first transformer's folder in path, or path itself. */
   private Path home() {
     return pipeline ? path.resolve(FIRST) : path;
   }
@@ -175,15 +208,22 @@ public final class CheckpointFolder {
 
   /** The same of one of {@link #transformers}. */
   ConfigFile transformerConfig(Path transformer) {
-    boolean alone = file != null && path.equals(file);
-    if (alone) {
-      return OtherLayout.config(file, variant, null);
+    boolean ofFile = !Files.isDirectory(transformer);
+    if (ofFile && path.equals(transformer)) {
+      return OtherLayout.config(transformer, variant, null); // a file alone
     }
-    Path home = file == null ? transformer : home();
+    Path home = ofFile ? configured(transformer) : transformer;
     ConfigFile config = ConfigFile.read(home.resolve(CONFIG));
     boolean other =
         config.has("_class_name") && Families.ofOtherClass(config.text("_class_name")) != null;
     return other ? OtherLayout.config(home, variant, config) : config;
+  }
+
+  /** The folder with the configuration of a file of weights. */
+  private Path configured(Path file) {
+    Path ofSecond = path.resolve(SECOND);
+    boolean isSecond = file.equals(second) && Files.exists(ofSecond.resolve(CONFIG));
+    return isSecond ? ofSecond : home();
   }
 
   /**
@@ -216,7 +256,7 @@ public final class CheckpointFolder {
   /** Whether the folder is a pipeline without a VAE, whose latents are the video's pixels. */
   public boolean inPixels() {
     Path index = path.resolve(INDEX);
-    return file == null && Files.exists(index) && !ConfigFile.read(index).names("vae");
+    return Files.exists(index) && !ConfigFile.read(index).names("vae");
   }
 
   /** The pipeline's model_index.json; null for a transformer alone, or where there is none. */
@@ -225,15 +265,15 @@ public final class CheckpointFolder {
     return pipeline && Files.exists(index) ? index : null;
   }
 
-  /** The second network's folder, which need not be there. */
+  /** The second network's folder or file, which need not be there. */
   Path second() {
-    return path.resolve(SECOND);
+    return second != null ? second : path.resolve(SECOND);
   }
 
-  /** Where the weights of all networks are that are there. */
+  /** Where the weights of all networks are that are there, each a folder or a file. */
   public List<Path> transformers() {
     List<Path> all = new ArrayList<>(List.of(transformer()));
-    if (file == null && pipeline && Files.exists(second().resolve(CONFIG))) {
+    if (second != null || pipeline && Files.exists(second().resolve(CONFIG))) {
       all.add(second());
     }
     return all;

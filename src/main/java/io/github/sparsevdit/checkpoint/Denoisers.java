@@ -88,14 +88,14 @@ public final class Denoisers {
     }
     double ratio = boundaryRatio(pipeline);
     Path second = folder.second();
-    if (!Files.exists(second.resolve("config.json"))) {
+    if (folder.transformers().size() == 1) {
       throw new IllegalArgumentException(
           index
               + ": boundary_ratio is "
               + ratio
               + ", so there must be a second network, but "
               + second.resolve("config.json")
-              + " is missing");
+              + " is missing, and no other second network is named");
     }
     BaseTransformer<?> high = network(folder, home, backend, type);
     try {

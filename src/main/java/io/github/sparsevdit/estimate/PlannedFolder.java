@@ -99,7 +99,7 @@ public final class PlannedFolder {
     if (!whole) {
       return 1;
     }
-    boolean second = Files.exists(pipeline.resolve("transformer_2/config.json"));
+    boolean second = folder.transformers().size() > 1;
     if (takesTurns(pipeline.resolve("model_index.json"))) {
       if (!second) {
         assumed.add("a second network like the first: boundary_ratio is set, transformer_2 lacks");

@@ -92,6 +92,9 @@ public final class Generator implements AutoCloseable {
     if (options.base() != null) {
       checkpoint = checkpoint.withBase(options.base());
     }
+    if (options.second() != null) {
+      checkpoint = checkpoint.withSecond(options.second());
+    }
     return open(checkpoint.withLoras(options.loras(), options.secondLoras()), backend, options);
   }
 

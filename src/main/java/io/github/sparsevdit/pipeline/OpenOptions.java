@@ -12,6 +12,7 @@ public final class OpenOptions {
   private ElementType type = ElementType.BF16;
   private String variant;
   private Path base;
+  private Path second;
   private ElementType vaeType;
   private boolean vaeTiling;
   private Path embeddingCache;
@@ -34,6 +35,7 @@ public final class OpenOptions {
     changed.type = type;
     changed.variant = variant;
     changed.base = base;
+    changed.second = second;
     changed.vaeType = vaeType;
     changed.vaeTiling = vaeTiling;
     changed.embeddingCache = embeddingCache;
@@ -61,11 +63,19 @@ public final class OpenOptions {
   }
 
   /**
-   * A folder of the same model in diffusers' layout, for a single file of weights: configuration,
-   * scheduler, text encoder and VAE are taken from it. Null for none.
+   * A folder of the same model in diffusers' layout, for a transformer's file or folder: scheduler,
+   * text encoder and VAE are taken from it, and the configuration of a file. Null for none.
    */
   public OpenOptions withBase(Path base) {
     return changed(options -> options.base = base);
+  }
+
+  /**
+   * Another second network for a pipeline with two (Wan2.2): a file of weights or a transformer's
+   * folder. Null for the pipeline's own.
+   */
+  public OpenOptions withSecond(Path second) {
+    return changed(options -> options.second = second);
   }
 
   /**
@@ -147,6 +157,11 @@ public final class OpenOptions {
   /** See {@link #withBase}. */
   public Path base() {
     return base;
+  }
+
+  /** See {@link #withSecond}. */
+  public Path second() {
+    return second;
   }
 
   /** See {@link #withVaeType}. */

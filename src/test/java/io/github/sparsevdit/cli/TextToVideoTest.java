@@ -208,7 +208,7 @@ class TextToVideoTest {
     assertRefused(WAN, "--vae-type FP16", "--vae-type", "fp16");
     assertRefused(WAN, "--text-tokens 0", "--text-tokens", "0");
     assertRefused(WAN, "one network", "--lora-2", "x.safetensors");
-    assertRefused(WAN, "a base", "--base", WAN.toString());
+    assertRefused(WAN, "a pipeline's folder", "--base", WAN.toString());
   }
 
   @Test

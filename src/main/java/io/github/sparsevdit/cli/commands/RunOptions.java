@@ -175,9 +175,17 @@ final class RunOptions {
       names = "--base",
       paramLabel = "FOLDER",
       description =
-          "For a single file of weights: a folder of the same model in diffusers' layout, from which"
-              + " configuration, scheduler, text encoder and VAE are taken.")
+          "For a transformer's file or folder: a folder of the same model in diffusers' layout, which"
+              + " adds scheduler, text encoder and VAE, and to a file the configuration.")
   Path base;
+
+  @Option(
+      names = "--second",
+      paramLabel = "FILE",
+      description =
+          "The second network of Wan2.2 as a file of its own, as ComfyUI has the two, or a"
+              + " transformer's folder (default: the pipeline's, or the base's).")
+  Path second;
 
   @Option(
       names = "--lora",
@@ -203,6 +211,7 @@ final class RunOptions {
             .withType(type)
             .withVariant(variant)
             .withBase(base)
+            .withSecond(second)
             .withVaeType(computable(vaeType))
             .withVaeTiling(vaeTiling)
             .withEmbeddingCache(embeddingCache)
