@@ -98,14 +98,15 @@ final class Fp8Tensors implements TensorSource {
         name,
         type,
         shape,
-        row -> {
-          float[] values = new float[columns];
-          for (int i = 0; i < columns; i++) {
-            int bits = bytes.get(ValueLayout.JAVA_BYTE, (long) row * columns + i) & 0xff;
-            values[i] = VALUES[bits] * scale;
-          }
-          return values;
-        });
+        () ->
+            row -> {
+              float[] values = new float[columns];
+              for (int i = 0; i < columns; i++) {
+                int bits = bytes.get(ValueLayout.JAVA_BYTE, (long) row * columns + i) & 0xff;
+                values[i] = VALUES[bits] * scale;
+              }
+              return values;
+            });
   }
 
   private float scale(String name) {
@@ -140,8 +141,12 @@ final class Fp8Tensors implements TensorSource {
     if (!isFp8(name)) {
       return source.copiedBytes(name, wanted);
     }
-    long elements = source.storedBytes(name);
-    return elements * type.bytes() + (wanted == type ? 0 : elements * wanted.bytes());
+    return madeBytes(name) + (wanted == type ? 0 : source.storedBytes(name) * wanted.bytes());
+  }
+
+  @Override
+  public long madeBytes(String name) {
+    return isFp8(name) ? source.storedBytes(name) * type.bytes() : source.madeBytes(name);
   }
 
   @Override

@@ -5,6 +5,7 @@ import io.github.sparsevdit.model.parts.OtherNames;
 import io.github.sparsevdit.tensor.Safetensors;
 import io.github.sparsevdit.tensor.Tensor;
 import io.github.sparsevdit.tensor.TensorSource;
+import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.HashMap;
 import java.util.LinkedHashMap;
@@ -39,29 +40,15 @@ final class LoraFile implements AutoCloseable {
     }
   }
 
-  /**
-   * What is added to one weight.
-   *
-   * @param down [rank, columns], null where there is no product
-   * @param up [rows, rank], scaled
-   * @param plain of the weight's size, scaled; null for none
-   */
-  record Addition(float[] down, float[] up, int rank, float[] plain) {
-    /** Adds its part to a row. */
-    void addTo(int row, float[] values) {
-      int columns = values.length;
-      for (int k = 0; k < rank; k++) {
-        float factor = up[row * rank + k];
-        for (int column = 0; column < columns; column++) {
-          values[column] += factor * down[k * columns + column];
-        }
-      }
-      if (plain != null) {
-        for (int column = 0; column < columns; column++) {
-          values[column] += plain[row * columns + column];
-        }
-      }
-    }
+  /** What is added to one weight; its values stay in the file, which must be open. */
+  interface Addition {
+    /** Reads what every row needs. */
+    Rows open();
+  }
+
+  /** Adds its part to a weight's rows; any thread may take any row. */
+  interface Rows {
+    void addTo(int row, float[] values);
   }
 
   private final Lora lora;
@@ -97,79 +84,104 @@ final class LoraFile implements AutoCloseable {
                 Arrays.stream(Kind.values()).flatMap(kind -> kind.ends.stream()).toList()));
   }
 
-  /** What it adds to the weights of a model, by their names. */
-  Map<String, Addition> additions(TensorSource model, OtherNames otherNames) {
+  /** What it adds to the weights of a model, by their names. Only shapes are read. */
+  Map<String, List<Addition>> additions(TensorSource model, OtherNames otherNames) {
     Map<String, String> flat = flat(model.names(), otherNames);
-    Map<String, Addition> additions = new HashMap<>();
+    Map<String, List<Addition>> additions = new HashMap<>();
     layers.forEach(
         (written, parts) -> {
           String layer = layer(written, model, otherNames, flat);
-          if (parts.containsKey(Kind.DOWN)
-              || parts.containsKey(Kind.UP)
-              || parts.containsKey(Kind.DIFFERENCE)) {
-            String weight = required(written, layer + ".weight", model);
-            additions.put(weight, addition(written, parts, model.shape(weight)));
+          List<Addition> added = new ArrayList<>();
+          if (parts.containsKey(Kind.DOWN) || parts.containsKey(Kind.UP)) {
+            added.add(product(written, parts, shape(written, layer + ".weight", model)));
+          }
+          if (parts.containsKey(Kind.DIFFERENCE)) {
+            long[] shape = shape(written, layer + ".weight", model);
+            added.add(difference(parts.get(Kind.DIFFERENCE), shape));
+          }
+          if (!added.isEmpty()) {
+            additions.put(layer + ".weight", added);
           }
           if (parts.containsKey(Kind.BIAS)) {
-            String bias = required(written, layer + ".bias", model);
-            additions.put(
-                bias, new Addition(null, null, 0, scaled(parts.get(Kind.BIAS), model.shape(bias))));
+            long[] shape = shape(written, layer + ".bias", model);
+            additions.put(layer + ".bias", List.of(difference(parts.get(Kind.BIAS), shape)));
           }
         });
     return additions;
   }
 
-  private Addition addition(String written, Map<Kind, String> parts, long[] shape) {
-    float[] plain =
-        parts.containsKey(Kind.DIFFERENCE) ? scaled(parts.get(Kind.DIFFERENCE), shape) : null;
-    if (!parts.containsKey(Kind.DOWN) && !parts.containsKey(Kind.UP)) {
-      return new Addition(null, null, 0, plain);
-    }
+  private Addition product(String written, Map<Kind, String> parts, long[] shape) {
     if (!parts.containsKey(Kind.DOWN) || !parts.containsKey(Kind.UP)) {
       throw new IllegalArgumentException(
           "%s: layer %s has one factor of its product and not the other"
               .formatted(lora.file(), written));
     }
-    Tensor down = tensors.tensor(parts.get(Kind.DOWN));
-    Tensor up = tensors.tensor(parts.get(Kind.UP));
-    int rank = Math.toIntExact(down.rank() == 0 ? 0 : down.size(0));
+    String down = parts.get(Kind.DOWN);
+    String up = parts.get(Kind.UP);
+    long[] downShape = tensors.shape(down);
+    int rank = Math.toIntExact(downShape.length == 0 ? 0 : downShape[0]);
     long rows = shape[0];
-    long columns = Arrays.stream(shape).skip(1).reduce(1, (a, b) -> a * b);
-    if (rank == 0 || down.elements() != rank * columns || up.elements() != rows * rank) {
+    long columns = elements(shape) / rows;
+    if (rank == 0
+        || elements(downShape) != rank * columns
+        || elements(tensors.shape(up)) != rows * rank) {
       throw new IllegalArgumentException(
           "%s: layer %s has the factors %s and %s, and the model's weight is %s"
-              .formatted(lora.file(), written, down, up, Arrays.toString(shape)));
+              .formatted(
+                  lora.file(),
+                  written,
+                  Arrays.toString(downShape),
+                  Arrays.toString(tensors.shape(up)),
+                  Arrays.toString(shape)));
     }
     double alpha =
         parts.containsKey(Kind.ALPHA) ? tensors.tensor(parts.get(Kind.ALPHA)).toFloats()[0] : rank;
-    float[] scaled = up.toFloats();
-    for (int i = 0; i < scaled.length; i++) {
-      scaled[i] *= (float) (lora.scale() * alpha / rank);
-    }
-    return new Addition(down.toFloats(), scaled, rank, plain);
+    float scale = (float) (lora.scale() * alpha / rank);
+    return () -> {
+      float[] factors = tensors.tensor(down).toFloats();
+      Tensor ups = tensors.tensor(up).view(rows, rank);
+      return (row, values) -> {
+        float[] own = ups.select(0, row).toFloats();
+        for (int k = 0; k < rank; k++) {
+          float factor = own[k] * scale;
+          for (int column = 0; column < values.length; column++) {
+            values[column] += factor * factors[k * values.length + column];
+          }
+        }
+      };
+    };
   }
 
-  private float[] scaled(String name, long[] shape) {
-    Tensor tensor = tensors.tensor(name);
-    if (tensor.elements() != Arrays.stream(shape).reduce(1, (a, b) -> a * b)) {
+  private Addition difference(String name, long[] shape) {
+    if (elements(tensors.shape(name)) != elements(shape)) {
       throw new IllegalArgumentException(
           "%s: %s is %s, and the model's weight is %s"
-              .formatted(lora.file(), name, tensor, Arrays.toString(shape)));
+              .formatted(
+                  lora.file(), name, Arrays.toString(tensors.shape(name)), Arrays.toString(shape)));
     }
-    float[] values = tensor.toFloats();
-    for (int i = 0; i < values.length; i++) {
-      values[i] *= (float) lora.scale();
-    }
-    return values;
+    float scale = (float) lora.scale();
+    return () -> {
+      Tensor all = tensors.tensor(name).view(shape[0], elements(shape) / shape[0]);
+      return (row, values) -> {
+        float[] own = all.select(0, row).toFloats();
+        for (int column = 0; column < values.length; column++) {
+          values[column] += own[column] * scale;
+        }
+      };
+    };
   }
 
-  private String required(String written, String name, TensorSource model) {
+  private static long elements(long[] shape) {
+    return Arrays.stream(shape).reduce(1, (a, b) -> a * b);
+  }
+
+  private long[] shape(String written, String name, TensorSource model) {
     if (!model.has(name)) {
       throw new IllegalArgumentException(
           "%s: layer %s changes %s, which the model does not have"
               .formatted(lora.file(), written, name));
     }
-    return name;
+    return model.shape(name);
   }
 
   /** The model's layer that a file's means. */

@@ -9,6 +9,7 @@ import java.lang.foreign.ValueLayout;
 import java.util.HashMap;
 import java.util.Map;
 import java.util.function.IntFunction;
+import java.util.function.Supplier;
 import java.util.stream.IntStream;
 
 /** Tensors that are computed row by row when they are first asked for, and stay until closed. */
@@ -22,10 +23,12 @@ final class MadeTensors implements AutoCloseable {
    * The tensor of that name.
    *
    * @param type that it is rounded to
-   * @param row computes a row: the elements of all dimensions but the first
+   * @param rows what computes its rows, asked for once: the elements of all dimensions but the
+   *     first
    */
-  synchronized Tensor get(String name, ElementType type, long[] shape, IntFunction<float[]> row) {
-    return made.computeIfAbsent(name, unused -> make(name, type, shape, row));
+  synchronized Tensor get(
+      String name, ElementType type, long[] shape, Supplier<IntFunction<float[]>> rows) {
+    return made.computeIfAbsent(name, unused -> make(name, type, shape, rows.get()));
   }
 
   private Tensor make(String name, ElementType type, long[] shape, IntFunction<float[]> row) {

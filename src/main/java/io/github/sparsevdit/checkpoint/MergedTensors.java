@@ -14,12 +14,14 @@ import java.util.Set;
 
 /**
  * A denoiser's weights with LoRA files merged into the layers they name: W + scale · alpha / rank ·
- * up · down, summed in FP32 and rounded once. Only those layers take memory of their own.
+ * up · down, summed in FP32 and rounded once. Only those layers take memory of their own: the LoRA
+ * files are mapped, and read where a layer is merged.
  */
 final class MergedTensors implements TensorSource {
   private final TensorSource source;
   private final Family family;
   private final ElementType type;
+  private final List<LoraFile> files = new ArrayList<>();
   private final Map<String, List<LoraFile.Addition>> additions = new HashMap<>();
   private final MadeTensors merged = new MadeTensors();
 
@@ -30,26 +32,29 @@ final class MergedTensors implements TensorSource {
     if (loras.isEmpty()) {
       return source;
     }
+    MergedTensors merged = new MergedTensors(source, family, type);
     try {
-      return new MergedTensors(source, loras, family, type);
+      loras.forEach(merged::add);
+      return merged;
     } catch (RuntimeException | Error failure) {
-      source.close();
+      merged.close();
       throw failure;
     }
   }
 
-  private MergedTensors(TensorSource source, List<Lora> loras, Family family, ElementType type) {
+  private MergedTensors(TensorSource source, Family family, ElementType type) {
     this.source = source;
     this.family = family;
     this.type = type;
-    for (Lora lora : loras) {
-      try (LoraFile file = new LoraFile(lora)) {
-        file.additions(source, family.otherNames())
-            .forEach(
-                (name, addition) ->
-                    additions.computeIfAbsent(name, unused -> new ArrayList<>()).add(addition));
-      }
-    }
+  }
+
+  private void add(Lora lora) {
+    LoraFile file = new LoraFile(lora);
+    files.add(file);
+    file.additions(source, family.otherNames())
+        .forEach(
+            (name, added) ->
+                additions.computeIfAbsent(name, unused -> new ArrayList<>()).addAll(added));
   }
 
   private ElementType typeOf(String name) {
@@ -74,10 +79,13 @@ final class MergedTensors implements TensorSource {
         name,
         typeOf(name),
         plain.shape(),
-        row -> {
-          float[] values = matrix.select(0, row).toFloats();
-          added.forEach(addition -> addition.addTo(row, values));
-          return values;
+        () -> {
+          List<LoraFile.Rows> each = added.stream().map(LoraFile.Addition::open).toList();
+          return row -> {
+            float[] values = matrix.select(0, row).toFloats();
+            each.forEach(rowsOf -> rowsOf.addTo(row, values));
+            return values;
+          };
         });
   }
 
@@ -93,13 +101,21 @@ final class MergedTensors implements TensorSource {
 
   @Override
   public long copiedBytes(String name, ElementType wanted) {
-    long plain = source.copiedBytes(name, wanted);
     if (!additions.containsKey(name)) {
-      return plain;
+      return source.copiedBytes(name, wanted);
     }
-    long elements = Arrays.stream(shape(name)).reduce(1, (a, b) -> a * b);
-    long again = typeOf(name) == wanted ? 0 : elements * wanted.bytes();
-    return elements * typeOf(name).bytes() + again;
+    return madeBytes(name) + (typeOf(name) == wanted ? 0 : elements(name) * wanted.bytes());
+  }
+
+  /** The plain weight stays as long as the source: where it is expanded from E4M3, that is made. */
+  @Override
+  public long madeBytes(String name) {
+    long merging = additions.containsKey(name) ? elements(name) * typeOf(name).bytes() : 0;
+    return source.madeBytes(name) + merging;
+  }
+
+  private long elements(String name) {
+    return Arrays.stream(shape(name)).reduce(1, (a, b) -> a * b);
   }
 
   @Override
@@ -112,6 +128,7 @@ final class MergedTensors implements TensorSource {
     Resources all = new Resources();
     all.add(source);
     all.add(merged);
+    files.forEach(all::add);
     all.close();
   }
 

@@ -56,6 +56,11 @@ final class RenamedTensors implements TensorSource {
   }
 
   @Override
+  public long madeBytes(String name) {
+    return source.madeBytes(stored(name));
+  }
+
+  @Override
   public Map<String, String> metadata() {
     return source.metadata();
   }

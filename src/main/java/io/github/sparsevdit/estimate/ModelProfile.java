@@ -45,10 +45,18 @@ public record ModelProfile(
    * @param height of the video in pixels
    * @param passes forward passes a step: 2 with classifier-free guidance
    * @param guidance its scale, or the one that is embedded
+   * @param framesPerSecond how fast the video plays
    * @param paper what arXiv 2506.03065 says of this very run; null where nothing
    */
   public record Run(
-      int height, int width, int frames, int steps, int passes, double guidance, Paper paper) {}
+      int height,
+      int width,
+      int frames,
+      int steps,
+      int passes,
+      double guidance,
+      int framesPerSecond,
+      Paper paper) {}
 
   /**
    * Figures of arXiv 2506.03065.
@@ -137,6 +145,7 @@ public record ModelProfile(
               run.field("steps").integer(1),
               run.field("passes").integer(1),
               run.field("guidance").number(),
+              run.field("fps").integer(1),
               run.has("paper") ? paper(run.field("paper")) : null));
     }
     List<Json> vae = model.field("vae").array();

@@ -16,6 +16,7 @@ import io.github.sparsevdit.pattern.Sequence;
 import io.github.sparsevdit.tensor.ElementType;
 import io.github.sparsevdit.tensor.TensorSource;
 import java.nio.file.Path;
+import java.util.Arrays;
 import java.util.Collections;
 import java.util.IdentityHashMap;
 import java.util.List;
@@ -32,11 +33,23 @@ import java.util.stream.Collectors;
  * @param weights mapped from disk
  * @param converted weights that are stored in another element type than is computed with, or not
  *     aligned to it, as they are stored beside the mapped ones
+ * @param made those of converted that are made on the host also for a device: expanded from E4M3,
+ *     merged with LoRA files, or copied to be aligned
+ * @param uploaded all weights in the types they are computed with, as a device holds them
  * @param activations buffers of a forward pass
  * @param attention plans, and what threads compute self-attention and products in
  * @param heap Java's own: latents, the scheduler's history, tables while they are made
  */
-public record RunMemory(long weights, long converted, long activations, long attention, long heap) {
+public record RunMemory(
+    long weights,
+    long converted,
+    long made,
+    long uploaded,
+    long activations,
+    long attention,
+    long heap) {
+  private static final String SMALLER =
+      "fewer frames or a smaller picture, or computing in bf16, take less";
   private static final int LATENTS_ON_HEAP = 12; // of a run: samples, branches, history, state
   private static final long HEAP_BESIDES = 64L << 20;
   private static final long SCRATCH_OF_THREAD = 8L << 20;
@@ -84,11 +97,16 @@ public record RunMemory(long weights, long converted, long activations, long att
     Sequence sequence = geometry.sequence(latents[0], latents[1], latents[2], text);
     long weights = 0;
     long converted = 0;
+    long made = 0;
+    long uploaded = 0;
     for (Path home : folder.transformers()) {
       try (TensorSource source = folder.weights(home, type)) {
         for (String name : source.names()) {
           weights += source.storedBytes(name);
-          converted += source.copiedBytes(name, family.inFp32(name) ? ElementType.FP32 : type);
+          ElementType as = family.inFp32(name) ? ElementType.FP32 : type;
+          converted += source.copiedBytes(name, as);
+          made += source.madeBytes(name);
+          uploaded += Arrays.stream(source.shape(name)).reduce(as.bytes(), (a, b) -> a * b);
         }
       }
     }
@@ -98,6 +116,8 @@ public record RunMemory(long weights, long converted, long activations, long att
     return new RunMemory(
         weights,
         converted,
+        made,
+        uploaded,
         geometry.activationBytes(type, sequence, text, image) + 2 * 4 * elements,
         (threads + 1) * SCRATCH_OF_THREAD
             + planBytes(sequence, 128, full(geometry.shape("").heads()))
@@ -117,7 +137,7 @@ public record RunMemory(long weights, long converted, long activations, long att
         }
       }
     }
-    return new RunMemory(weights, converted, activations, attention + plans, heap);
+    return new RunMemory(weights, converted, made, uploaded, activations, attention + plans, heap);
   }
 
   /**
@@ -134,6 +154,8 @@ public record RunMemory(long weights, long converted, long activations, long att
     return new RunMemory(
         weights,
         converted,
+        made,
+        uploaded,
         activations,
         attention + squares,
         heap + mass + width * width * Float.BYTES + SEARCHED_OUTPUTS);
@@ -146,16 +168,40 @@ public record RunMemory(long weights, long converted, long activations, long att
 
   /**
    * Throws OutOfNativeMemoryException with the figures and what helps where it will not fit: on
-   * this machine, or on a device, which must hold the weights too.
+   * this machine, or on a device, which must hold the weights too, while those that are expanded or
+   * merged stay on the host.
    */
   public void requireRoom(Backend backend) {
+    AvailableMemory available = AvailableMemory.now();
     if (backend.kind() == Backend.Kind.CPU) {
-      AvailableMemory available = AvailableMemory.now();
       requireRoom(needed(), available.bytes(), available.reason());
       requireHeap(Runtime.getRuntime().maxMemory());
     } else {
-      long device = weights + converted + activations + attention;
-      requireRoom(device, backend.info().memoryFreeBytes(), "the device has left");
+      requireHost(available.bytes(), available.reason());
+      requireDevice(backend.info().memoryFreeBytes());
+    }
+  }
+
+  void requireDevice(long available) {
+    long bytes = uploaded + activations + attention;
+    if (bytes > available) {
+      throw new OutOfNativeMemoryException(
+          "the run needs %s of the device's memory (weights %s, activations %s, attention %s), which has left %s; %s"
+              .formatted(
+                  size(bytes),
+                  size(uploaded),
+                  size(activations),
+                  size(attention),
+                  size(available),
+                  SMALLER));
+    }
+  }
+
+  void requireHost(long available, String reason) {
+    if (made > available) {
+      throw new OutOfNativeMemoryException(
+          "the weights that are expanded from fp8, merged with LoRA files or not aligned take %s of the host's memory, and %s %s; store them in the type that is computed in, with the LoRA files merged"
+              .formatted(size(made), reason, size(available)));
     }
   }
 
@@ -214,7 +260,7 @@ public record RunMemory(long weights, long converted, long activations, long att
     return converted > activations
         ? "store the weights in the type that is computed in, so that they are used where they are"
             + " mapped"
-        : "fewer frames or a smaller picture, or computing in bf16, take less";
+        : SMALLER;
   }
 
   @Override

@@ -81,7 +81,10 @@ public final class PreparedRun {
     Family.Defaults defaults = family.defaults();
     RunSteps steps =
         options.steps(or(config.steps(), usual == null ? defaults.steps() : usual.steps()));
-    framesPerSecond = or(config.framesPerSecond(), defaults.framesPerSecond());
+    framesPerSecond =
+        or(
+            config.framesPerSecond(),
+            usual == null ? defaults.framesPerSecond() : usual.framesPerSecond());
     Path own = generator.folder().schedulerConfig();
     scheduler =
         own == null

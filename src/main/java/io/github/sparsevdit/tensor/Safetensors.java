@@ -155,7 +155,12 @@ public final class Safetensors implements TensorSource {
       elements *= size;
     }
     long converted = TYPES.get(dtype(name)) == type ? 0 : elements * type.bytes();
-    return converted + (aligned(name) ? 0 : storedBytes(name));
+    return converted + madeBytes(name);
+  }
+
+  @Override
+  public long madeBytes(String name) {
+    return aligned(name) ? 0 : storedBytes(name);
   }
 
   /** The bytes of a tensor of any dtype, read-only. */

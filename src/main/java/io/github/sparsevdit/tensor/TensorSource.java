@@ -39,6 +39,14 @@ public interface TensorSource extends AutoCloseable {
     return tensor.type() == type ? 0 : tensor.elements() * type.bytes();
   }
 
+  /**
+   * The bytes of memory that {@link #tensor} itself takes for a tensor, until the source is closed:
+   * 0 where it is mapped. {@link #copiedBytes} counts them too.
+   */
+  default long madeBytes(String name) {
+    return 0;
+  }
+
   /** What else the source says about itself. */
   Map<String, String> metadata();
 

@@ -10,7 +10,9 @@ import io.github.sparsevdit.Backend;
 import io.github.sparsevdit.OtherJvm;
 import io.github.sparsevdit.OutOfNativeMemoryException;
 import io.github.sparsevdit.bindings.svdit_backend_info;
+import io.github.sparsevdit.checkpoint.CheckpointFolder;
 import io.github.sparsevdit.checkpoint.Denoisers;
+import io.github.sparsevdit.checkpoint.Lora;
 import io.github.sparsevdit.internal.Access;
 import io.github.sparsevdit.model.AttentionFunction;
 import io.github.sparsevdit.model.AttentionProvider;
@@ -21,12 +23,15 @@ import io.github.sparsevdit.model.parts.ConfigFile;
 import io.github.sparsevdit.pattern.ModelShape;
 import io.github.sparsevdit.pattern.Policy;
 import io.github.sparsevdit.tensor.ElementType;
+import io.github.sparsevdit.tensor.Safetensors;
 import io.github.sparsevdit.tensor.Tensor;
+import io.github.sparsevdit.tensor.TensorSource;
 import java.io.IOException;
 import java.lang.foreign.Arena;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.Arrays;
+import java.util.List;
 import java.util.function.LongSupplier;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
@@ -137,7 +142,9 @@ class RunMemoryTest {
 
   @Test
   void whatWillNotFitIsRefusedWithTheFiguresAndAWayOut() {
-    RunMemory run = new RunMemory(28_600_000_000L, 0, 4_800_000_000L, 100_000_000, 300_000_000);
+    RunMemory run =
+        new RunMemory(
+            28_600_000_000L, 0, 0, 28_600_000_000L, 4_800_000_000L, 100_000_000, 300_000_000);
     assertEquals(5_200_000_000L, run.needed());
     assertDoesNotThrow(() -> run.requireRoom(run.needed(), 5_200_000_000L, "there are"));
     String message = refused(() -> run.requireRoom(run.needed(), 5_000_000_000L, "there are"));
@@ -146,12 +153,76 @@ class RunMemoryTest {
             + " Java heap 300 MB), and there are 5.0 GB; fewer frames or a smaller picture, or"
             + " computing in bf16, take less",
         message);
-    RunMemory stored = new RunMemory(57_200_000_000L, 28_600_000_000L, 4_800_000_000L, 0, 1);
+    RunMemory stored =
+        new RunMemory(57_200_000_000L, 28_600_000_000L, 0, 28_600_000_000L, 4_800_000_000L, 0, 1);
     message = refused(() -> stored.requireRoom(stored.needed(), 24_000_000_000L, "there are"));
     assertTrue(message.contains("57.2 GB mapped and 28.6 GB converted"), message);
     assertTrue(message.contains("store the weights in the type that is computed in"), message);
+    assertDoesNotThrow(() -> stored.requireDevice(33_400_000_000L));
+    message = refused(() -> stored.requireDevice(33_300_000_000L));
+    assertTrue(message.contains("33.4 GB of the device's memory (weights 28.6 GB, "), message);
+    RunMemory made = new RunMemory(14_300_000_000L, 57_200_000_000L, 57_200_000_000L, 0, 0, 0, 1);
+    assertDoesNotThrow(() -> made.requireHost(57_200_000_000L, "there are"));
+    message = refused(() -> made.requireHost(57_000_000_000L, "there are"));
+    assertTrue(message.contains("57.2 GB of the host's memory, and there are 57.0 GB"), message);
     message = refused(() -> run.requireHeap(100_000_000));
     assertTrue(message.contains("300 MB of Java heap") && message.contains("-Xmx357m"), message);
+  }
+
+  /** What is expanded and what is merged from it stay both, and a device gets the last. */
+  @Test
+  void countsWhatIsExpandedAndMerged() {
+    Path layouts = CASES.resolveSibling("layouts/wan-t2v");
+    Lora lora = new Lora(layouts.resolve("lora-musubi/lora.safetensors"), 0.7);
+    CheckpointFolder plain = CheckpointFolder.of(layouts.resolve("diffusers"));
+    CheckpointFolder fp8 =
+        CheckpointFolder.of(layouts.resolve("fp8-scaled/wan_tiny_fp8.safetensors"))
+            .withBase(layouts.resolve("diffusers"));
+    RunMemory none = of(plain);
+    RunMemory expanded = of(fp8);
+    RunMemory merged = of(plain.withLoras(List.of(lora), List.of()));
+    RunMemory both = of(fp8.withLoras(List.of(lora), List.of()));
+    assertEquals(0, none.made());
+    assertEquals(fp8Elements(fp8.transformer()) * ElementType.BF16.bytes(), expanded.made());
+    assertTrue(merged.made() > 0, merged::toString);
+    assertEquals(expanded.made() + merged.made(), both.made());
+    assertEquals(both.made(), madeBy(fp8.withLoras(List.of(lora), List.of())));
+    for (RunMemory each : List.of(expanded, merged, both)) {
+      assertEquals(none.uploaded(), each.uploaded());
+      assertTrue(each.converted() >= each.made(), each::toString);
+    }
+  }
+
+  private static RunMemory of(CheckpointFolder folder) {
+    int[] latents = {3, 4, 6};
+    return RunMemory.of(folder, ElementType.BF16, ElementType.BF16, latents, 8, 1);
+  }
+
+  private static long fp8Elements(Path file) {
+    try (Safetensors source = Safetensors.open(file)) {
+      return source.names().stream()
+          .filter(name -> source.dtype(name).equals("F8_E4M3"))
+          .filter(name -> name.endsWith(".weight"))
+          .mapToLong(source::storedBytes)
+          .sum();
+    }
+  }
+
+  /** Weights that are not where a file is mapped: each merged one, and the one it is made from. */
+  private static long madeBy(CheckpointFolder folder) {
+    CheckpointFolder plain = folder.withLoras(List.of(), List.of());
+    long bytes = 0;
+    try (TensorSource merged = folder.weights(folder.transformer(), ElementType.BF16);
+        TensorSource expanded = plain.weights(plain.transformer(), ElementType.BF16)) {
+      for (String name : merged.names()) {
+        Tensor made = merged.tensor(name);
+        Tensor from = expanded.tensor(name);
+        bytes += from.segment().isMapped() ? 0 : from.elements() * from.type().bytes();
+        boolean same = Arrays.equals(made.toFloats(), from.toFloats());
+        bytes += same ? 0 : made.elements() * made.type().bytes();
+      }
+    }
+    return bytes;
   }
 
   private static String refused(org.junit.jupiter.api.function.Executable call) {
