@@ -88,7 +88,7 @@ public final class PreparedRun {
             options.guidance(),
             or(config.guidance(), usual == null ? defaults.guidance() : usual.guidance()));
     embeddedGuidance = generator.embedsGuidance() ? 1000 * scale : Double.NaN;
-    guidance = generator.embedsGuidance() ? trueGuidance() : guidance(scale);
+    guidance = generator.embedsGuidance() ? trueGuidance() : guidance(scale, usual);
   }
 
   private static <T> T or(T given, T otherwise) {
@@ -277,7 +277,7 @@ public final class PreparedRun {
     return Guidance.of(or(options.trueGuidance(), or(generator.config().trueGuidance(), 1.0)));
   }
 
-  private Guidance guidance(double scale) {
+  private Guidance guidance(double scale, ModelProfile.Run usual) {
     if (options.trueGuidance() != null) {
       throw new IllegalArgumentException(
           "true-guidance is for models that embed their guidance scale; this one takes guidance");
@@ -287,12 +287,22 @@ public final class PreparedRun {
       throw new IllegalArgumentException(
           "guidance-2 is for checkpoints with two networks; this has one");
     }
-    double usual = options.guidance() != null ? scale : or(generator.config().guidance2(), scale);
     Guidance first =
         options.dynamicGuidance() || generator.config().dynamic()
             ? Guidance.dynamic(scale)
             : Guidance.of(scale);
-    return boundary == 0 ? first : first.below(boundary, or(options.guidance2(), usual));
+    double second = or(options.guidance2(), usualSecond(scale, usual));
+    return boundary == 0 ? first : first.below(boundary, second);
+  }
+
+  /** The second network's scale; that of the first where the first is not the usual one. */
+  private double usualSecond(double scale, ModelProfile.Run usual) {
+    GenerationConfig config = generator.config();
+    if (options.guidance() != null) {
+      return scale;
+    }
+    boolean published = config.guidance() == null && usual != null;
+    return or(config.guidance2(), or(published ? usual.guidance2() : null, scale));
   }
 
   // ---- what the run is
@@ -332,6 +342,11 @@ public final class PreparedRun {
   /** Shape of the latents: [channels, frames, height, width]; CogVideoX: frames first. */
   public long[] latentShape() {
     return latents.clone();
+  }
+
+  /** The scales of classifier-free guidance. */
+  Guidance guidance() {
+    return guidance;
   }
 
   /** How fast the video plays. */
