@@ -45,6 +45,7 @@ public record ModelProfile(
    * @param height of the video in pixels
    * @param passes forward passes a step: 2 with classifier-free guidance
    * @param guidance its scale, or the one that is embedded
+   * @param guidance2 that of a second network; null where there is none
    * @param framesPerSecond how fast the video plays
    * @param paper what arXiv 2506.03065 says of this very run; null where nothing
    */
@@ -55,6 +56,7 @@ public record ModelProfile(
       int steps,
       int passes,
       double guidance,
+      Double guidance2,
       int framesPerSecond,
       Paper paper) {}
 
@@ -145,6 +147,7 @@ public record ModelProfile(
               run.field("steps").integer(1),
               run.field("passes").integer(1),
               run.field("guidance").number(),
+              run.has("guidance2") ? (Double) run.field("guidance2").number() : null,
               run.field("fps").integer(1),
               run.has("paper") ? paper(run.field("paper")) : null));
     }

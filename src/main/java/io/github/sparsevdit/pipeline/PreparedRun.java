@@ -95,7 +95,7 @@ public final class PreparedRun {
             options.guidance(),
             or(config.guidance(), usual == null ? defaults.guidance() : usual.guidance()));
     embeddedGuidance = generator.embedsGuidance() ? 1000 * scale : Double.NaN;
-    guidance = generator.embedsGuidance() ? trueGuidance() : guidance(scale);
+    guidance = generator.embedsGuidance() ? trueGuidance() : guidance(scale, usual);
     if (options.negative() != null && !guidance.needsNegative()) {
       throw new IllegalArgumentException(
           "negative is given, and no step uses it: %s is 1"
@@ -288,7 +288,7 @@ public final class PreparedRun {
     if (generator.decoder() != null) {
       // The denoiser stays open, and with it what it converted; on a device all its weights.
       boolean device = backend.kind() == Backend.Kind.CUDA;
-      long open = needed.converted() + (device ? needed.weights() : 0);
+      long open = device ? needed.uploaded() : needed.converted();
       RunMemory.requireRoom(
           backend,
           "decoding the video",
@@ -320,7 +320,7 @@ public final class PreparedRun {
     return Guidance.of(or(options.trueGuidance(), or(generator.config().trueGuidance(), 1.0)));
   }
 
-  private Guidance guidance(double scale) {
+  private Guidance guidance(double scale, ModelProfile.Run usual) {
     if (options.trueGuidance() != null) {
       throw new IllegalArgumentException(
           "true-guidance is for models that embed their guidance scale; this one takes guidance");
@@ -330,12 +330,22 @@ public final class PreparedRun {
       throw new IllegalArgumentException(
           "guidance-2 is for checkpoints with two networks; this has one");
     }
-    double usual = options.guidance() != null ? scale : or(generator.config().guidance2(), scale);
     Guidance first =
         options.dynamicGuidance() || generator.config().dynamic()
             ? Guidance.dynamic(scale)
             : Guidance.of(scale);
-    return boundary == 0 ? first : first.below(boundary, or(options.guidance2(), usual));
+    double second = or(options.guidance2(), usualSecond(scale, usual));
+    return boundary == 0 ? first : first.below(boundary, second);
+  }
+
+  /** The second network's scale; that of the first where the first is not the usual one. */
+  private double usualSecond(double scale, ModelProfile.Run usual) {
+    GenerationConfig config = generator.config();
+    if (options.guidance() != null) {
+      return scale;
+    }
+    boolean published = config.guidance() == null && usual != null;
+    return or(config.guidance2(), or(published ? usual.guidance2() : null, scale));
   }
 
   // ---- what the run is
@@ -375,6 +385,11 @@ public final class PreparedRun {
   /** Shape of the latents: [channels, frames, height, width]; CogVideoX: frames first. */
   public long[] latentShape() {
     return latents.clone();
+  }
+
+  /** The scales of classifier-free guidance. */
+  Guidance guidance() {
+    return guidance;
   }
 
   /** How fast the video plays. */

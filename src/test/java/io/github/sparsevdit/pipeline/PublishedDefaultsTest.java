@@ -41,6 +41,25 @@ class PublishedDefaultsTest {
     assertEquals(12, run.framesPerSecond());
   }
 
+  /** Wan2.2 T2V: 4 and 3, I2V: 3.5 and 3.5. A first scale that is given is the second's too. */
+  @Test
+  void theSecondNetworkHasAScaleOfItsOwn() throws IOException {
+    assertScales(4, 3, "wan2.2-t2v-a14b", "{}", options());
+    assertScales(3.5, 3.5, "wan2.2-i2v-a14b", "{}", options());
+    assertScales(5, 5, "wan2.2-t2v-a14b", "{}", options().withGuidance(5.0));
+    assertScales(4, 2, "wan2.2-t2v-a14b", "{}", options().withGuidance2(2.0));
+    assertScales(5, 5, "wan2.2-t2v-a14b", "{\"guidance_scale\": 5}", options());
+    assertScales(4, 2, "wan2.2-t2v-a14b", "{\"guidance_scale_2\": 2}", options());
+  }
+
+  private void assertScales(
+      double first, double second, String model, String usual, GenerateOptions options)
+      throws IOException {
+    Guidance guidance = prepared(model, usual, options).guidance();
+    assertEquals(first, guidance.at(875, 1000));
+    assertEquals(second, guidance.at(874, 1000));
+  }
+
   private static GenerateOptions options() {
     return GenerateOptions.defaults().withLatents(2, 4, 4).withAnyMemory(true);
   }
@@ -51,7 +70,7 @@ class PublishedDefaultsTest {
     ModelProfile profile = ModelProfile.named(model);
     for (int network = 1; network <= profile.networks(); network++) {
       Path home =
-          Files.createDirectory(
+          Files.createDirectories(
               folder.resolve(network == 1 ? "transformer" : "transformer_" + network));
       Files.writeString(home.resolve("config.json"), profile.config());
       try (Arena arena = Arena.ofConfined()) {

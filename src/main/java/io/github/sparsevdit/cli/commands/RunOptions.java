@@ -58,8 +58,8 @@ final class RunOptions {
       names = "--guidance-2",
       paramLabel = "G",
       description =
-          "Guidance scale of a second network, for the late steps (default: the checkpoint's, else"
-              + " that of the first).")
+          "Guidance scale of a second network, for the late steps (default: that of --guidance where"
+              + " it is given, else the checkpoint's, else the published model's).")
   Double guidance2;
 
   @Option(
