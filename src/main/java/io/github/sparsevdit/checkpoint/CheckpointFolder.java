@@ -1,5 +1,6 @@
 package io.github.sparsevdit.checkpoint;
 
+import io.github.sparsevdit.internal.io.OtherWeights;
 import io.github.sparsevdit.model.families.Families;
 import io.github.sparsevdit.model.parts.ConfigFile;
 import io.github.sparsevdit.model.parts.Family;
@@ -10,7 +11,6 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
-import java.util.regex.Pattern;
 
 /**
  * Where things are in a checkpoint: a pipeline's folder in diffusers' layout ({@code
@@ -27,7 +27,6 @@ public final class CheckpointFolder {
   private static final String CONFIG = "config.json";
   private static final String INDEX = "model_index.json";
   private static final String WEIGHTS = ".safetensors";
-  private static final Pattern OTHER_WEIGHTS = Pattern.compile(".+\\.(pt|pth|bin|ckpt|gguf)");
 
   private final Path path; // of the base where there is one
   private final String variant;
@@ -87,7 +86,7 @@ public final class CheckpointFolder {
 
   private static String refusal(Path path, Path located) {
     String name = path.getFileName() == null ? "" : path.getFileName().toString();
-    if (Files.isRegularFile(located) && OTHER_WEIGHTS.matcher(name).matches()) {
+    if (Files.isRegularFile(located) && OtherWeights.matches(name)) {
       return "%s is %s; convert it to safetensors, or download the model's folder in diffusers' layout"
           .formatted(
               path,

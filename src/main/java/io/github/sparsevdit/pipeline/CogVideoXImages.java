@@ -6,7 +6,6 @@ import io.github.sparsevdit.model.Geometry;
 import io.github.sparsevdit.model.vae.Encoded;
 import io.github.sparsevdit.model.vae.Vae;
 import io.github.sparsevdit.model.vae.VaeListener;
-import io.github.sparsevdit.tensor.ElementType;
 import io.github.sparsevdit.tensor.Tensor;
 import java.lang.foreign.Arena;
 import java.util.Arrays;
@@ -67,7 +66,7 @@ final class CogVideoXImages implements ImageEncoder {
           Resampling.LANCZOS
               .resize(images.first(), Math.toIntExact(shape[3]), Math.toIntExact(shape[2]))
               .planes(new float[] {2, 2, 2}, new float[] {-1, -1, -1});
-      Tensor video = tensor(temporary, pixels, shape);
+      Tensor video = Tensor.ofFloats(temporary, pixels, shape);
       VaeListener listener = Stages.listener(progress, DenoisingProgress.Stage.IMAGE);
       try (Encoded encoded = vae.encode(video, place.tiling(), listener)) {
         Tensor sampled = sampled(encoded, images, temporary);
@@ -76,7 +75,7 @@ final class CogVideoXImages implements ImageEncoder {
         long elements = latents[0] * latents[1] * latents[2] * latents[3];
         float[] all = new float[Math.toIntExact(elements)]; // frames first: the picture's is first
         System.arraycopy(frame, 0, all, 0, frame.length);
-        return Map.of(Part.LATENTS, tensor(Arena.ofAuto(), all, latents));
+        return Map.of(Part.LATENTS, Tensor.ofFloats(Arena.ofAuto(), all, latents));
       }
     }
   }
@@ -87,7 +86,7 @@ final class CogVideoXImages implements ImageEncoder {
     float[] mean = encoded.mean().toFloats();
     Tensor noise = images.noise();
     if (noise == null) {
-      noise = tensor(arena, new float[mean.length], shape);
+      noise = Tensor.ofFloats(arena, new float[mean.length], shape);
       Noise.fill(noise, images.seed() ^ OTHER_NOISE);
     } else if (noise.elements() != mean.length) {
       throw new IllegalArgumentException(
@@ -98,15 +97,6 @@ final class CogVideoXImages implements ImageEncoder {
     for (int i = 0; i < mean.length; i++) {
       mean[i] += deviation[i] * random[i];
     }
-    return tensor(arena, mean, shape);
+    return Tensor.ofFloats(arena, mean, shape);
   }
-
-  private static Tensor tensor(Arena arena, float[] values, long... shape) {
-    return Tensor.of(
-            arena.allocate((long) values.length * Float.BYTES, 64), ElementType.FP32, shape)
-        .copyFrom(values);
-  }
-
-  @Override
-  public void close() {}
 }

@@ -3,7 +3,6 @@ package io.github.sparsevdit.pipeline;
 import io.github.sparsevdit.internal.media.Clip;
 import io.github.sparsevdit.internal.media.Gif;
 import io.github.sparsevdit.internal.media.Mp4;
-import io.github.sparsevdit.tensor.ElementType;
 import io.github.sparsevdit.tensor.Safetensors;
 import io.github.sparsevdit.tensor.Tensor;
 import java.io.IOException;
@@ -79,12 +78,8 @@ public record Generated(
 
   private void saveLatents(Path path) {
     try (Arena arena = Arena.ofConfined()) {
-      Tensor tensor =
-          Tensor.of(
-              arena.allocate((long) latents.length * Float.BYTES, 64),
-              ElementType.FP32,
-              latentShape);
-      Safetensors.write(path, Map.of("latents", tensor.copyFrom(latents)), Map.of());
+      Tensor tensor = Tensor.ofFloats(arena, latents, latentShape);
+      Safetensors.write(path, Map.of("latents", tensor), Map.of());
     }
   }
 }

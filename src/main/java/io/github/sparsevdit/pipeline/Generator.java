@@ -61,6 +61,7 @@ public final class Generator implements AutoCloseable {
       CheckpointFolder folder,
       Backend backend,
       ElementType type,
+      Geometry geometry,
       TextEncoder encoder,
       ImageEncoder images,
       LatentDecoder decoder) {
@@ -70,7 +71,7 @@ public final class Generator implements AutoCloseable {
     this.encoder = encoder;
     this.images = images;
     this.decoder = decoder;
-    geometry = Denoisers.geometry(folder);
+    this.geometry = geometry;
     profile = PlannedFolder.read(folder, new ArrayList<>());
     config = GenerationConfig.read(folder.path());
   }
@@ -99,22 +100,20 @@ public final class Generator implements AutoCloseable {
   }
 
   private static Generator open(CheckpointFolder checkpoint, Backend backend, OpenOptions options) {
-    PipelineParts parts = PipelineParts.of(Denoisers.geometry(checkpoint).className());
+    Geometry geometry = Denoisers.geometry(checkpoint);
+    PipelineParts parts = PipelineParts.of(geometry.className());
     return Resources.make(
         opened -> {
           PipelineParts.Place place = place(checkpoint, backend, options, parts);
           TextEncoder encoder = opened.add(encoder(place, options, parts));
-          Geometry geometry = Denoisers.geometry(checkpoint);
           ImageEncoder images = parts == null ? null : parts.images().make(place, geometry);
-          if (images != null) {
-            opened.add(images);
-          }
-          LatentDecoder decoder = decoder(place, options, parts);
+          LatentDecoder decoder = decoder(place, options, parts, geometry);
           requireFollowed(checkpoint, options, encoder, decoder);
           if (decoder != null) {
             opened.add(decoder);
           }
-          return new Generator(checkpoint, backend, options.type(), encoder, images, decoder);
+          return new Generator(
+              checkpoint, backend, options.type(), geometry, encoder, images, decoder);
         });
   }
 
@@ -171,7 +170,7 @@ public final class Generator implements AutoCloseable {
   }
 
   private static LatentDecoder decoder(
-      PipelineParts.Place place, OpenOptions options, PipelineParts parts) {
+      PipelineParts.Place place, OpenOptions options, PipelineParts parts, Geometry geometry) {
     if (options.latentDecoder() != null) {
       return options.latentDecoder();
     }
@@ -183,7 +182,6 @@ public final class Generator implements AutoCloseable {
     if (found != null) {
       return found;
     }
-    Geometry geometry = Denoisers.geometry(folder);
     if (folder.inPixels() && geometry.latentChannels() == PixelDecoder.CHANNELS) {
       return new PixelDecoder();
     }
@@ -355,9 +353,6 @@ public final class Generator implements AutoCloseable {
       closed = true;
       Resources all = new Resources();
       all.add(encoder);
-      if (images != null) {
-        all.add(images);
-      }
       if (decoder != null) {
         all.add(decoder);
       }

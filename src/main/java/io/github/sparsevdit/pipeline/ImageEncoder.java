@@ -7,7 +7,7 @@ import io.github.sparsevdit.tensor.Tensor;
 import java.util.Map;
 
 /** Turns the image a video begins with into parts of a denoiser's {@link Conditioning}. */
-interface ImageEncoder extends AutoCloseable {
+interface ImageEncoder {
   /**
    * What a run takes of images.
    *
@@ -36,7 +36,4 @@ interface ImageEncoder extends AutoCloseable {
 
   /** The memory that encoding takes, apart from what is mapped from files. */
   long memoryBytes(long[] latents);
-
-  @Override
-  void close();
 }

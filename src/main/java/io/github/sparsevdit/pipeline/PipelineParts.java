@@ -3,6 +3,7 @@ package io.github.sparsevdit.pipeline;
 import io.github.sparsevdit.Backend;
 import io.github.sparsevdit.checkpoint.CheckpointFolder;
 import io.github.sparsevdit.checkpoint.Denoisers;
+import io.github.sparsevdit.internal.io.OtherWeights;
 import io.github.sparsevdit.model.Geometry;
 import io.github.sparsevdit.model.VaeSizes;
 import io.github.sparsevdit.model.vae.Tiling;
@@ -13,7 +14,6 @@ import java.io.UncheckedIOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
-import java.util.regex.Pattern;
 import java.util.stream.Stream;
 
 /**
@@ -24,7 +24,6 @@ import java.util.stream.Stream;
  * @param vaeType what its VAE computes in unless asked otherwise; null for the denoiser's type
  */
 record PipelineParts(String transformer, ElementType vaeType, Prompts prompts, Images images) {
-  private static final Pattern OTHER_WEIGHTS = Pattern.compile(".+\\.(pt|pth|bin|ckpt|gguf)");
 
   static final List<PipelineParts> ALL =
       List.of(
@@ -88,7 +87,7 @@ record PipelineParts(String transformer, ElementType vaeType, Prompts prompts, I
         return true;
       }
       files.stream()
-          .filter(file -> OTHER_WEIGHTS.matcher(file).matches())
+          .filter(OtherWeights::matches)
           .findFirst()
           .ifPresent(
               other -> {

@@ -5,8 +5,6 @@ import io.github.sparsevdit.checkpoint.Denoisers;
 import io.github.sparsevdit.checkpoint.GenerationConfig;
 import io.github.sparsevdit.estimate.ModelProfile;
 import io.github.sparsevdit.estimate.RunMemory;
-import io.github.sparsevdit.estimate.VideoSizes;
-import io.github.sparsevdit.internal.media.Picture;
 import io.github.sparsevdit.model.Conditioning;
 import io.github.sparsevdit.model.Conditioning.Part;
 import io.github.sparsevdit.model.VideoTransformer;
@@ -24,7 +22,6 @@ import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.EnumMap;
-import java.util.HashMap;
 import java.util.LinkedHashSet;
 import java.util.List;
 import java.util.Map;
@@ -36,7 +33,6 @@ import java.util.function.UnaryOperator;
  * as long as the {@link Generator} that made it.
  */
 public final class PreparedRun {
-  private static final int LEAST_SIDE = 16; // of an image, in pixels
   private static final long BYTES_OF_PIXEL = 3 * Float.BYTES + Integer.BYTES + 3;
   private static final String VAE_WAY_OUT =
       "vae-tiling, vae-type bf16 or a smaller picture take less";
@@ -48,11 +44,9 @@ public final class PreparedRun {
   private final Scheduler scheduler;
   private final Guidance guidance;
   private final double embeddedGuidance; // × 1000; NaN where none is
+  private final LatentSize size;
   private final long[] latents;
-  private final int addedFrames; // of the latents, before those of the video
-  private final Picture image; // null for none
-  private final Picture lastImage; // null for none
-  private final Map<Long, Map<Part, Tensor>> imageParts = new HashMap<>(); // by seed; guarded
+  private final RunImages images; // guarded by the generator's lock
   private final List<String> prompts;
   private final int textTokens; // of the prompts
   private final int framesPerSecond;
@@ -67,14 +61,11 @@ public final class PreparedRun {
     }
     family = Families.of(generator.geometry().className());
     attentionType = options.attentionType() == null ? generator.type() : options.attentionType();
-    int[] size = size();
-    addedFrames = raiseFrames(size);
-    latents = shape(size);
-    image = picture("image", options.image());
-    lastImage = picture("last-image", options.lastImage());
-    requireImages();
-    textTokens = textTokens(size);
-    memory = requireMemory(size);
+    size = LatentSize.of(generator, options);
+    latents = size.shape(generator.geometry().latentChannels(), family.framesFirst());
+    images = new RunImages(generator.images(), options, generator.encodesText());
+    textTokens = commonTextTokens();
+    memory = requireMemory();
     GenerationConfig config = generator.config();
     ModelProfile.Run usual =
         generator.profile().runs().isEmpty() ? null : generator.profile().runs().getFirst();
@@ -109,141 +100,13 @@ public final class PreparedRun {
 
   // ---- resolving
 
-  /** Frames, height and width of the latents. */
-  private int[] size() {
-    int[] patch = generator.geometry().patch();
-    if (options.latents() != null) {
-      int[] given = options.latents();
-      requirePatches("latents %dx%dx%d".formatted(given[0], given[1], given[2]), given, patch);
-      return given;
-    }
-    if (options.video() != null) {
-      return ofVideo(options.video());
-    }
-    GenerationConfig config = generator.config();
-    if (config.latents() != null) {
-      requirePatches(
-          config.file() + ": latents " + Arrays.toString(config.latents()),
-          config.latents(),
-          patch);
-      return config.latents();
-    }
-    List<ModelProfile.Run> usual = generator.profile().runs();
-    if (usual.isEmpty()) {
-      throw new IllegalArgumentException(
-          "the checkpoint does not say how large its latents are; give latents"
-              + " FRAMESxHEIGHTxWIDTH");
-    }
-    ModelProfile.Run run = usual.getFirst();
-    return ofVideo(new int[] {run.frames(), run.height(), run.width()});
-  }
-
-  private int[] ofVideo(int[] video) {
-    ModelProfile profile = generator.profile();
-    String given = "video %dx%dx%d".formatted(video[0], video[1], video[2]);
-    requirePositive(given, video);
-    String frames = VideoSizes.refuseFrames(video[0], profile.vaeFrames());
-    if (frames != null) {
-      throw new IllegalArgumentException(given + ": " + frames);
-    }
-    int[] patch = generator.geometry().patch();
-    int pixels = profile.vaePixels();
-    String size =
-        VideoSizes.refuseSize(new int[] {video[1], video[2]}, patch[1] * pixels, patch[2] * pixels);
-    if (size != null) {
-      throw new IllegalArgumentException(given + size);
-    }
-    return new int[] {
-      (video[0] - 1) / profile.vaeFrames() + 1, video[1] / pixels, video[2] / pixels
-    };
-  }
-
-  private static void requirePositive(String where, int[] size) {
-    if (size[0] < 1 || size[1] < 1 || size[2] < 1) {
-      throw new IllegalArgumentException(where + ": expected three sizes of at least 1");
-    }
-  }
-
-  /** Latents are cut into tokens of some frames, rows and columns. */
-  private static void requirePatches(String where, int[] size, int[] patch) {
-    requirePositive(where, size);
-    if (size[0] % patch[0] != 0) {
-      throw new IllegalArgumentException(
-          "%s: the frames of this model's latents must be a multiple of %d; the nearest are %s"
-              .formatted(where, patch[0], VideoSizes.nearest(size[0], patch[0])));
-    }
-    String refusal = VideoSizes.refuseSize(new int[] {size[1], size[2]}, patch[1], patch[2]);
-    if (refusal != null) {
-      throw new IllegalArgumentException(where + refusal);
-    }
-  }
-
-  /** Frames that CogVideoX1.5 adds to the latents, so that they are whole patches. */
-  private int raiseFrames(int[] size) {
-    int patch = generator.geometry().patch()[0];
-    int raised = Math.ceilDiv(size[0], patch) * patch;
-    int added = raised - size[0];
-    size[0] = raised;
-    return added;
-  }
-
-  private static Picture picture(String option, Path file) {
-    if (file == null) {
-      return null;
-    }
-    try {
-      Picture picture = Picture.read(file);
-      if (Math.min(picture.width(), picture.height()) < LEAST_SIDE) {
-        throw new IllegalArgumentException(
-            "%s has %d x %d pixels; expected at least %d a side"
-                .formatted(file, picture.width(), picture.height(), LEAST_SIDE));
-      }
-      return picture;
-    } catch (IllegalArgumentException e) {
-      throw new IllegalArgumentException(option + " " + e.getMessage(), e);
-    }
-  }
-
-  /** Refuses images that the model does not take, and says which it needs. */
-  private void requireImages() {
-    ImageEncoder encoder = generator.images();
-    if (encoder == null && image != null) {
-      throw new IllegalArgumentException(
-          "image %s: this model makes videos from text alone, or its folder has no VAE"
-              .formatted(options.image()));
-    }
-    if (lastImage != null && image == null) {
-      throw new IllegalArgumentException(
-          "last-image %s is given without image, which the video begins with"
-              .formatted(options.lastImage()));
-    }
-    if (lastImage != null && encoder.noLast() != null) {
-      throw new IllegalArgumentException("last-image: " + encoder.noLast());
-    }
-    if (encoder != null && encoder.required() && image == null && generator.encodesText()) {
-      throw new IllegalArgumentException(
-          "image is missing: this model makes a video from an image and a text");
-    }
-  }
-
-  private long[] shape(int[] size) {
-    int channels = generator.geometry().latentChannels();
-    return family.framesFirst()
-        ? new long[] {size[0], channels, size[1], size[2]}
-        : new long[] {channels, size[0], size[1], size[2]};
-  }
-
-  private int framesDimension() {
-    return family.framesFirst() ? 0 : 1;
-  }
-
   /** Of prompts that may run with one attention. */
-  private int textTokens(int[] size) {
+  private int commonTextTokens() {
     String first = prompts.getFirst();
     int tokens = generator.encoder().tokens(first);
     for (String prompt : prompts) {
       int other = generator.encoder().tokens(prompt);
-      if (!sequence(size, other).equals(sequence(size, tokens))) {
+      if (!sequence(other).equals(sequence(tokens))) {
         throw new IllegalArgumentException(
             "prompt '%s' has %d text tokens and '%s' has %d; this model's self-attention sees the text, so pad them to one length or take them one by one"
                 .formatted(first, tokens, prompt, other));
@@ -252,38 +115,35 @@ public final class PreparedRun {
     return tokens;
   }
 
-  private Sequence sequence(int[] size, int tokens) {
-    return generator.geometry().sequence(size[0], size[1], size[2], tokens);
+  private Sequence sequence(int tokens) {
+    return size.sequence(generator.geometry(), tokens);
   }
 
   /** Refuses what will not fit, unless it is asked not to. */
-  private RunMemory requireMemory(int[] size) {
+  private RunMemory requireMemory() {
     RunMemory needed =
         RunMemory.of(
             generator.folder(),
             generator.type(),
             attentionType,
-            size,
+            size.sizes(),
             prompts.stream().mapToInt(generator.encoder()::tokens).max().orElseThrow(),
             generator.backend().info().threads());
     if (!options.anyMemory()) {
-      requireStages(shape(size), needed);
+      requireStages(needed);
     }
     return needed;
   }
 
   /** Refuses what a stage does not find room for: they follow each other. */
-  private void requireStages(long[] latents, RunMemory needed) {
+  private void requireStages(RunMemory needed) {
     Backend backend = generator.backend();
     RunMemory.requireRoom(
         backend,
         "the text encoder",
         generator.encoder().memoryBytes(),
         "bf16 or fewer text tokens take less");
-    if (image != null) {
-      RunMemory.requireRoom(
-          backend, "encoding the image", generator.images().memoryBytes(latents), VAE_WAY_OUT);
-    }
+    RunMemory.requireRoom(backend, "encoding the image", images.memoryBytes(latents), VAE_WAY_OUT);
     needed.requireRoom(backend);
     if (generator.decoder() != null) {
       // The denoiser stays open, and with it what it converted; on a device all its weights.
@@ -294,18 +154,18 @@ public final class PreparedRun {
           "decoding the video",
           open + generator.decoder().memoryBytes(latents),
           VAE_WAY_OUT);
-      RunMemory.requireHeap("decoding the video", videoBytes(latents));
+      RunMemory.requireHeap("decoding the video", videoBytes());
     }
   }
 
   /** Java's copies of a video: samples, pixels, and the file that is encoded. */
-  private long videoBytes(long[] latents) {
+  private long videoBytes() {
     ModelProfile profile = generator.profile();
-    long frames = latents[framesDimension()] * profile.vaeFrames();
+    long frames = (long) size.frames() * profile.vaeFrames();
     return BYTES_OF_PIXEL
         * frames
-        * (latents[2] * profile.vaePixels())
-        * (latents[3] * profile.vaePixels());
+        * ((long) size.height() * profile.vaePixels())
+        * ((long) size.width() * profile.vaePixels());
   }
 
   private Guidance trueGuidance() {
@@ -357,14 +217,7 @@ public final class PreparedRun {
 
   /** What one self-attention call sees. */
   public Sequence sequence() {
-    int frames = framesDimension();
-    return generator
-        .geometry()
-        .sequence(
-            Math.toIntExact(latents[frames]),
-            Math.toIntExact(latents[2]),
-            Math.toIntExact(latents[3]),
-            textTokens);
+    return sequence(textTokens);
   }
 
   /** What self-attention is computed in. */
@@ -409,9 +262,7 @@ public final class PreparedRun {
   public Map<DenoisingProgress.Stage, Long> stageMemory() {
     Map<DenoisingProgress.Stage, Long> stages = new EnumMap<>(DenoisingProgress.Stage.class);
     stages.put(DenoisingProgress.Stage.TEXT, generator.encoder().memoryBytes());
-    if (image != null) {
-      stages.put(DenoisingProgress.Stage.IMAGE, generator.images().memoryBytes(latents));
-    }
+    stages.put(DenoisingProgress.Stage.IMAGE, images.memoryBytes(latents));
     if (generator.decoder() != null) {
       stages.put(DenoisingProgress.Stage.DECODING, generator.decoder().memoryBytes(latents));
     }
@@ -423,14 +274,14 @@ public final class PreparedRun {
   public RunInputs inputs(String prompt, long seed) {
     TextEncoder encoder = generator.encoder();
     encodeTexts();
-    Map<Part, Tensor> images = images(seed);
-    Conditioning conditional = checked(encoder.where(prompt), encoder.encode(prompt), images);
+    Map<Part, Tensor> parts = generator.exclusively(() -> images.parts(seed, latents));
+    Conditioning conditional = checked(encoder.where(prompt), encoder.encode(prompt), parts);
     Conditioning negative =
         guidance.needsNegative()
             ? checked(
                 encoder.whereNegative(prompt),
                 encoder.encodeNegative(prompt, options.negative()),
-                images)
+                parts)
             : null;
     if (negative != null) {
       requireSameSequence(prompt, conditional, negative);
@@ -448,27 +299,10 @@ public final class PreparedRun {
     encoder.prepare(texts, options.progress());
   }
 
-  /** The parts that images add to every conditioning of a run; none without an image. */
-  private Map<Part, Tensor> images(long seed) {
-    if (image == null) {
-      return Map.of();
-    }
-    ImageEncoder encoder = generator.images();
-    return generator.exclusively(
-        () ->
-            imageParts.computeIfAbsent(
-                encoder.sampled() ? seed : 0,
-                unused ->
-                    encoder.encode(
-                        new ImageEncoder.Images(image, lastImage, options.imageNoise(), seed),
-                        latents,
-                        options.progress())));
-  }
-
-  private Conditioning checked(String where, Conditioning encoded, Map<Part, Tensor> images) {
+  private Conditioning checked(String where, Conditioning encoded, Map<Part, Tensor> parts) {
     VideoTransformer transformer = generator.transformer();
     Conditioning conditioning = encoded.withGuidance(embeddedGuidance);
-    for (Map.Entry<Part, Tensor> part : images.entrySet()) {
+    for (Map.Entry<Part, Tensor> part : parts.entrySet()) {
       conditioning = conditioning.with(part.getKey(), part.getValue());
     }
     try {
@@ -567,13 +401,9 @@ public final class PreparedRun {
       return null;
     }
     try (Arena arena = Arena.ofConfined()) {
-      Tensor tensor =
-          Tensor.of(
-              arena.allocate((long) values.length * Float.BYTES, 64), ElementType.FP32, latents);
-      Tensor ofVideo = tensor.copyFrom(values);
-      if (addedFrames > 0) {
-        ofVideo = ofVideo.slice(framesDimension(), addedFrames, latents[framesDimension()]);
-      }
+      Tensor ofVideo =
+          Tensor.ofFloats(arena, values, latents)
+              .slice(family.framesFirst() ? 0 : 1, size.added(), size.frames());
       return generator.decoder().decode(ofVideo, options.progress());
     }
   }

@@ -3,7 +3,6 @@ package io.github.sparsevdit.pipeline;
 import io.github.sparsevdit.internal.Resources;
 import io.github.sparsevdit.model.Conditioning;
 import io.github.sparsevdit.model.text.Tokenizer;
-import io.github.sparsevdit.tensor.ElementType;
 import io.github.sparsevdit.tensor.Tensor;
 import java.lang.foreign.Arena;
 import java.nio.file.Path;
@@ -126,12 +125,7 @@ abstract class PromptNetworks implements TextEncoder {
 
   /** A tensor that is freed when nothing refers to it. */
   static Tensor stored(float[] values, long... shape) {
-    Tensor tensor =
-        Tensor.of(
-            Arena.ofAuto().allocate((long) values.length * Float.BYTES, 64),
-            ElementType.FP32,
-            shape);
-    return tensor.copyFrom(values);
+    return Tensor.ofFloats(Arena.ofAuto(), values, shape);
   }
 
   @Override

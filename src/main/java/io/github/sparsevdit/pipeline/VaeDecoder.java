@@ -2,7 +2,6 @@ package io.github.sparsevdit.pipeline;
 
 import io.github.sparsevdit.model.vae.Vae;
 import io.github.sparsevdit.model.vae.VaeListener;
-import io.github.sparsevdit.tensor.ElementType;
 import io.github.sparsevdit.tensor.Tensor;
 import java.lang.foreign.Arena;
 
@@ -35,9 +34,7 @@ final class VaeDecoder implements LatentDecoder {
   }
 
   private static Tensor copy(Tensor tensor, Arena arena) {
-    return Tensor.of(
-            arena.allocate(tensor.elements() * Float.BYTES, 64), ElementType.FP32, tensor.shape())
-        .copyFrom(tensor.toFloats());
+    return Tensor.ofFloats(arena, tensor.toFloats(), tensor.shape());
   }
 
   @Override

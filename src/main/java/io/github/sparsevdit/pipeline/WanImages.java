@@ -110,7 +110,7 @@ final class WanImages implements ImageEncoder {
       VaeListener listener = Stages.listener(progress, DenoisingProgress.Stage.IMAGE);
       try (Encoded encoded = vae.encode(video, place.tiling(), listener)) {
         vae.normalise(encoded.mean());
-        return stored(encoded.mean().toFloats(), encoded.mean().shape());
+        return Tensor.ofFloats(Arena.ofAuto(), encoded.mean().toFloats(), encoded.mean().shape());
       }
     }
   }
@@ -145,7 +145,8 @@ final class WanImages implements ImageEncoder {
       Arrays.fill(all, begin, begin + plane, 1);
     }
     System.arraycopy(values, 0, all, each * frames * plane, values.length);
-    return stored(all, geometry.imageLatentChannels(), latents[1], latents[2], latents[3]);
+    long[] shape = {geometry.imageLatentChannels(), latents[1], latents[2], latents[3]};
+    return Tensor.ofFloats(Arena.ofAuto(), all, shape);
   }
 
   private Tensor features(Picture picture) {
@@ -156,19 +157,7 @@ final class WanImages implements ImageEncoder {
             place.variant("image_encoder"),
             place.backend(),
             place.type())) {
-      Tensor features = encoder.encode(pixels);
-      return stored(features.toFloats(), features.shape());
+      return encoder.encode(pixels);
     }
   }
-
-  private Tensor stored(float[] values, long... shape) {
-    return Tensor.of(
-            Arena.ofAuto().allocate((long) values.length * Float.BYTES, 64),
-            ElementType.FP32,
-            shape)
-        .copyFrom(values);
-  }
-
-  @Override
-  public void close() {}
 }

@@ -2,6 +2,7 @@ package io.github.sparsevdit.tensor;
 
 import io.github.sparsevdit.internal.io.GitLfs;
 import io.github.sparsevdit.internal.io.Json;
+import io.github.sparsevdit.internal.io.OtherWeights;
 import java.io.IOException;
 import java.io.UncheckedIOException;
 import java.lang.foreign.Arena;
@@ -30,7 +31,6 @@ final class SafetensorsLayout {
       Pattern.compile("(?<model>.+?)" + OF_VARIANT + "\\.safetensors");
   private static final Pattern SHARD =
       Pattern.compile(".+-\\d{5}-of-\\d{5}(\\.[^.]+)?\\.safetensors");
-  private static final Pattern OTHER_WEIGHTS = Pattern.compile(".+\\.(pt|pth|bin|ckpt|gguf)");
   private static final long MAX_INDEX_BYTES = 100_000_000;
 
   private SafetensorsLayout() {}
@@ -85,7 +85,7 @@ final class SafetensorsLayout {
       List<String> pickled =
           files.stream()
               .map(file -> file.getFileName().toString())
-              .filter(name -> OTHER_WEIGHTS.matcher(name).matches())
+              .filter(OtherWeights::matches)
               .toList();
       if (!shards && !pickled.isEmpty()) {
         return "%s holds no *.safetensors, only %s, which is not read; download the model's safetensors, or convert it"

@@ -90,6 +90,18 @@ public final class Tensor implements AutoCloseable {
   }
 
   /**
+   * A new contiguous FP32 tensor in host memory, with these values, row-major.
+   *
+   * @param arena whose memory it is: closing the arena frees it; one of {@link Arena#ofAuto} frees
+   *     it when nothing refers to it
+   * @throws IllegalArgumentException if the shape has another number of elements
+   */
+  public static Tensor ofFloats(Arena arena, float[] values, long... shape) {
+    MemorySegment memory = arena.allocate((long) values.length * Float.BYTES, 64);
+    return of(memory, ElementType.FP32, shape).copyFrom(values);
+  }
+
+  /**
    * A view of native host memory with gaps or another order of dimensions, without a copy: for
    * instance q of a buffer that stores q, k and v of each token together.
    *

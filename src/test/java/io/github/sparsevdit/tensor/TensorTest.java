@@ -60,6 +60,18 @@ class TensorTest {
     assertEquals((2 * 4 + 1) * type.bytes(), tensor.slice(2, 0, 1).slice(0, 0, 1).spanBytes());
   }
 
+  @Test
+  void isMadeOfFloats() {
+    float[] values = {1, Float.MIN_VALUE, -3, 4, 5, Float.NaN};
+    Tensor tensor = Tensor.ofFloats(arena, values, 2, 3);
+    assertEquals(ElementType.FP32, tensor.type());
+    assertArrayEquals(new long[] {2, 3}, tensor.shape());
+    assertArrayEquals(values, tensor.toFloats());
+    values[0] = 7;
+    assertEquals(1, tensor.toFloats()[0]);
+    assertThrows(IllegalArgumentException.class, () -> Tensor.ofFloats(arena, values, 2, 2));
+  }
+
   @ParameterizedTest
   @EnumSource(mode = EnumSource.Mode.EXCLUDE, names = "E4M3") // no tensor's type
   void copiesBetweenAnyStrides(ElementType type) {

@@ -186,13 +186,8 @@ record PipelineCase(Path path) implements ReferenceCase {
 
   private static float[] latents(Generated generated, long given) {
     try (Arena arena = Arena.ofConfined()) {
-      float[] values = generated.latents();
-      Tensor tensor =
-          Tensor.of(
-              arena.allocate((long) values.length * Float.BYTES, 64),
-              ElementType.FP32,
-              generated.latentShape());
-      return latents(tensor.copyFrom(values), given);
+      Tensor tensor = Tensor.ofFloats(arena, generated.latents(), generated.latentShape());
+      return latents(tensor, given);
     }
   }
 

@@ -38,12 +38,7 @@ final class EncoderBuffers implements AutoCloseable {
 
   /** Values in host memory, for as long as they are used. */
   Tensor result(Tensor computed) {
-    float[] values = computed.toFloats();
-    return Tensor.of(
-            Arena.ofAuto().allocate((long) values.length * Float.BYTES, 64),
-            ElementType.FP32,
-            computed.shape())
-        .copyFrom(values);
+    return Tensor.ofFloats(Arena.ofAuto(), computed.toFloats(), computed.shape());
   }
 
   /** A buffer with these values. */
